@@ -1,0 +1,315 @@
+"""The browser: ``fetch()`` of one page, as the Fetch standard has it.
+
+The methods of :class:`Browser` bear the names of the standard's algorithms and call each other as those do.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from typing import Literal
+from typing import TYPE_CHECKING
+
+from ..core.headers import NON_WILDCARD
+from ..core.headers import REQUEST_HEADERS
+from ..core.headers import REQUEST_METHOD
+from .checks import cors_check
+from .checks import is_blocked_by_corp
+from .checks import readable_headers
+from .checks import REDIRECT_STATUSES
+from .cookies import CookieJar
+from .errors import CORSError
+from .errors import CORSErrorReason
+from .errors import CORSFailure
+from .headers import HeaderList
+from .messages import Credentials
+from .messages import Exchange
+from .messages import Mode
+from .messages import NetworkRequest
+from .messages import NetworkResponse
+from .messages import Redirect
+from .messages import Response
+from .preflight import Answer
+from .preflight import ChromiumPreflightCache
+from .preflight import PreflightCache
+from .preflight import Question
+from .preflight import StandardPreflightCache
+from .quirks import Quirk
+from .quirks import QUIRKS
+from .request import Headers
+from .request import make_request
+from .request import Request
+from .transport import Transport
+from .transport import WSGITransport
+from .urls import BAD_PORTS
+from .urls import is_same_site
+from .urls import OPAQUE
+from .urls import parse_url
+from .urls import URL
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
+MAX_REDIRECTS = 20
+
+
+class Browser:
+    """A page of *origin* in a browser, whose JavaScript calls a server.
+
+    It does what a browser does about CORS and nothing else: it sends preflights and caches their answers, checks
+    responses, hides headers, follows redirects and keeps cookies. It has no HTTP cache and runs no JavaScript.
+
+    :param app: a WSGI application, or a transport: ``HTTPTransport()`` makes it call a real server.
+    :param origin: the page's origin; ``"null"`` is a sandboxed frame.
+    :param base_url: where the server is. Relative URLs are relative to it.
+    :param quirks: ``None`` for the Fetch standard, ``"chromium"`` for what Chromium makes of it; :data:`QUIRKS`
+        lists the differences.
+
+    .. code-block:: python
+
+        browser = Browser(app, origin="https://app.example.com")
+        response = browser.fetch("/mcp", "POST", {"Authorization": "Bearer x"}, json={"method": "ping"})
+        assert response.status == 401
+        assert [exchange.is_preflight for exchange in browser.network] == [True, False]
+    """
+
+    #: What went over the network, oldest first. Yours to clear.
+    network: list[Exchange]
+
+    #: The time in seconds. It stands still: move it to let cached answers and cookies expire.
+    clock: float
+
+    def __init__(
+        self,
+        app: WSGIApplication | Transport,
+        origin: str = "https://app.example.com",
+        base_url: str = "https://mcp.example.com",
+        quirks: Literal["chromium"] | None = None,
+    ) -> None:
+        if quirks is not None and quirks not in QUIRKS:
+            raise ValueError(f"quirks is None or one of {', '.join(QUIRKS)}, not {quirks!r}")
+        self.transport: Transport = app if hasattr(app, "send") else WSGITransport(app)
+        self.origin = origin
+        self.base_url = parse_url(base_url)
+        self.quirks: frozenset[Quirk] = QUIRKS[quirks] if quirks else frozenset()
+        self.network = []
+        self.clock = time.time()
+        self.cookies = CookieJar()
+        self._preflight_cache: PreflightCache = (
+            ChromiumPreflightCache() if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks else StandardPreflightCache()
+        )
+
+    def fetch(
+        self,
+        path_or_url: str,
+        method: str = "GET",
+        headers: Headers | None = None,
+        *,
+        json: Any = None,
+        body: str | bytes | None = None,
+        credentials: Credentials = "same-origin",
+        mode: Mode = "cors",
+        redirect: Redirect = "follow",
+    ) -> Response:
+        """Call ``fetch()`` in the page's JavaScript.
+
+        :param headers: what JavaScript sets. A forbidden name is dropped silently.
+        :param json: sent as JSON, with that content type unless *headers* has another.
+        :param body: text is sent as ``text/plain;charset=UTF-8`` unless *headers* has a content type; bytes without.
+        :param mode: besides JavaScript's modes ``"navigate"``: the page is left, as by a link or a form.
+        :raises CORSError: CORS policy blocks it.
+        :raises TypeError: it is rejected for any other reason, or the arguments are invalid.
+        """
+        request = make_request(
+            path_or_url, self.base_url, self.origin, method, headers, json, body, credentials, mode, redirect
+        )
+        try:
+            return self._main_fetch(request)
+        except CORSFailure as failure:
+            raise CORSError(
+                failure.reason, failure.detail, request.url.href, request.url_list[0].href, request.origin
+            ) from None
+
+    def _main_fetch(self, request: Request) -> Response:
+        """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
+        while True:
+            self._refuse_blocked(request)
+            response = self._http_fetch(request)
+            if response.status not in REDIRECT_STATUSES or "Location" not in response.headers:
+                return self._filtered(request, response)
+            if request.redirect == "error":
+                raise TypeError(f"Failed to fetch: {request.url.href} redirects, and redirect is 'error'")
+            if request.redirect == "manual":
+                return Response("opaqueredirect", 0, request.url.href, False, HeaderList())
+            self._http_redirect_fetch(request, response)
+
+    def _refuse_blocked(self, request: Request) -> None:
+        if request.url.port in BAD_PORTS:
+            raise TypeError(f"Failed to fetch: browsers block port {request.url.port}")
+        if (
+            request.mode != "navigate"
+            and request.origin.startswith("https:")
+            and not request.url.is_potentially_trustworthy()
+        ):
+            raise TypeError(f"Failed to fetch: {request.url.href} is mixed content on an HTTPS page")
+
+    def _http_fetch(self, request: Request) -> NetworkResponse:
+        """https://fetch.spec.whatwg.org/#concept-http-fetch, and main fetch's choice of response tainting."""
+        if request.mode == "navigate" or (request.is_same_origin and request.response_tainting == "basic"):
+            return self._network_fetch(request)
+        if request.mode == "same-origin":
+            raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE)
+        if request.mode == "no-cors":
+            if request.redirect != "follow":
+                raise TypeError("Failed to fetch: mode 'no-cors' goes with redirect 'follow' only")
+            request.response_tainting = "opaque"
+            response = self._network_fetch(request)
+            if is_blocked_by_corp(response.headers, request.serialized_origin, request.url.origin):
+                raise TypeError("Failed to fetch: blocked by Cross-Origin-Resource-Policy")
+            return response
+        request.response_tainting = "cors"
+        question = Question(
+            request.serialized_origin,
+            request.url.href,
+            request.method,
+            tuple(request.unsafe_names),
+            NON_WILDCARD in map(str.lower, request.headers),
+            request.with_credentials,
+        )
+        if not request.needs_preflight:
+            return self._cors_fetch(request)
+        try:
+            if not self._preflight_cache.covers(question, self.clock):
+                self._preflight_fetch(request, question)
+            return self._cors_fetch(request)
+        except (TypeError, CORSFailure):
+            self._preflight_cache.clear(question)
+            raise
+
+    def _cors_fetch(self, request: Request) -> NetworkResponse:
+        response = self._network_fetch(request)
+        cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+        return response
+
+    def _preflight_fetch(self, request: Request, question: Question) -> None:
+        """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
+        headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
+        if question.unsafe_names:
+            headers.append((REQUEST_HEADERS, ",".join(question.unsafe_names)))
+        headers.append(("Origin", request.serialized_origin))
+        headers += self._fetch_metadata(request)
+        response = self._send(
+            NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
+        )
+        response.body.close()
+        if response.status in REDIRECT_STATUSES and "Location" in response.headers:
+            raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
+        try:
+            cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+        except CORSFailure as failure:
+            raise failure.of_preflight() from None
+        if not 200 <= response.status <= 299:
+            raise CORSFailure(CORSErrorReason.PREFLIGHT_INVALID_STATUS)
+        answer = Answer.from_headers(response.headers, self.quirks)
+        if (refused := answer.refused_method(question)) is not None:
+            raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
+        if (refused := answer.refused_header(question, authorization_needs_naming=strict)) is not None:
+            raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        self._preflight_cache.store(question, answer, self.clock)
+
+    def _http_redirect_fetch(self, request: Request, response: NetworkResponse) -> None:
+        """https://fetch.spec.whatwg.org/#http-redirect-fetch"""
+        location = response.headers["Location"]
+        response.body.close()
+        try:
+            url = parse_url(location, request.url)
+        except ValueError as error:
+            raise TypeError(f"Failed to fetch: {request.url.href} redirects to {location!r}: {error}") from None
+        if len(request.url_list) > MAX_REDIRECTS:
+            raise TypeError("Failed to fetch: too many redirects")
+        if request.mode == "cors" and url.userinfo and (request.tainted_origin or request.origin != url.origin):
+            raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, url.href)
+        if request.response_tainting == "cors" and url.userinfo:
+            raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, url.href)
+        request.redirect_to(url, response.status)
+
+    def _network_fetch(self, request: Request) -> NetworkResponse:
+        """https://fetch.spec.whatwg.org/#concept-http-network-or-cache-fetch"""
+        url = request.url
+        headers = list(request.headers.pairs)
+        if "Accept" not in request.headers:
+            headers.append(("Accept", "text/html,*/*;q=0.8" if request.mode == "navigate" else "*/*"))
+        if request.response_tainting == "cors" or request.method not in ("GET", "HEAD"):
+            headers.append(("Origin", request.serialized_origin))
+        headers += self._fetch_metadata(request)
+        if request.body is not None or request.method in ("POST", "PUT"):
+            headers.append(("Content-Length", str(len(request.body or b""))))
+        same_site = is_same_site(self.origin, url.origin)
+        navigates = request.mode == "navigate"
+        includes_credentials = request.includes_credentials or navigates
+        if includes_credentials:
+            lax = navigates and request.method in ("GET", "HEAD")
+            if cookie := self.cookies.header(url, self.clock, same_site=same_site, lax=lax):
+                headers.append(("Cookie", cookie))
+        combined = HeaderList(headers)
+        response = self._send(
+            NetworkRequest(
+                request.method,
+                url.without_fragment,
+                HeaderList((name, combined[name]) for name in combined),
+                request.body,
+            )
+        )
+        if includes_credentials:
+            for value in response.headers.getall("Set-Cookie"):
+                self.cookies.set(url, value, self.clock, same_site=same_site, navigation=navigates)
+        return response
+
+    def _fetch_metadata(self, request: Request) -> list[tuple[str, str]]:
+        """What a browser adds to each request about itself and the page."""
+        headers = []
+        if request.url.is_potentially_trustworthy():
+            navigates = request.mode == "navigate"
+            headers += [
+                ("Sec-Fetch-Site", request.fetch_site),
+                ("Sec-Fetch-Mode", request.mode),
+                ("Sec-Fetch-Dest", "document" if navigates else "empty"),
+            ]
+        # The referrer policy "strict-origin-when-cross-origin": the page is at the root of its origin.
+        if self.origin != OPAQUE and not (self.origin.startswith("https:") and request.url.scheme == "http"):
+            headers.append(("Referer", f"{self.origin}/"))
+        if "User-Agent" not in request.headers:
+            headers.append(("User-Agent", USER_AGENT))
+        return headers
+
+    def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
+        url: URL = parse_url(request.url)
+        pairs = [("Host", url.authority), *request.headers.pairs]
+        exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
+        self.network.append(exchange)
+        try:
+            exchange.response = self.transport.send(exchange.request)
+        except OSError as error:
+            raise TypeError(f"Failed to fetch: {error}") from error
+        return exchange.response
+
+    def _filtered(self, request: Request, response: NetworkResponse) -> Response:
+        """https://fetch.spec.whatwg.org/#concept-filtered-response"""
+        url = request.url.without_fragment
+        if request.response_tainting == "opaque":
+            response.body.close()
+            return Response("opaque", 0, "", False, HeaderList())
+        return Response(
+            request.response_tainting,
+            response.status,
+            url,
+            len(request.url_list) > 1,
+            readable_headers(
+                response.headers,
+                basic=request.response_tainting == "basic",
+                with_credentials=request.with_credentials,
+            ),
+            response.body,
+        )

@@ -1,0 +1,116 @@
+"""A simple cookie jar: what decides whether a request has cookies, and no more.
+
+Domains, paths, expiry, ``Secure`` and ``SameSite`` are honoured (``Lax`` where it is not said); prefixes, limits,
+partitions and Chromium's two minutes of grace for a fresh cookie on a top-level POST are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from .urls import site_of
+from .urls import URL
+
+
+@dataclass(frozen=True)
+class Cookie:
+    name: str
+    value: str
+    host: str
+    host_only: bool
+    path: str
+    secure: bool
+    same_site: str
+    expires: float | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.name, self.host, self.path
+
+    def goes_to(self, url: URL, now: float) -> bool:
+        """Host, path, time and security, all but ``SameSite``."""
+        path = url.target.partition("?")[0]
+        return (
+            (url.host == self.host or (not self.host_only and url.host.endswith(f".{self.host}")))
+            and (path == self.path or path.startswith(self.path.rstrip("/") + "/"))
+            and (self.expires is None or self.expires > now)
+            and (not self.secure or url.is_potentially_trustworthy())
+        )
+
+
+class CookieJar:
+    """All cookies of the browser."""
+
+    def __init__(self) -> None:
+        self._cookies: dict[tuple[str, str, str], Cookie] = {}
+
+    def set(self, url: URL, set_cookie: str, now: float, *, same_site: bool, navigation: bool = False) -> None:
+        """Take one ``Set-Cookie`` value, unless it is not this server's to set.
+
+        :param same_site: is the page of the same site as *url*?
+        """
+        cookie = _parse(url, set_cookie, now)
+        if cookie is None:
+            return
+        if cookie.same_site == "none":
+            if not cookie.secure:
+                return
+        elif not (same_site or navigation):
+            return
+        if cookie.expires is not None and cookie.expires <= now:
+            self._cookies.pop(cookie.key, None)
+        else:
+            self._cookies[cookie.key] = cookie
+
+    def header(self, url: URL, now: float, *, same_site: bool, lax: bool = False) -> str | None:
+        """The ``Cookie`` value for a request.
+
+        :param lax: is it a top-level navigation with a safe method?
+        """
+        pairs = [
+            f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
+            for cookie in sorted(self._cookies.values(), key=lambda cookie: -len(cookie.path))
+            if cookie.goes_to(url, now)
+            and (same_site or cookie.same_site == "none" or (lax and cookie.same_site == "lax"))
+        ]
+        return "; ".join(pairs) or None
+
+
+def _parse(url: URL, set_cookie: str, now: float) -> Cookie | None:
+    pair, *attributes = set_cookie.split(";")
+    name, equals, value = pair.partition("=")
+    if not equals:
+        name, value = "", pair
+    given = {}
+    for attribute in attributes:
+        key, _, setting = attribute.partition("=")
+        given[key.strip().lower()] = setting.strip()
+    host, host_only = url.host, True
+    if domain := given.get("domain", "").lower().removeprefix("."):
+        if not (url.host == domain or url.host.endswith(f".{domain}")) or site_of(f"https://{domain}") != site_of(
+            f"https://{url.host}"
+        ):
+            return None
+        host, host_only = domain, False
+    path = given.get("path", "")
+    if not path.startswith("/"):
+        path = url.target.partition("?")[0].rpartition("/")[0] or "/"
+    secure = "secure" in given
+    if secure and not url.is_potentially_trustworthy():
+        return None
+    same_site = given.get("samesite", "").lower()
+    if same_site not in ("strict", "none"):
+        same_site = "lax"
+    return Cookie(name.strip(), value.strip(), host, host_only, path, secure, same_site, _expires(given, now))
+
+
+def _expires(given: dict[str, str], now: float) -> float | None:
+    try:
+        if "max-age" in given:
+            return now + int(given["max-age"])
+        if "expires" in given:
+            return parsedate_to_datetime(given["expires"]).timestamp()
+    except ValueError:
+        pass
+    return None

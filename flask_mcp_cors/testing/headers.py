@@ -1,0 +1,159 @@
+"""Header lists, and what the Fetch standard says about the values of request headers.
+
+The rules about names and methods are in :mod:`flask_mcp_cors.core.headers`; these are the client's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from ..core.headers import is_token
+from ..core.headers import split_list
+
+Pairs = tuple[tuple[str, str], ...]
+
+#: https://fetch.spec.whatwg.org/#cors-unsafe-request-header-byte
+_UNSAFE_BYTE = re.compile(r'[\x00-\x08\x0a-\x1f"():<>?@\[\\\]{}\x7f]')
+_LANGUAGE = re.compile(r"[0-9A-Za-z *,\-.;=]*")
+_RANGE = re.compile(r"bytes=[\t ]*([0-9]+)[\t ]*-[\t ]*([0-9]*)")
+_HTTP_WHITESPACE = "\t\n\r "
+
+#: https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header-name
+_NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language", "content-type"})
+
+#: https://fetch.spec.whatwg.org/#request-body-header-name: gone when a redirect turns the request into a GET
+REQUEST_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-location", "content-type"})
+
+_SAFELISTED_ESSENCES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+
+MAX_SAFELISTED_VALUE = 128
+MAX_SAFELISTED_TOTAL = 1024
+
+
+class HeaderList(Mapping[str, str]):
+    """An immutable header list, read without regard to case. Repeated headers are combined with a comma.
+
+    >>> headers = HeaderList([("Vary", "Origin"), ("vary", "Cookie")])
+    >>> headers["VARY"], headers.getall("Vary"), list(headers)
+    ('Origin, Cookie', ['Origin', 'Cookie'], ['Vary'])
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self.pairs: Pairs = tuple(pairs)
+
+    def getall(self, name: str) -> list[str]:
+        """Each value by itself."""
+        lower = name.lower()
+        return [value for other, value in self.pairs if other.lower() == lower]
+
+    def __getitem__(self, name: str) -> str:
+        if values := self.getall(name):
+            return ", ".join(values)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name.lower(): name for name, _ in reversed(self.pairs)}.values())
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self.pairs})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({list(self.pairs)!r})"
+
+
+class MalformedList(ValueError):
+    """A header that is a list of tokens holds something else."""
+
+
+def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
+    """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens.
+
+    :return: ``None`` for an absent header.
+    :raises MalformedList: a member is no token.
+    """
+    if name not in headers:
+        return None
+    members = tuple(split_list(headers[name]))
+    if not all(map(is_token, members)):
+        raise MalformedList(name)
+    return members
+
+
+def normalize_value(value: str) -> str:
+    """https://fetch.spec.whatwg.org/#concept-header-value-normalize
+
+    :raises TypeError: it can be no header value.
+    """
+    value = value.strip(_HTTP_WHITESPACE)
+    if any(character in value for character in "\0\r\n"):
+        raise TypeError(f"{value!r} is not a header value")
+    if any(ord(character) > 255 for character in value):
+        raise TypeError(f"{value!r} is not a byte string: a character is greater than 255")
+    return value
+
+
+def mime_type_essence(value: str) -> str | None:
+    """The essence of a MIME type, or ``None`` where there is none to be read.
+
+    >>> mime_type_essence("Text/Plain ; charset=utf-8"), mime_type_essence("text plain")
+    ('text/plain', None)
+    """
+    kind, slash, subtype = value.strip(_HTTP_WHITESPACE).partition(";")[0].partition("/")
+    subtype = subtype.rstrip(_HTTP_WHITESPACE)
+    if not (slash and is_token(kind) and is_token(subtype)):
+        return None
+    return f"{kind}/{subtype}".lower()
+
+
+def _is_safelisted_range(value: str) -> bool:
+    found = _RANGE.fullmatch(value)
+    return found is not None and (not found[2] or int(found[1]) <= int(found[2]))
+
+
+def is_safelisted_request_header(name: str, value: str) -> bool:
+    """https://fetch.spec.whatwg.org/#cors-safelisted-request-header
+
+    >>> is_safelisted_request_header("Content-Type", "text/plain")
+    True
+    >>> is_safelisted_request_header("Content-Type", "application/json")
+    False
+    """
+    if len(value) > MAX_SAFELISTED_VALUE:
+        return False
+    match name.lower():
+        case "accept":
+            return _UNSAFE_BYTE.search(value) is None
+        case "accept-language" | "content-language":
+            return _LANGUAGE.fullmatch(value) is not None
+        case "content-type":
+            return _UNSAFE_BYTE.search(value) is None and mime_type_essence(value) in _SAFELISTED_ESSENCES
+        case "range":
+            return _is_safelisted_range(value)
+    return False
+
+
+def is_no_cors_safelisted_request_header(name: str, value: str) -> bool:
+    """https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header"""
+    return name.lower() in _NO_CORS_SAFELISTED and is_safelisted_request_header(name, value)
+
+
+def cors_unsafe_request_header_names(headers: HeaderList) -> list[str]:
+    """https://fetch.spec.whatwg.org/#cors-unsafe-request-header-names: sorted, in lower case.
+
+    >>> cors_unsafe_request_header_names(HeaderList([("X-B", "1"), ("Accept", "text/html"), ("X-A", "2")]))
+    ['x-a', 'x-b']
+    """
+    unsafe: set[str] = set()
+    safe: set[str] = set()
+    total = 0
+    for name in headers:
+        value = headers[name]
+        if is_safelisted_request_header(name, value):
+            safe.add(name.lower())
+            total += len(value)
+        else:
+            unsafe.add(name.lower())
+    return sorted(unsafe | safe if total > MAX_SAFELISTED_TOTAL else unsafe)

@@ -1,0 +1,119 @@
+"""The values of a fetch: what goes over the network, and what JavaScript gets of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import Literal
+
+from .headers import HeaderList
+
+Credentials = Literal["omit", "same-origin", "include"]
+Mode = Literal["cors", "no-cors", "same-origin", "navigate"]
+Redirect = Literal["follow", "error", "manual"]
+ResponseType = Literal["basic", "cors", "opaque", "opaqueredirect"]
+
+
+@dataclass(frozen=True)
+class NetworkRequest:
+    """A request as it leaves the browser."""
+
+    method: str
+    url: str
+    headers: HeaderList
+    body: bytes | None = None
+
+
+class Body:
+    """A response body: read when it is asked for, as far as it is asked for."""
+
+    def __init__(self, source: Iterable[bytes] = ()) -> None:
+        self._source = source
+        self._rest = iter(source)
+        self._read: list[bytes] = []
+
+    def chunks(self) -> Iterator[bytes]:
+        """The pieces as they arrive; those that came earlier first."""
+        position = 0
+        while True:
+            while position < len(self._read):
+                yield self._read[position]
+                position += 1
+            chunk = next(self._rest, None)
+            if chunk is None:
+                return
+            self._read.append(chunk)
+
+    def read(self) -> bytes:
+        """All of it. A stream without end is never all there: take :meth:`chunks`."""
+        data = b"".join(self.chunks())
+        self.close()
+        return data
+
+    def close(self) -> None:
+        """Stop: what has not been read is not going to be."""
+        self._rest = iter(())
+        if close := getattr(self._source, "close", None):
+            close()
+
+
+@dataclass(frozen=True)
+class NetworkResponse:
+    """A response as it came from the server, whoever may read it."""
+
+    status: int
+    headers: HeaderList
+    body: Body = field(default_factory=Body, repr=False, compare=False)
+
+
+@dataclass
+class Exchange:
+    """One request on the network and its answer: what the network tab of the developer tools shows."""
+
+    request: NetworkRequest
+    #: Is it a CORS-preflight request?
+    is_preflight: bool
+    #: ``None`` where the network failed.
+    response: NetworkResponse | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """What ``fetch`` resolves with.
+
+    ``headers`` holds only what JavaScript may read, with names in lower case as JavaScript gets them. An opaque
+    response has status 0, no headers and no body.
+    """
+
+    type: ResponseType
+    status: int
+    url: str
+    redirected: bool
+    headers: HeaderList
+    body: Body = field(default_factory=Body, repr=False, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Is the status 200 to 299?"""
+        return 200 <= self.status <= 299
+
+    @property
+    def text(self) -> str:
+        """The body, decoded as UTF-8."""
+        return self.body.read().decode("utf-8-sig", "replace")
+
+    def json(self) -> Any:
+        """The body, parsed as JSON."""
+        return json.loads(self.text)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it arrives: an event stream can be read without waiting for its end."""
+        return self.body.chunks()
+
+    def close(self) -> None:
+        """Stop reading, as ``AbortController.abort()`` does."""
+        self.body.close()

@@ -1,0 +1,183 @@
+"""The answer to a CORS-preflight request: what it allows, and the cache that remembers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core.headers import ALLOW_HEADERS
+from ..core.headers import ALLOW_METHODS
+from ..core.headers import MAX_AGE
+from ..core.headers import NON_WILDCARD
+from ..core.headers import SAFELISTED_METHODS
+from .errors import CORSErrorReason
+from .errors import CORSFailure
+from .headers import extract_list
+from .headers import HeaderList
+from .headers import MalformedList
+from .quirks import Quirk
+
+#: Seconds that an answer without a (valid) ``Access-Control-Max-Age`` is kept: the Fetch standard says so.
+DEFAULT_MAX_AGE = 5
+
+#: The standard lets every browser impose a limit. This is Chromium's.
+MAX_AGE_LIMIT = 7200
+
+_INT64 = 2**63
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a CORS-preflight request asks, and what its cached answer is looked up by.
+
+    The standard's key has the network partition too. A :class:`Browser` is one page, and so one partition.
+    """
+
+    origin: str
+    url: str
+    method: str
+    #: in lower case, sorted
+    unsafe_names: tuple[str, ...]
+    has_authorization: bool
+    with_credentials: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server's answer to a CORS-preflight request allows."""
+
+    methods: frozenset[str]
+    #: in lower case
+    header_names: frozenset[str]
+    max_age: int
+
+    @classmethod
+    def from_headers(cls, headers: HeaderList, quirks: frozenset[Quirk]) -> Answer:
+        """Read ``Access-Control-Allow-Methods``, ``-Allow-Headers`` and ``-Max-Age``.
+
+        :raises CORSFailure: one of the lists cannot be parsed.
+        """
+        try:
+            methods = extract_list(headers, ALLOW_METHODS) or ()
+        except MalformedList:
+            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE) from None
+        try:
+            names = extract_list(headers, ALLOW_HEADERS) or ()
+        except MalformedList:
+            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE) from None
+        max_age = parse_max_age(headers.get(MAX_AGE), quirks)
+        return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
+
+    def refused_method(self, question: Question) -> str | None:
+        """The method, if this answer does not allow it."""
+        if question.method in self.methods or question.method in SAFELISTED_METHODS:
+            return None
+        if "*" in self.methods and not question.with_credentials:
+            return None
+        return question.method
+
+    def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
+        """The first header name that this answer does not allow."""
+        if question.with_credentials or "*" not in self.header_names:
+            return next((name for name in question.unsafe_names if name not in self.header_names), None)
+        if authorization_needs_naming and question.has_authorization and NON_WILDCARD not in self.header_names:
+            return NON_WILDCARD
+        return None
+
+
+def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> int:
+    """Seconds to keep an answer.
+
+    >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
+    [600, 7200, 5, 5, 5, 5]
+    """
+    if value is None:
+        return DEFAULT_MAX_AGE
+    if Quirk.MAX_AGE_AS_NUMBER in quirks:
+        if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
+            return DEFAULT_MAX_AGE
+        return max(0, min(int(value), MAX_AGE_LIMIT))
+    return min(int(value), MAX_AGE_LIMIT) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
+
+
+class PreflightCache(Protocol):
+    """Remembers answers for the time they said."""
+
+    def covers(self, question: Question, now: float) -> bool:
+        """Can the preflight be left out?"""
+
+    def store(self, question: Question, answer: Answer, now: float) -> None:
+        """Keep a good answer."""
+
+    def clear(self, question: Question) -> None:
+        """Forget what is known for this origin and URL: the request failed."""
+
+
+class StandardPreflightCache:
+    """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
+
+    def __init__(self) -> None:
+        # (origin, URL) -> (credentials, "method" or "header", word) -> when it ends
+        self._entries: dict[tuple[str, str], dict[tuple[bool, str, str], float]] = {}
+
+    def covers(self, question: Question, now: float) -> bool:
+        entries = self._entries.get((question.origin, question.url), {})
+
+        def known(kind: str, words: Iterable[str]) -> bool:
+            # An entry made with credentials serves all; one made without serves no request with them.
+            return any(
+                entries.get((credentials, kind, word), now) > now
+                for word in words
+                for credentials in {True, question.with_credentials}
+                # The standard's text would take * literally cached with credentials for a wildcard.
+                if not (word == "*" and credentials)
+            ) or any(entries.get((True, kind, word), now) > now for word in words if word != "*")
+
+        method_known = question.method in SAFELISTED_METHODS or known("method", (question.method, "*"))
+        return method_known and all(
+            known("header", (name,) if name == NON_WILDCARD else (name, "*")) for name in question.unsafe_names
+        )
+
+    def store(self, question: Question, answer: Answer, now: float) -> None:
+        entries = self._entries.setdefault((question.origin, question.url), {})
+        words = [("method", word) for word in answer.methods] + [("header", word) for word in answer.header_names]
+        for kind, word in words:
+            entries[question.with_credentials, kind, word] = now + answer.max_age
+
+    def clear(self, question: Question) -> None:
+        self._entries.pop((question.origin, question.url), None)
+
+
+class ChromiumPreflightCache:
+    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL` and the two that follow from how it is asked."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
+
+    def covers(self, question: Question, now: float) -> bool:
+        found = self._entries.pop((question.origin, question.url), None)
+        if found is None:
+            return False
+        answer, with_credentials, end = found
+        if end <= now or (question.with_credentials and not with_credentials):
+            return False
+        # The answer is read as it was for its own request: with credentials, * is no wildcard.
+        asked = question if with_credentials == question.with_credentials else _with_credentials(question)
+        if answer.refused_method(asked) is not None or answer.refused_header(asked) is not None:
+            return False
+        self._entries[question.origin, question.url] = found
+        return True
+
+    def store(self, question: Question, answer: Answer, now: float) -> None:
+        self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
+
+    def clear(self, question: Question) -> None:
+        """Nothing: :attr:`Quirk.FAILURE_KEEPS_CACHE`."""
+
+
+def _with_credentials(question: Question) -> Question:
+    return Question(
+        question.origin, question.url, question.method, question.unsafe_names, question.has_authorization, True
+    )

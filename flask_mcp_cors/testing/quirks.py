@@ -1,0 +1,36 @@
+"""Where browsers depart from the Fetch standard: one table, one line of behaviour each.
+
+``Browser()`` follows the standard; ``Browser(quirks="chromium")`` does all of this as well.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import MappingProxyType
+
+
+class Quirk(Enum):
+    """One departure from the Fetch standard. The value says what happens instead, and what the standard wants."""
+
+    AUTHORIZATION_UNDER_WILDCARD = (
+        "Access-Control-Allow-Headers: * admits Authorization, and the console only warns. The standard: never."
+    )
+    AUTHORIZATION_REPEATS_PREFLIGHT = (
+        "An answer that admitted Authorization by * alone is not used from the cache for another request with "
+        "Authorization: each one is preceded by a preflight."
+    )
+    ONE_CACHE_ENTRY_PER_URL = (
+        "The preflight cache holds the last answer for a URL as a whole. One that does not cover the next request is "
+        "thrown away, although it covered others. The standard keeps every method and header name by itself."
+    )
+    FAILURE_KEEPS_CACHE = (
+        "A failed request leaves the cached preflight answer in place. The standard clears the cache for that URL."
+    )
+    MAX_AGE_AS_NUMBER = (
+        "Access-Control-Max-Age is read as a signed 64-bit number: +5 is 5, a negative one is 0, one too large is "
+        "ignored. The standard: digits only, and too large is the limit."
+    )
+
+
+#: Browser name to what it does otherwise.
+QUIRKS = MappingProxyType({"chromium": frozenset(Quirk)})

@@ -1,0 +1,193 @@
+"""A fetch's request: made from the arguments of ``fetch()``, changed by redirects.
+
+https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#concept-http-redirect-fetch
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from typing import get_args
+
+from ..core.headers import FORBIDDEN_METHODS
+from ..core.headers import is_forbidden_request_header
+from ..core.headers import is_token
+from ..core.headers import METHOD_OVERRIDE_HEADERS
+from ..core.headers import NON_WILDCARD
+from ..core.headers import normalize_method
+from ..core.headers import SAFELISTED_METHODS
+from ..core.headers import split_list
+from .headers import cors_unsafe_request_header_names
+from .headers import HeaderList
+from .headers import is_no_cors_safelisted_request_header
+from .headers import normalize_value
+from .headers import REQUEST_BODY_HEADERS
+from .messages import Credentials
+from .messages import Mode
+from .messages import Redirect
+from .messages import ResponseType
+from .urls import is_same_site
+from .urls import OPAQUE
+from .urls import parse_url
+from .urls import URL
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+@dataclass
+class Request:
+    """https://fetch.spec.whatwg.org/#concept-request, without what CORS does not ask for."""
+
+    url: URL
+    method: str
+    headers: HeaderList
+    body: bytes | None
+    #: the page's origin, serialized
+    origin: str
+    mode: Mode
+    credentials: Credentials
+    redirect: Redirect
+    #: becomes ``cors`` or ``opaque`` once another origin is involved, and stays so
+    response_tainting: ResponseType = "basic"
+    tainted_origin: bool = False
+    url_list: list[URL] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.url_list.append(self.url)
+
+    @property
+    def serialized_origin(self) -> str:
+        """https://fetch.spec.whatwg.org/#serializing-a-request-origin"""
+        return OPAQUE if self.tainted_origin else self.origin
+
+    @property
+    def is_same_origin(self) -> bool:
+        """Is the current URL of the page's own origin?"""
+        return self.origin != OPAQUE and self.origin == self.url.origin
+
+    @property
+    def with_credentials(self) -> bool:
+        """Is the credentials mode *include*, which the CORS check asks more of?"""
+        return self.credentials == "include"
+
+    @property
+    def includes_credentials(self) -> bool:
+        """Are cookies sent and kept?"""
+        return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
+
+    @property
+    def unsafe_names(self) -> list[str]:
+        """The request-header names that need a preflight's permission."""
+        return cors_unsafe_request_header_names(self.headers)
+
+    @property
+    def needs_preflight(self) -> bool:
+        """Of a cross-origin request in mode *cors*: may it only be sent after asking?"""
+        return self.method not in SAFELISTED_METHODS or bool(self.unsafe_names)
+
+    @property
+    def fetch_site(self) -> str:
+        """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header"""
+        if self.origin != OPAQUE and all(url.origin == self.origin for url in self.url_list):
+            return "same-origin"
+        return "same-site" if all(is_same_site(self.origin, url.origin) for url in self.url_list) else "cross-site"
+
+    def redirect_to(self, url: URL, status: int) -> None:
+        """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
+        crosses = url.origin != self.url.origin
+        if crosses and not self.is_same_origin:
+            self.tainted_origin = True
+        dropped: frozenset[str] = frozenset()
+        if (status in (301, 302) and self.method == "POST") or (status == 303 and self.method not in ("GET", "HEAD")):
+            self.method = "GET"
+            self.body = None
+            dropped = REQUEST_BODY_HEADERS
+        if crosses:
+            dropped |= {NON_WILDCARD}
+        self.headers = HeaderList(pair for pair in self.headers.pairs if pair[0].lower() not in dropped)
+        # A fragment survives a redirect that names none.
+        self.url = url if url.fragment is not None else url._replace(fragment=self.url.fragment)
+        self.url_list.append(self.url)
+
+
+def make_request(
+    url: str,
+    base: URL,
+    origin: str,
+    method: str,
+    headers: Headers | None,
+    json: Any,
+    body: str | bytes | None,
+    credentials: Credentials,
+    mode: Mode,
+    redirect: Redirect,
+) -> Request:
+    """What ``new Request(...)`` does with its arguments.
+
+    :raises TypeError: where JavaScript would throw, and for arguments that are none.
+    """
+    for value, choices in ((credentials, Credentials), (mode, Mode), (redirect, Redirect)):
+        if value not in get_args(choices):
+            raise TypeError(f"{value!r} is none of {', '.join(get_args(choices))}")
+    if json is not None and body is not None:
+        raise TypeError("give json or body, not both")
+    try:
+        parsed = parse_url(url, base)
+    except ValueError as error:
+        raise TypeError(f"Failed to parse URL: {error}") from None
+    if parsed.userinfo:
+        raise TypeError(f"Request cannot be constructed from a URL that includes credentials: {url}")
+    method = _method(method, mode)
+    if (body is not None or json is not None) and method in ("GET", "HEAD"):
+        raise TypeError("Request with GET/HEAD method cannot have body.")
+    pairs = _fill(headers, mode)
+    names = {name.lower() for name, _ in pairs}
+    if json is not None:
+        body = json_module.dumps(json)
+        if "content-type" not in names:
+            pairs += _fill({"Content-Type": "application/json"}, mode)
+            names = {name.lower() for name, _ in pairs}
+    if isinstance(body, str):
+        body = body.encode()
+        if "content-type" not in names:
+            pairs.append(("Content-Type", "text/plain;charset=UTF-8"))
+    return Request(parsed, method, HeaderList(pairs), body, origin, mode, credentials, redirect)
+
+
+def _method(method: str, mode: Mode) -> str:
+    if not is_token(method):
+        raise TypeError(f"'{method}' is not a valid HTTP method.")
+    if method.upper() in FORBIDDEN_METHODS:
+        raise TypeError(f"'{method}' HTTP method is unsupported.")
+    method = normalize_method(method)
+    if mode == "no-cors" and method not in SAFELISTED_METHODS:
+        raise TypeError(f"'{method}' is unsupported in no-cors mode.")
+    return method
+
+
+def _fill(headers: Headers | None, mode: Mode) -> list[tuple[str, str]]:
+    """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
+        value = normalize_value(value)
+        if not is_token(name):
+            raise TypeError(f"'{name}' is not a valid header name.")
+        if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
+            continue
+        if mode == "no-cors":
+            # The value that counts is the one that would be the result of appending.
+            combined = HeaderList([*pairs, (name, value)])[name]
+            if not is_no_cors_safelisted_request_header(name, combined):
+                continue
+        pairs.append((name, value))
+    return pairs
+
+
+def _overrides_with_forbidden_method(name: str, value: str) -> bool:
+    return name.lower() in METHOD_OVERRIDE_HEADERS and any(
+        method.upper() in FORBIDDEN_METHODS for method in split_list(value)
+    )

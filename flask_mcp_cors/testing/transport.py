@@ -1,0 +1,141 @@
+"""How requests get to the server: into a WSGI application, or over HTTP.
+
+A transport knows nothing of CORS. It sends one request as it is given and hands back what comes.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Protocol
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from werkzeug.test import run_wsgi_app
+
+from .headers import HeaderList
+from .messages import Body
+from .messages import NetworkRequest
+from .messages import NetworkResponse
+from .urls import DEFAULT_PORTS
+from .urls import parse_url
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+class Transport(Protocol):
+    """Anything that carries a request to a server."""
+
+    def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Send it.
+
+        :raises OSError: there was no answer, so ``fetch`` would have failed to fetch.
+        """
+
+
+class WSGITransport:
+    """Calls a WSGI application, whatever host the URL names. An exception in it goes through to the test."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self.app = app
+
+    def send(self, request: NetworkRequest) -> NetworkResponse:
+        chunks, status, headers = run_wsgi_app(self.app, self._environ(request))
+        # The application says more than it sends: a real server would cut this off.
+        bodiless = request.method == "HEAD" or status.startswith(("204", "304"))
+        if bodiless and hasattr(chunks, "close"):
+            chunks.close()
+        pairs = [(name, value.strip(" \t")) for name, value in headers]
+        return NetworkResponse(int(status[:3]), HeaderList(pairs), Body() if bodiless else Body(chunks))
+
+    def _environ(self, request: NetworkRequest) -> WSGIEnvironment:
+        url = parse_url(request.url)
+        path, _, query = url.target.partition("?")
+        environ: WSGIEnvironment = {
+            "REQUEST_METHOD": request.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "QUERY_STRING": query,
+            "REQUEST_URI": url.target,
+            "RAW_URI": url.target,
+            "SERVER_NAME": url.host,
+            "SERVER_PORT": str(url.port or DEFAULT_PORTS[url.scheme]),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": url.scheme,
+            "wsgi.input": io.BytesIO(request.body or b""),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": False,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name in request.headers:
+            key = name.upper().replace("-", "_")
+            environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = request.headers[name]
+        return environ
+
+
+class HTTPTransport:
+    """Sends over the network, one connection a request.
+
+    :param timeout: how many seconds the server may be silent, at each step.
+    :param context: for HTTPS; the default verifies the certificate as a browser does.
+    """
+
+    def __init__(self, timeout: float = 10.0, context: ssl.SSLContext | None = None) -> None:
+        self.timeout = timeout
+        self.context = context
+
+    def send(self, request: NetworkRequest) -> NetworkResponse:
+        url = parse_url(request.url)
+        host = url.host.strip("[]")
+        connection: http.client.HTTPConnection
+        if url.scheme == "https":
+            connection = http.client.HTTPSConnection(host, url.port, timeout=self.timeout, context=self.context)
+        else:
+            connection = http.client.HTTPConnection(host, url.port, timeout=self.timeout)
+        try:
+            connection.putrequest(request.method, url.target, skip_host=True, skip_accept_encoding=True)
+            for name, value in request.headers.pairs:
+                connection.putheader(name, value.encode("latin-1"))
+            connection.putheader("Connection", "close")
+            connection.endheaders(request.body)
+            response = connection.getresponse()
+        except http.client.HTTPException as error:
+            connection.close()
+            raise ConnectionError(f"this is not HTTP: {error!r}") from error
+        except OSError:
+            connection.close()
+            raise
+        pairs = [(name, value.strip(" \t")) for name, value in response.getheaders()]
+        return NetworkResponse(response.status, HeaderList(pairs), Body(_Stream(response, connection)))
+
+
+class _Stream:
+    """A response body on the wire, in the pieces in which it arrives."""
+
+    def __init__(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
+        self.response = response
+        self.connection = connection
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while chunk := self.response.read1(65536):
+                yield chunk
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"the body broke off: {error!r}") from error
+
+    def close(self) -> None:
+        # A stream without end is waited for in another thread: shutting the socket down wakes it.
+        if self.connection.sock is not None:
+            with suppress(OSError):
+                self.connection.sock.shutdown(socket.SHUT_RDWR)
+        self.response.close()
+        self.connection.close()

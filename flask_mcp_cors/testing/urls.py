@@ -1,0 +1,153 @@
+"""URLs, their origins and their sites, as far as a CORS client has to tell them apart.
+
+This is no full URL parser: it reads what people write in tests and what servers write into ``Location``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from ipaddress import ip_address
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from urllib.parse import urljoin
+from urllib.parse import urlsplit
+
+from ..core.origins import to_ascii
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+#: An opaque origin, serialized: that of a sandboxed frame, and of a request whose origin is tainted.
+OPAQUE = "null"
+
+#: What a URL keeps as it is in a path or query; all else is percent-encoded.
+_KEPT = "!#$%&'()*+,/:;=?@[]~|^`{}\\"
+
+#: https://fetch.spec.whatwg.org/#port-blocking: servers of other protocols listen here.
+# fmt: off
+BAD_PORTS = frozenset((
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+    109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526,
+    530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045,
+    4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+))
+# fmt: on
+
+
+class URL(NamedTuple):
+    """An absolute URL in the form in which browsers compare and print it."""
+
+    scheme: str
+    userinfo: str
+    host: str
+    port: int | None
+    target: str
+    fragment: str | None
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as they stand in the ``Host`` header."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """The serialized origin.
+
+        >>> parse_url("HTTPS://Mcp.Example.com:443/mcp?a#b").origin
+        'https://mcp.example.com'
+        """
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def href(self) -> str:
+        """The whole URL, serialized."""
+        userinfo = f"{self.userinfo}@" if self.userinfo else ""
+        fragment = "" if self.fragment is None else f"#{self.fragment}"
+        return f"{self.scheme}://{userinfo}{self.authority}{self.target}{fragment}"
+
+    @property
+    def without_fragment(self) -> str:
+        return self._replace(fragment=None).href
+
+    def is_potentially_trustworthy(self) -> bool:
+        """May ``Sec-Fetch-*`` go there, and requests from an HTTPS page?
+
+        https://w3c.github.io/webappsec-secure-contexts/#potentially-trustworthy-url
+        """
+        return self.scheme == "https" or is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Is this host this machine, whatever the network says?
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "[::1]", "api.localhost", "localhost.example.com")]
+    [True, True, True, False]
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_url(text: str, base: URL | None = None) -> URL:
+    """Parse a URL, relative to *base* where it is relative.
+
+    :raises ValueError: it is no ``http:`` or ``https:`` URL.
+
+    >>> parse_url("../b c?d", parse_url("http://h:80/x/y")).href
+    'http://h/b%20c?d'
+    """
+    text = re.sub(r"[\t\r\n]", "", text.strip())
+    absolute = urljoin(base.href, text) if base is not None else text
+    # urlsplit keeps no difference between an empty fragment and none.
+    before, hash_sign, fragment = absolute.partition("#")
+    parts = urlsplit(before)
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise ValueError(f"{text!r} is not an http: or https: URL")
+    if not parts.hostname:
+        raise ValueError(f"{text!r} has no host")
+    host = to_ascii(parts.hostname)
+    if ":" in host:
+        host = f"[{host}]"
+    port = None if parts.port == DEFAULT_PORTS[scheme] else parts.port
+    target = quote(parts.path or "/", safe=_KEPT)
+    if "?" in before:
+        target += "?" + quote(parts.query, safe=_KEPT)
+    return URL(scheme, parts.netloc.rpartition("@")[0], host, port, target, fragment if hash_sign else None)
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList
+
+    # Unlike the pattern check, a browser takes an unknown top-level domain for a public suffix.
+    return PublicSuffixList()
+
+
+@cache
+def site_of(origin: str) -> str | None:
+    """The site of an origin: its scheme and registrable domain. An opaque origin has none.
+
+    >>> site_of("https://app.example.co.uk:8443"), site_of("http://127.0.0.1:5000"), site_of("null")
+    ('https://example.co.uk', 'http://127.0.0.1', None)
+    """
+    try:
+        url = parse_url(origin)
+    except ValueError:
+        # An application's own scheme has no domains.
+        return None if origin == OPAQUE else origin
+    registrable = None if re.fullmatch(r"\[.*\]|[\d.]+", url.host) else _public_suffixes().privatesuffix(url.host)
+    return f"{url.scheme}://{registrable or url.host}"
+
+
+def is_same_site(origin: str, other: str) -> bool:
+    """https://html.spec.whatwg.org/#same-site, schemes included."""
+    site = site_of(origin)
+    return site is not None and site == site_of(other)
