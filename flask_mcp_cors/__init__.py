@@ -1,0 +1,37 @@
+"""CORS, Origin validation and security headers for Flask MCP servers."""
+
+from ._version import __version__
+from .core.decision import Decision
+from .core.decision import Reason
+from .core.discovery import PUBLIC_METADATA
+from .core.discovery import PUBLIC_OAUTH
+from .core.mcp import MCP_REVISIONS
+from .core.origins import LOOPBACK
+from .core.origins import LOOPBACK_HOSTS
+from .core.policy import CORSPolicy
+from .core.security import SecurityHeaders
+from .core.settings import PolicyError
+from .core.settings import PolicyProblem
+from .extension import MCPCors
+from .middleware import CORSMiddleware
+from .reporting import preflight_answered
+from .reporting import request_refused
+
+__all__ = [
+    "MCPCors",
+    "CORSMiddleware",
+    "CORSPolicy",
+    "SecurityHeaders",
+    "Decision",
+    "Reason",
+    "PolicyError",
+    "PolicyProblem",
+    "LOOPBACK",
+    "LOOPBACK_HOSTS",
+    "MCP_REVISIONS",
+    "PUBLIC_METADATA",
+    "PUBLIC_OAUTH",
+    "preflight_answered",
+    "request_refused",
+    "__version__",
+]

@@ -1,0 +1,136 @@
+"""From what a user wrote to a compiled site: keywords over ``app.config`` over *policy* over defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .core.policy import CORSPolicy
+from .core.settings import check_words
+from .core.settings import CONFIG_PREFIX
+from .core.settings import EXTENSION_SETTINGS
+from .core.settings import POLICY_SETTINGS
+from .core.settings import PolicyError
+from .core.settings import settings_from_config
+from .core.settings import wrong_type
+from .core.site import make_site
+from .core.site import Site
+from .reporting import log
+
+_ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A compiled site, and where each of its settings came from."""
+
+    site: Site
+    wrap_wsgi: bool
+    #: Setting → ``keyword``, an ``app.config`` key, ``policy``; a default is not listed.
+    sources: Mapping[str, str]
+
+    def source(self, word: str) -> str:
+        """Where a setting came from."""
+        if word == "origins" and word not in self.sources and not self.site.default.has_default_origins:
+            return "policy"
+        return self.sources.get(word, "default")
+
+    def announce(self, whom: str) -> None:
+        """Say once what is in force: a warning where nobody has said who may call."""
+        site = self.site
+        origins = site.default.origins
+        shown = getattr(origins, "__qualname__", repr(origins)) if callable(origins) else _cut(origins)
+        line = (
+            f"{whom}: origins {shown} ({self.source('origins')}); "
+            f"hosts {_cut(site.hosts.patterns)} ({self.source('hosts')}); "
+            f"paths {'everything' if site.paths is None else _cut(site.paths)} ({self.source('paths')})"
+        )
+        if self.source("origins") == self.source("hosts") == "default":
+            log.warning(
+                "%s: nothing is configured, so this machine only: set origins (%sORIGINS) to the pages that may "
+                "call, and hosts (%sHOSTS) to the names of this server",
+                line,
+                CONFIG_PREFIX,
+                CONFIG_PREFIX,
+            )
+        else:
+            log.info("%s", line)
+
+
+def _cut(values: Iterable[str]) -> str:
+    listed = list(values)
+    more = f", … ({len(listed)} in all)" if len(listed) > 8 else ""
+    return ", ".join(listed[:8]) + more
+
+
+def configure(
+    known: frozenset[str],
+    policy: CORSPolicy | None,
+    keywords: Mapping[str, Any],
+    config: Mapping[str, Any] | None = None,
+) -> Configured:
+    """Compile the settings of one site.
+
+    :param known: the settings that *keywords* may hold.
+    :param config: an ``app.config``, or ``None`` without Flask.
+    :raises PolicyError: naming every fault at once.
+    """
+    problems = check_words(keywords, known)
+    settings: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    if config is not None:
+        try:
+            settings, keys = settings_from_config(config)
+        except PolicyError as error:
+            problems.extend(error.problems)
+        _warn_of_lost_keys(config)
+    for word in keywords:
+        keys.pop(word, None)
+    settings.update((word, value) for word, value in keywords.items() if word in known)
+
+    if policy is not None and not isinstance(policy, CORSPolicy):
+        problems.append(wrong_type("policy", policy, "a CORSPolicy; origins and the like are keywords: origins=[…]"))
+        policy = None
+    default = policy or CORSPolicy()
+    try:
+        default = default.replace(**{word: settings[word] for word in POLICY_SETTINGS & settings.keys()})
+    except PolicyError as error:
+        problems.extend(error.located(keys=keys).problems)
+    wrap_wsgi = settings.get("wrap_wsgi", False)
+    if not isinstance(wrap_wsgi, bool):
+        problems += PolicyError([wrong_type("wrap_wsgi", wrap_wsgi, "True or False")]).located(keys=keys).problems
+    trusted = config.get("TRUSTED_HOSTS") if config is not None else None
+    server_name = config.get("SERVER_NAME") if config is not None else None
+    site = None
+    try:
+        site = make_site(settings, default, trusted_hosts=trusted, server_name=server_name)
+    except PolicyError as error:
+        problems.extend(error.located(keys=keys).problems)
+    if problems or site is None:
+        raise PolicyError(problems)
+
+    sources = {word: keys.get(word, "keyword") for word in settings}
+    if "hosts" not in settings and trusted and not default.has_default_origins:
+        sources["hosts"] = "TRUSTED_HOSTS"
+    return Configured(site, wrap_wsgi, sources)
+
+
+def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
+    """Warn of settings in the environment that nobody loaded into ``app.config``."""
+    for variable in sorted(os.environ):
+        match = _ENVIRONMENT_KEY.fullmatch(variable)
+        if match is None or match[1].partition("__")[0].lower() not in EXTENSION_SETTINGS:
+            continue
+        key = f"{CONFIG_PREFIX}{match[1].partition('__')[0]}"
+        if key not in config:
+            log.warning(
+                "%s is in the environment, but %s is not in app.config, so it has no effect: call "
+                "app.config.from_prefixed_env() before the extension is initialised, and name the variable FLASK_%s",
+                variable,
+                key,
+                key,
+            )

@@ -1,0 +1,135 @@
+"""The decision: what is answered, why, and how its headers go into a response.
+
+A :class:`Decision` is a value. Adapters apply it, the command line prints it, tests compare it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from .headers import merge_vary
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Reason(StrEnum):
+    """Why a :class:`Decision` is what it is. The values are stable: log them, count them."""
+
+    # allowed
+    PREFLIGHT_ALLOWED = "preflight_allowed"
+    ORIGIN_ALLOWED = "origin_allowed"
+    SAME_ORIGIN = "same_origin"
+    NO_ORIGIN = "no_origin"
+    NOT_GOVERNED = "not_governed"
+    NOT_A_PREFLIGHT = "not_a_preflight"
+    # a preflight answered with the policy, which the browser will find too narrow
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    HEADER_NOT_ALLOWED = "header_not_allowed"
+    TOO_MANY_HEADERS = "too_many_headers"
+    # refused
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    ORIGIN_MALFORMED = "origin_malformed"
+    ORIGIN_REPEATED = "origin_repeated"
+    CROSS_SITE = "cross_site"
+    HOST_NOT_SERVED = "host_not_served"
+    HOST_MALFORMED = "host_malformed"
+    HOST_MISSING = "host_missing"
+    POLICY_FAILED = "policy_failed"
+
+
+#: The fixed sentence of each refusal: nothing of the request and nothing of the configuration.
+MESSAGES = {
+    Reason.ORIGIN_NOT_ALLOWED: "This origin is not allowed.",
+    Reason.ORIGIN_MALFORMED: "The Origin header is malformed.",
+    Reason.ORIGIN_REPEATED: "The Origin header holds more than one origin.",
+    Reason.CROSS_SITE: "Cross-site requests are not allowed.",
+    Reason.HOST_NOT_SERVED: "Invalid Host header: this host is not served here.",
+    Reason.HOST_MALFORMED: "Invalid Host header: it is malformed.",
+    Reason.HOST_MISSING: "Invalid Host header: it is missing.",
+    Reason.POLICY_FAILED: "The policy for this path is not available.",
+}
+
+MISDIRECTED = frozenset({Reason.HOST_NOT_SERVED, Reason.HOST_MALFORMED, Reason.HOST_MISSING})
+
+
+def _refusal_body(reason: Reason) -> bytes:
+    # MCP 2025-11-25 and later: a JSON-RPC error response without id. The code is the HTTP status,
+    # because MCP 2026-07-28 closes -32000 to -32099 to new implementations.
+    error = {"code": refusal_status(reason), "message": MESSAGES[reason], "data": {"reason": reason.value}}
+    return json.dumps({"jsonrpc": "2.0", "error": error}).encode()
+
+
+def refusal_status(reason: Reason) -> int:
+    """421 (RFC 9110, section 15.5.20) where the ``Host`` is at fault, else 403."""
+    return 421 if reason in MISDIRECTED else 403
+
+
+REFUSAL_BODIES = {reason: _refusal_body(reason) for reason in MESSAGES}
+
+
+class Decision(NamedTuple):
+    """What is answered to one request, and why. Immutable, compared by value.
+
+    >>> from flask_mcp_cors import CORSPolicy
+    >>> decision = CORSPolicy(origins="https://app.example.com").actual("https://evil.example")
+    >>> decision.allowed, decision.reason.value, decision.status, decision.final
+    (False, 'origin_not_allowed', 403, True)
+    """
+
+    #: May the browser go on? For a preflight: with the method and the header names asked for.
+    allowed: bool
+    #: Why, as a stable code.
+    reason: Reason
+    #: The HTTP status of a final answer; ``None`` where the application gives it.
+    status: int | None
+    #: The headers to send, in order.
+    headers: Headers
+    #: The body of a final answer.
+    body: bytes = b""
+    #: Is this the whole response, so that nothing of the application runs?
+    final: bool = False
+    #: The method or the lower-case header names that a preflight asked for in vain.
+    offending: tuple[str, ...] = ()
+
+    def apply(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """A response's header list with ours put in.
+
+        Every ``Access-Control-*`` header that is there goes, ours come in once; ``Vary`` is merged;
+        the other headers (security headers) only fill what is not set. Applying it twice is the
+        same as once, so layers may do it one after the other.
+
+        >>> from flask_mcp_cors import CORSPolicy
+        >>> decision = CORSPolicy(origins="*", security_headers=None, expose_headers=()).actual(None)
+        >>> decision.apply([("Access-Control-Allow-Origin", "https://other.example"), ("X-A", "1")])
+        [('X-A', '1'), ('Access-Control-Allow-Origin', '*')]
+        """
+        if self.reason is Reason.NOT_GOVERNED:
+            return list(headers)
+        result: list[tuple[str, str]] = []
+        present: set[str] = set()
+        vary: list[str] = []
+        streams_events = False
+        for pair in headers:
+            name = pair[0].lower()
+            if name == "vary":
+                vary.append(pair[1])
+            elif not name.startswith("access-control-"):
+                present.add(name)
+                result.append(pair)
+                if name == "content-type":
+                    streams_events = pair[1].lower().startswith("text/event-stream")
+        for pair in self.headers:
+            name = pair[0].lower()
+            if name == "vary":
+                result.append((pair[0], merge_vary(vary, pair[1])) if vary else pair)
+                vary = []
+            elif name not in present:
+                result.append(pair)
+        result.extend(("Vary", value) for value in vary)
+        # MCP, Streamable HTTP: servers SHOULD send it, so that no proxy holds events back.
+        if streams_events and "x-accel-buffering" not in present:
+            result.append(("X-Accel-Buffering", "no"))
+        return result

@@ -1,0 +1,32 @@
+"""Ready-made policies: the public documents of OAuth discovery, and an authorization server's endpoints.
+
+A browser client reads these documents before it has a token, from whatever origin it runs on, and
+with the ``MCP-Protocol-Version`` header, so they are preflighted. They hold no secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .policy import CORSPolicy
+
+#: For OAuth discovery documents: any origin, GET, any MCP header, no credentials.
+PUBLIC_METADATA = CORSPolicy(origins="*", allow_methods="GET")
+
+#: For an authorization server's ``/token``, ``/register`` and ``/revoke``: any origin, POST, no
+#: credentials. Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
+PUBLIC_OAUTH = CORSPolicy(origins="*", allow_methods="POST")
+
+#: The documents' places: RFC 9728 section 3, RFC 8414 section 3, OpenID Connect Discovery section 4.
+PUBLIC_METADATA_PATHS: Mapping[str, CORSPolicy] = MappingProxyType(
+    dict.fromkeys(
+        (
+            "/.well-known/oauth-protected-resource/**",
+            "/.well-known/oauth-authorization-server/**",
+            "/.well-known/openid-configuration/**",
+            "/**/.well-known/openid-configuration",
+        ),
+        PUBLIC_METADATA,
+    )
+)

@@ -1,0 +1,162 @@
+"""Methods and header names: what the Fetch standard and RFC 9110 say about the words themselves.
+
+Only predicates and parsers of single values belong here. Nothing in this module knows a policy.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable
+from collections.abc import Iterator
+
+ALLOW_ORIGIN = "Access-Control-Allow-Origin"
+ALLOW_CREDENTIALS = "Access-Control-Allow-Credentials"
+ALLOW_METHODS = "Access-Control-Allow-Methods"
+ALLOW_HEADERS = "Access-Control-Allow-Headers"
+EXPOSE_HEADERS = "Access-Control-Expose-Headers"
+MAX_AGE = "Access-Control-Max-Age"
+REQUEST_METHOD = "Access-Control-Request-Method"
+REQUEST_HEADERS = "Access-Control-Request-Headers"
+
+#: https://fetch.spec.whatwg.org/#cors-safelisted-method
+SAFELISTED_METHODS = frozenset({"GET", "HEAD", "POST"})
+
+#: https://fetch.spec.whatwg.org/#forbidden-method
+FORBIDDEN_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
+
+#: https://fetch.spec.whatwg.org/#concept-method-normalize (``PATCH`` is not among them)
+NORMALIZED_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
+
+#: https://fetch.spec.whatwg.org/#forbidden-request-header, without the rule about values
+FORBIDDEN_REQUEST_HEADERS = frozenset(
+    {
+        "accept-charset",
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "connection",
+        "content-length",
+        "cookie",
+        "cookie2",
+        "date",
+        "dnt",
+        "expect",
+        "host",
+        "keep-alive",
+        "origin",
+        "referer",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    }
+)
+
+FORBIDDEN_REQUEST_HEADER_PREFIXES = ("proxy-", "sec-")
+
+#: These three are forbidden as soon as their value names a forbidden method.
+METHOD_OVERRIDE_HEADERS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
+
+#: https://fetch.spec.whatwg.org/#forbidden-response-header-name
+FORBIDDEN_RESPONSE_HEADERS = frozenset({"set-cookie", "set-cookie2"})
+
+#: https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name
+SAFELISTED_RESPONSE_HEADERS = frozenset(
+    {
+        "cache-control",
+        "content-language",
+        "content-length",
+        "content-type",
+        "expires",
+        "last-modified",
+        "pragma",
+    }
+)
+
+#: Names that only a server sends: no request header, so nothing for ``allow_headers``.
+CORS_RESPONSE_HEADERS = frozenset(
+    name.lower() for name in (ALLOW_ORIGIN, ALLOW_CREDENTIALS, ALLOW_METHODS, ALLOW_HEADERS, EXPOSE_HEADERS, MAX_AGE)
+) | {"access-control-allow-private-network", "access-control-allow-local-network"}
+
+#: Names that only a browser sends: no response header, so nothing for ``expose_headers``.
+CORS_REQUEST_HEADERS = frozenset(
+    {"origin", REQUEST_METHOD.lower(), REQUEST_HEADERS.lower(), "access-control-request-private-network"}
+)
+
+#: The CORS non-wildcard request-header name: ``*`` never covers it.
+NON_WILDCARD = "authorization"
+
+# RFC 9110, section 5.6.2: token = 1*tchar
+_TCHAR = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters
+_TOKEN = re.compile(f"[{re.escape(_TCHAR)}]+")
+
+#: How much of ``Access-Control-Request-Headers`` is looked at. A browser's own list is far shorter.
+MAX_REQUEST_HEADER_NAMES = 64
+MAX_REQUEST_HEADERS_LENGTH = 4096
+
+
+def is_token(value: str) -> bool:
+    """Is this a ``token`` of RFC 9110, the grammar of method and header names?"""
+    return _TOKEN.fullmatch(value) is not None
+
+
+def normalize_method(method: str) -> str:
+    """Normalize a method as ``fetch()`` does: six names are upper-cased, all others stay.
+
+    >>> normalize_method("delete"), normalize_method("patch")
+    ('DELETE', 'patch')
+    """
+    upper = method.upper()
+    return upper if upper in NORMALIZED_METHODS and method.isascii() else method
+
+
+def is_forbidden_request_header(name: str) -> bool:
+    """May JavaScript never set this request header, whatever a server allows?
+
+    >>> is_forbidden_request_header("Sec-Fetch-Site"), is_forbidden_request_header("Authorization")
+    (True, False)
+    """
+    lower = name.lower()
+    return lower in FORBIDDEN_REQUEST_HEADERS or lower.startswith(FORBIDDEN_REQUEST_HEADER_PREFIXES)
+
+
+def split_list(value: str) -> Iterator[str]:
+    """The members of a comma-separated header value, trimmed of optional white space, none empty."""
+    for member in value.split(","):
+        member = member.strip(" \t")
+        if member:
+            yield member
+
+
+def parse_request_header_names(value: str) -> tuple[list[str], bool]:
+    """The names in ``Access-Control-Request-Headers``, in lower case, and whether that is all of it.
+
+    Read leniently, as RFC 9110 asks of a list, but never further than 64 names and 4 KiB; a name cut
+    off by that limit is dropped. A member that is no token is kept: it is the caller's to refuse.
+
+    >>> parse_request_header_names("authorization,, Content-Type ")
+    (['authorization', 'content-type'], True)
+    """
+    whole = len(value) <= MAX_REQUEST_HEADERS_LENGTH
+    if not whole:
+        value = value[:MAX_REQUEST_HEADERS_LENGTH].rpartition(",")[0]
+    names = [name.lower() for name in split_list(value)]
+    if len(names) > MAX_REQUEST_HEADER_NAMES:
+        return names[:MAX_REQUEST_HEADER_NAMES], False
+    return names, whole
+
+
+def merge_vary(present: Iterable[str], added: str) -> str:
+    """One ``Vary`` value out of those a response has and ours, no name twice.
+
+    >>> merge_vary(["Cookie, origin"], "Origin, Accept")
+    'Cookie, origin, Accept'
+    """
+    names: dict[str, str] = {}
+    for value in (*present, added):
+        for name in split_list(value):
+            names.setdefault(name.lower(), name)
+    return "*" if "*" in names else ", ".join(names.values())

@@ -1,0 +1,151 @@
+"""Hosts: the grammar of the ``Host`` header, and which values of it are served.
+
+A browser that was lured to a name of an attacker's (DNS rebinding) sends that name as ``Host``, and
+no page can change it. An IP literal cannot be rebound, so it is always served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from .decision import Reason
+from .origins import ANY_PORT
+from .origins import DEFAULT_PORTS
+from .origins import is_host
+from .origins import is_ipv4
+from .origins import LOOPBACK_HOSTS
+from .origins import Origin
+from .origins import to_ascii
+from .settings import PolicyProblem
+from .settings import string_list
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
+
+
+class Host(NamedTuple):
+    """A parsed ``Host`` value: the name in lower case, and the port where one is given."""
+
+    name: str
+    port: int | None
+
+    @property
+    def is_ip(self) -> bool:
+        """Is it an IP literal, which no DNS answer can stand behind?"""
+        return self.name.startswith("[") or is_ipv4(self.name)
+
+    def to_origin(self, scheme: str) -> str:
+        """The serialized origin of a page that this host serves."""
+        port = None if self.port == DEFAULT_PORTS.get(scheme) else self.port
+        return str(Origin(scheme, self.name, port))
+
+
+def parse_host(value: str) -> Host | None:
+    """The host that a ``Host`` header names, or ``None``. Never raises.
+
+    >>> parse_host("MCP.example.com:8443")
+    Host(name='mcp.example.com', port=8443)
+    >>> parse_host("evil.example/") is None
+    True
+    """
+    match = _HOST.fullmatch(value)
+    if match is None:
+        return None
+    name = match[1].lower()
+    port = int(match[2]) if match[2] else None
+    return Host(name, port) if is_host(name) and (port is None or port <= 65535) else None
+
+
+class HostIndex:
+    """Host patterns, compiled: ``name``, ``name:port``, ``name:*``, ``*.name``, ``*``."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        #: The patterns as written.
+        self.patterns = tuple(patterns)
+        self.any_host = "*" in self.patterns
+        self._names: set[tuple[str, int | None]] = set()
+        self._parents: set[tuple[str, int | None]] = set()
+        for pattern in self.patterns:
+            name, port = _split_pattern(pattern.lower())
+            if pattern != "*":
+                bases = self._parents if name.startswith("*.") else self._names
+                bases.add((name.removeprefix("*."), port))
+        # Few hosts are ever asked for, so the verdict on each is kept; the bound keeps liars out.
+        self.fault = lru_cache(256)(self._fault)
+
+    def lists(self, host: Host, scheme: str) -> bool:
+        """Is this host named here, other than by ``*``?"""
+        port = DEFAULT_PORTS.get(scheme) if host.port is None else host.port
+        if (host.name, None) in self._names or (host.name, port) in self._names:
+            return True
+        parent = host.name.partition(".")[2] if self._parents else ""
+        while parent:
+            if (parent, None) in self._parents or (parent, port) in self._parents:
+                return True
+            parent = parent.partition(".")[2]
+        return False
+
+    def _fault(self, value: str | None, scheme: str) -> Reason | None:
+        """Why a ``Host`` value is not served, or ``None`` where it is."""
+        if not value:
+            return Reason.HOST_MISSING
+        host = parse_host(value)
+        if host is None:
+            return Reason.HOST_MALFORMED
+        if self.any_host or host.is_ip or self.lists(host, scheme):
+            return None
+        return Reason.HOST_NOT_SERVED
+
+
+def _split_pattern(pattern: str) -> tuple[str, int | None]:
+    head, colon, port = pattern.rpartition(":")
+    if not colon or port.endswith("]"):
+        return pattern, None
+    return head, None if port == ANY_PORT else int(port)
+
+
+def hosts_from_trusted_hosts(trusted: Iterable[str]) -> tuple[str, ...]:
+    """Flask's ``TRUSTED_HOSTS`` in our words: ``.example.com`` there is the name and what is below it.
+
+    >>> hosts_from_trusted_hosts([".example.com", "localhost"])
+    ('example.com', '*.example.com', 'localhost')
+    """
+    hosts: list[str] = []
+    for host in trusted:
+        name = to_ascii(host)
+        hosts += [name[1:], f"*{name}"] if name.startswith(".") else [name]
+    return tuple(hosts)
+
+
+def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
+    """The host patterns of the setting ``hosts``, with a problem for each that is none."""
+    count = len(problems)
+    patterns = string_list("hosts", value, problems)
+    if not patterns and len(problems) == count:
+        message = 'invalid: nothing would be served; name a host, or write "*"'
+        problems.append(PolicyProblem("hosts_empty", "hosts", value, message))
+    return tuple(pattern for pattern in patterns if not _add_fault(pattern, problems))
+
+
+def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
+    if pattern == "*" or _is_pattern(pattern):
+        return False
+    meant = pattern.partition("://")[2] or pattern
+    meant = to_ascii(re.split(r"[/?#]", meant, maxsplit=1)[0].rpartition("@")[2]).lower()
+    if meant.startswith("."):
+        meant = f"*{meant}"
+    example = meant if _is_pattern(meant) else "mcp.example.com, mcp.example.com:8443 or *.example.com"
+    message = f"invalid host; write {example}"
+    problems.append(PolicyProblem("host_invalid", "hosts", pattern, message))
+    return True
+
+
+def _is_pattern(pattern: str) -> bool:
+    host = parse_host(pattern.removeprefix("*.").removesuffix(":*"))
+    return host is not None and not (pattern.startswith("*.") and host.is_ip)
+
+
+#: The hosts of a server that nobody configured, and of own pages where no host is named.
+LOOPBACK_INDEX = HostIndex(LOOPBACK_HOSTS)

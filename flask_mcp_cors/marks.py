@@ -1,0 +1,195 @@
+"""Marks: what decorators leave on views and blueprints, and how it is found again for a request.
+
+A mark is no wrapper. It is looked up on the function that the route really calls, so the order of
+decorators does not matter as long as the wrappers in between use ``functools.wraps``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from .core.policy import CORSPolicy
+from .core.site import Choice
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .protect import Guard
+
+_POLICY = "__mcp_cors_policy__"
+_GUARDS = "__mcp_cors_guards__"
+
+
+class PolicyMark:
+    """Another policy for a view or blueprint: settings over *policy* or over the app's default; or none."""
+
+    def __init__(self, target: str, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> None:
+        self.target = target
+        self.policy = policy
+        self.settings = settings
+        self.exempt = exempt
+
+    def resolve(self, default: CORSPolicy) -> CORSPolicy | None:
+        """The policy that it means in an app with this default policy; ``None``: not governed.
+
+        :raises PolicyError: where the settings do not go with the default's.
+        """
+        if self.exempt:
+            return None
+        return (self.policy or default).replace(**self.settings)
+
+
+class Marks(NamedTuple):
+    """The marks that hold for one view, as a request reaches it with one method."""
+
+    policy: PolicyMark | None
+    #: Where the policy mark was found, in words.
+    place: str
+    guards: tuple[Guard, ...]
+
+
+def describe(target: object) -> str:
+    """A view, class or blueprint as a message names it."""
+    if isinstance(target, Blueprint):
+        return f"blueprint {target.name!r}"
+    name = getattr(target, "__qualname__", None) or repr(target)
+    return f"{getattr(target, '__module__', '?')}.{name}"
+
+
+def mark_policy(target: Any, mark: PolicyMark) -> None:
+    """Leave a policy mark, on what *target* wraps too: that may be what the route calls."""
+    _made.count += 1
+    setattr(target, _POLICY, mark)
+    for function in _wrapped(target):
+        if _POLICY not in vars(function):
+            setattr(function, _POLICY, mark)
+
+
+def mark_guard(target: Any, guard: Guard) -> None:
+    """Leave a guard, on what *target* wraps too."""
+    _made.count += 1
+    for function in (target, *_wrapped(target)):
+        setattr(function, _GUARDS, (*getattr(function, _GUARDS, ()), guard))
+
+
+def _wrapped(function: Any) -> Iterator[Any]:
+    seen = {id(function)}
+    while (function := getattr(function, "__wrapped__", None)) is not None and id(function) not in seen:
+        seen.add(id(function))
+        yield function
+
+
+def _carriers(view: Callable[..., Any], method: str) -> Iterator[Any]:
+    """Whatever may carry a mark for this view, the most specific first."""
+    view_class = getattr(view, "view_class", None)
+    if view_class is not None:
+        handler = getattr(view_class, method.lower(), None)
+        if handler is None and method == "HEAD":
+            handler = getattr(view_class, "get", None)
+        if handler is not None:
+            yield handler
+            yield from _wrapped(handler)
+        yield view_class
+    yield view
+    yield from _wrapped(view)
+
+
+def find_marks(app: Flask, view: Callable[..., Any] | None, blueprints: list[str], method: str) -> Marks:
+    """The marks for a view: its own, else its innermost blueprint's; guards add up.
+
+    :param blueprints: names as ``request.blueprints`` has them, the innermost first.
+    """
+    carriers = [] if view is None else list(_carriers(view, method))
+    carriers += [app.blueprints[name] for name in blueprints if name in app.blueprints]
+    policy: PolicyMark | None = None
+    place = ""
+    guards: dict[Guard, None] = {}
+    for carrier in carriers:
+        if policy is None and (found := getattr(carrier, _POLICY, None)) is not None:
+            policy, place = found, f"the mark on {describe(carrier)}"
+        guards.update(dict.fromkeys(getattr(carrier, _GUARDS, ())))
+    return Marks(policy, place, tuple(guards))
+
+
+class Found(NamedTuple):
+    """What the marks of a view come to in one app."""
+
+    #: The policy that a mark says, or ``None`` where no mark says any.
+    choice: Choice | None
+    guards: tuple[Guard, ...]
+
+
+_NOTHING = Found(None, ())
+
+
+class MarkedViews:
+    """The marks in one app, resolved once per view and method."""
+
+    def __init__(self, app: Flask, default: CORSPolicy, on_change: Callable[[], None]) -> None:
+        self._app = app
+        self._on_change = on_change
+        self._default = default
+        self._state: tuple[int, int, int] | None = None
+        self._exist = False
+        self._found: dict[tuple[str, str], Found] = {}
+
+    def exist(self) -> bool:
+        """Does any view or blueprint of the app carry a mark?"""
+        app = self._app
+        # Decorators run before the first request, but in tests and shells not always.
+        state = (_made.count, len(app.view_functions), len(app.blueprints))
+        if state != self._state:
+            self._state = state
+            self._found.clear()
+            self._exist = bool(self.carried())
+            self._on_change()
+        return self._exist
+
+    def find(self, endpoint: str, method: str) -> Found:
+        """The policy and the guards that marks give to an endpoint."""
+        if not self.exist():
+            return _NOTHING
+        key = (endpoint, method)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._resolve(endpoint, method)
+        return found
+
+    def _resolve(self, endpoint: str, method: str) -> Found:
+        marks = self._marks(endpoint, method)
+        choice = None if marks.policy is None else Choice(marks.policy.resolve(self._default), marks.place)
+        return Found(choice, marks.guards)
+
+    def _marks(self, endpoint: str, method: str) -> Marks:
+        parents = []
+        name = endpoint.rpartition(".")[0]
+        while name:
+            parents.append(name)
+            name = name.rpartition(".")[0]
+        return find_marks(self._app, self._app.view_functions.get(endpoint), parents, method)
+
+    def carried(self) -> set[object]:
+        """Every mark and guard that some route of the app carries."""
+        carried: set[object] = set()
+        for rule in self._app.url_map.iter_rules():
+            for method in rule.methods or ():
+                marks = self._marks(rule.endpoint, method)
+                carried.update(marks.guards)
+                if marks.policy is not None:
+                    carried.add(marks.policy)
+        return carried
+
+
+class _Made:
+    """How many marks there are, so that what was looked up before the last one is looked up again."""
+
+    count = 0
+
+
+_made = _Made()

@@ -1,0 +1,330 @@
+"""Protected routes: the guard in front of a view, its challenges, and protected resource metadata.
+
+Challenges follow RFC 9110 section 11 and RFC 6750 section 3, metadata RFC 9728. A guard holds whatever
+the order of decorators: it wraps the view, and it leaves a mark that the extension's hook enforces.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from functools import wraps
+from typing import Any
+from typing import cast
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from flask import Blueprint
+from flask import current_app
+from flask import g
+from flask import Request
+from flask import request
+from flask import Response
+from werkzeug.datastructures import Authorization
+
+from .core.headers import is_token
+from .core.origins import LOOPBACK_HOSTS
+from .core.paths import segments
+from .exchange import current_exchange
+from .marks import mark_guard
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+V = TypeVar("V")
+
+#: ``verify``: a credential in, the caller's identity or ``None`` out, plainly or as a coroutine.
+Verify = Callable[[Authorization], Any | Awaitable[Any]]
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+# RFC 9110, section 11.2: token68
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
+_API_KEY = re.compile(r"[!-+\--~]+")  # visible ASCII but the comma, which joins repeated headers
+_QUOTABLE = re.compile(r"[ -~]*")
+
+
+def quoted(value: str) -> str:
+    r"""A quoted-string of RFC 9110, section 5.6.4.
+
+    >>> print(quoted('the "a" app'))
+    "the \"a\" app"
+    """
+    escaped = value.replace("\\", r"\\").replace('"', r"\"")
+    return f'"{escaped}"'
+
+
+class Refusal(NamedTuple):
+    """Why a request does not pass a guard."""
+
+    status: int
+    reason: str
+    message: str
+    error: str | None = None
+
+
+MISSING = Refusal(401, "credentials_missing", "Authentication is required.")
+WRONG = Refusal(401, "invalid_token", "The credentials are not valid.", "invalid_token")
+INSUFFICIENT = Refusal(403, "insufficient_scope", "The credentials lack a scope.", "insufficient_scope")
+
+
+class Guard:
+    """One ``cors.protected(…)``: which credentials count, and who says so."""
+
+    def __init__(
+        self,
+        verify: Verify,
+        *,
+        scopes: Iterable[str] = (),
+        schemes: Iterable[str] = ("Bearer",),
+        realm: str | None = None,
+        api_key_header: str | None = None,
+    ) -> None:
+        if not callable(verify):
+            raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
+        self.verify = verify
+        self.scopes = _words("scopes", scopes)
+        self.schemes = _words("schemes", schemes)
+        self.realm = realm
+        self.api_key_header = api_key_header
+        if not self.schemes and api_key_header is None:
+            raise ValueError('protected(): nothing could ever pass; write schemes=("Bearer",) or api_key_header=…')
+        for name in (*self.schemes, *([] if api_key_header is None else [api_key_header])):
+            if not is_token(name):
+                raise ValueError(f"protected(): {name!r} is no scheme or header name; write a token such as Bearer")
+        for text in (*self.scopes, realm or ""):
+            if not _QUOTABLE.fullmatch(text):
+                raise ValueError(f"protected(): {text!r} cannot stand in a challenge; write printable ASCII")
+
+    def check(self, request: Request) -> Response | None:
+        """Verify the request's credential; the response that refuses it, or ``None`` where it may pass.
+
+        The identity lands in ``flask.g.mcp_identity``. An exception in ``verify`` goes through.
+        """
+        exchange = current_exchange(request.environ)
+        if self in exchange.verified:
+            return None
+        credential = self._credential(request)
+        if isinstance(credential, Refusal):
+            return self._refuse(request, credential)
+        identity = self.verify(credential)
+        if inspect.isawaitable(identity):
+            identity = _await(identity)
+        # False is what a comparison returns: as little an identity as None.
+        if identity is None or identity is False:
+            return self._refuse(request, WRONG)
+        if not set(self.scopes) <= _scopes_of(identity):
+            return self._refuse(request, INSUFFICIENT)
+        g.mcp_identity = identity
+        exchange.verified += (self,)
+        return None
+
+    def _credential(self, request: Request) -> Authorization | Refusal:
+        """The one well-formed credential of a listed kind, or why there is none."""
+        header = request.environ.get("HTTP_AUTHORIZATION")
+        scheme = header.partition(" ")[0].lower() if header else ""
+        listed = scheme in (s.lower() for s in self.schemes)
+        key = None
+        if self.api_key_header is not None:
+            key = request.environ.get(f"HTTP_{self.api_key_header.upper().replace('-', '_')}")
+        if key is not None and listed:
+            return WRONG  # two at once: nobody can say which one counts
+        if key is not None:
+            return Authorization("apikey", token=key) if _API_KEY.fullmatch(key) else WRONG
+        if not header or not listed:
+            return MISSING
+        return _parse_authorization(scheme, header)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> Response:
+        error = {"code": refusal.status, "message": refusal.message, "data": {"reason": refusal.reason}}
+        response = Response(
+            json.dumps({"jsonrpc": "2.0", "error": error}), refusal.status, content_type="application/json"
+        )
+        response.headers["Cache-Control"] = "no-store"
+        for challenge in self._challenges(request, refusal):
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
+
+    def _challenges(self, request: Request, refusal: Refusal) -> list[str]:
+        realm = current_app.name if self.realm is None else self.realm
+        # An application may be named as its author speaks; a challenge is ASCII.
+        parameters = {"realm": realm.encode("ascii", "replace").decode("ascii")}
+        if refusal.error:
+            parameters["error"] = refusal.error
+        if self.scopes:
+            parameters["scope"] = " ".join(self.scopes)
+        state = current_app.extensions.get("mcp_cors")
+        metadata = state.metadata.url_for(f"{request.root_path}{request.path}") if state is not None else None
+        if metadata is not None:
+            parameters["resource_metadata"] = metadata
+        challenges = []
+        for scheme in self.schemes or ("ApiKey",):
+            shown = {"realm": parameters["realm"]} if scheme.lower() == "basic" else parameters
+            challenges.append(f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}")
+        return challenges
+
+
+def _words(setting: str, value: Iterable[str]) -> tuple[str, ...]:
+    words = tuple(value.split()) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError(f"protected({setting}=…): write strings")
+    return words
+
+
+def _parse_authorization(scheme: str, header: str) -> Authorization | Refusal:
+    rest = header.partition(" ")[2].strip(" ")
+    if not header.isascii() or not header.isprintable():
+        return WRONG
+    if scheme in ("bearer", "basic") and not _TOKEN68.fullmatch(rest):
+        return WRONG
+    parsed = Authorization.from_header(header)
+    if parsed is None:
+        return WRONG
+    # Basic carries its own text, and hmac.compare_digest raises for any that is not ASCII.
+    if not all(value is None or str(value).isascii() for value in (parsed.token, *parsed.parameters.values())):
+        return WRONG
+    return parsed
+
+
+def _await(result: Awaitable[Any]) -> Any:
+    async def wait() -> Any:
+        return await result
+
+    return current_app.ensure_sync(wait)()
+
+
+def _scopes_of(identity: object) -> set[str]:
+    scopes = identity.get("scopes") if isinstance(identity, Mapping) else getattr(identity, "scopes", None)
+    if isinstance(scopes, str):
+        return set(scopes.split())
+    return {scope for scope in scopes if isinstance(scope, str)} if isinstance(scopes, Iterable) else set()
+
+
+class Document(NamedTuple):
+    """A protected resource metadata document, ready to send."""
+
+    resource: str
+    #: The path of the resource, and the URL and path of the document.
+    resource_path: str
+    url: str
+    path: str
+    body: bytes
+
+
+class ResourceMetadata:
+    """The metadata documents of one app (RFC 9728), by path."""
+
+    def __init__(self) -> None:
+        self._documents: list[Document] = []
+        #: Path → body, the bare well-known path included.
+        self.bodies: dict[str, bytes] = {}
+
+    def add(self, document: Document) -> list[str]:
+        """Take a document in; the paths at which it is new."""
+        if any(known.path == document.path for known in self._documents):
+            raise ValueError(f"serve_resource_metadata: there is a document at {document.path} already")
+        # The first one also answers clients that only try the bare path, until a resource at the
+        # root of the host claims it.
+        paths = [document.path] if self._documents else list(dict.fromkeys([document.path, WELL_KNOWN]))
+        self._documents.append(document)
+        added = [path for path in paths if path not in self.bodies]
+        self.bodies.update(dict.fromkeys(paths, document.body))
+        return added
+
+    def url_for(self, path: str) -> str | None:
+        """The URL of the document of the resource whose path is the longest prefix of *path*."""
+        asked = segments(path)
+        best: Document | None = None
+        for document in self._documents:
+            prefix = segments(document.resource_path)
+            longer = best is None or len(prefix) > len(segments(best.resource_path))
+            if asked[: len(prefix)] == prefix and longer:
+                best = document
+        return None if best is None else best.url
+
+
+def make_document(
+    resource: str,
+    authorization_servers: Iterable[str] = (),
+    scopes_supported: Iterable[str] = (),
+    **more: Any,
+) -> Document:
+    """The document for *resource*, at the place that RFC 9728, section 3.1 derives from it.
+
+    :raises ValueError: where *resource* is no absolute HTTPS URL without fragment.
+
+    >>> make_document("https://mcp.example.com/mcp").path
+    '/.well-known/oauth-protected-resource/mcp'
+    """
+    parts = urlsplit(resource)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.netloc.rsplit(":", 1)[0] in LOOPBACK_HOSTS)
+    if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or parts.query:
+        raise ValueError(
+            f"serve_resource_metadata: {resource!r} is no resource identifier; write an https URL "
+            "(http for loopback) without query and fragment, as https://mcp.example.com/mcp"
+        )
+    content: dict[str, Any] = {"resource": resource}
+    if servers := _urls(authorization_servers):
+        content["authorization_servers"] = servers
+    if scopes := list(_words("scopes_supported", scopes_supported)):
+        content["scopes_supported"] = scopes
+    content.setdefault("bearer_methods_supported", ["header"])
+    content.update(more)
+    resource_path = parts.path.rstrip("/")
+    path = f"{WELL_KNOWN}{resource_path}"
+    url = f"{parts.scheme}://{parts.netloc}{path}"
+    return Document(resource, resource_path, url, path, json.dumps(content).encode())
+
+
+def _urls(value: Iterable[str]) -> list[str]:
+    urls = [value] if isinstance(value, str) else list(value)
+    for url in urls:
+        if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
+            raise ValueError(f"serve_resource_metadata: {url!r} is no URL of an authorization server")
+    return urls
+
+
+def metadata_response(body: bytes) -> Response:
+    """The response that carries a metadata document."""
+    return Response(body, content_type="application/json")
+
+
+def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
+    """Route a document's paths, so that they are listed and answer other methods with 405."""
+    for path in metadata.add(document):
+
+        def view(path: str = path) -> Response:
+            return metadata_response(metadata.bodies[path])
+
+        app.add_url_rule(path, f"mcp_cors.resource_metadata:{path.removeprefix(WELL_KNOWN)}".replace(".", "_"), view)
+
+
+def guard_view(target: V, guard: Guard) -> V:
+    """Wrap a view in a guard and mark it, or mark a blueprint."""
+    if isinstance(target, Blueprint):
+        mark_guard(target, guard)
+        return target
+    if inspect.isclass(target):
+        raise TypeError(
+            f"cors.protected cannot wrap the class {target.__name__}; write decorators = [cors.protected(…)] in it"
+        )
+    if not callable(target):
+        raise TypeError(f"cors.protected guards views and blueprints, not {target!r}")
+    view: Callable[..., Any] = target
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        refusal = guard.check(request)
+        if refusal is not None:
+            return refusal
+        return current_app.ensure_sync(view)(*args, **kwargs)
+
+    mark_guard(guarded, guard)
+    return cast(V, guarded)
