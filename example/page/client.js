@@ -263,8 +263,8 @@ async function run() {
     count[passed ? "passed" : "stopped"] += 1;
     count.messages += messages;
     ui.tally.textContent =
-      `${count.passed} steps went through, ${count.stopped} stopped. ` +
-      `${count.messages || "No"} messages reached the MCP server.`;
+      `${count.passed} steps through, ${count.stopped} stopped · ` +
+      `${count.messages || "no"} messages reached the MCP server`;
   }
   ui.run.disabled = false;
   document.body.dataset.done = "";
@@ -272,8 +272,8 @@ async function run() {
 
 document.body.dataset.origin = facts.allowed ? "allowed" : "foreign";
 ui.headline.innerHTML = facts.allowed
-  ? "This page’s origin is <em>allowed</em>: the browser lets it in."
-  : "This page’s origin is <em>not allowed</em>: the browser keeps it out.";
+  ? "This page’s origin is <em>allowed</em>: it is let in."
+  : "This page’s origin is <em>not allowed</em>: it is kept out.";
 ui.here.textContent = location.origin;
 ui.endpoint.textContent = facts.endpoint;
 ui.token.value = facts.token;

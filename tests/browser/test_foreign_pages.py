@@ -1,0 +1,146 @@
+"""No page that does not belong there makes the server do anything, with a preflight or without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+#: A document on a page's origin that runs no script of its own.
+QUIET = "/facts.json"
+
+#: What a page can try at a URL.
+ATTEMPTS = {
+    "json-post": "url => fetch(url, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'})",
+    "put": "url => fetch(url, {method: 'PUT'})",
+    "delete": "url => fetch(url, {method: 'DELETE'})",
+    "authorized-get": "url => fetch(url, {headers: {Authorization: 'Bearer x'}})",
+    "text-post": "url => fetch(url, {method: 'POST', body: '{}'})",
+    "no-cors-post": "url => fetch(url, {method: 'POST', mode: 'no-cors', body: '{}'})",
+    "get": "url => fetch(url)",
+    "no-cors-get": "url => fetch(url, {mode: 'no-cors'})",
+    "image": "url => new Promise(done => Object.assign(new Image(), {src: url, onload: done, onerror: done}))",
+}
+TOOL_CALL = """({endpoint, token}) => fetch(endpoint, {
+    method: "POST",
+    headers: {
+        ...(token && {Authorization: `Bearer ${token}`, "Content-Type": "application/json"}),
+        ...(token && {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "calculateSum"}),
+        Accept: "application/json, text/event-stream",
+    },
+    body: JSON.stringify({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: {
+            name: "calculateSum",
+            arguments: {a: 1, b: 2},
+            _meta: {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {name: "a page", version: "1"},
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        },
+    }),
+}).then(response => response.status, error => error.name)"""
+
+
+@pytest.fixture(params=["foreign-origin", "foreign-site", "sandboxed-iframe", "rebound-name"])
+def stranger(request: pytest.FixtureRequest, demo: Any, open_page: Callable[..., Any], sandboxed: Any) -> Any:
+    """A page that does not belong there: a frame to run its script in."""
+    match request.param:
+        case "foreign-origin":
+            return open_page(demo.foreign + QUIET)[0].main_frame
+        case "foreign-site":
+            return open_page(f"http://attacker.test:{urlsplit(demo.foreign).port}{QUIET}")[0].main_frame
+        case "sandboxed-iframe":
+            return sandboxed(open_page(demo.allowed + QUIET)[0])
+        case _:
+            # attacker.test leads to the server itself now, as after DNS rebinding. It serves that name nothing, but
+            # its refusal is a document on the attacker's origin all the same: scripts in it can do what those of a
+            # page can that was loaded from there before.
+            return open_page(f"http://attacker.test:{urlsplit(demo.endpoint).port}/")[0].main_frame
+
+
+def target(demo: Any, page: Any, path: str) -> str:
+    """The URL that a page would use: after rebinding the attacker's own, which to the browser is same-origin."""
+    port = urlsplit(demo.endpoint).port
+    here = page.evaluate("location.origin")
+    return f"{here}{path}" if here == f"http://attacker.test:{port}" else f"http://127.0.0.1:{port}{path}"
+
+
+def attempts_that_reach_the_view(demo: Any, page: Any) -> set[str]:
+    """Make every attempt from this page; those of which the spy at the end of an unguarded route hears."""
+    url = target(demo, page, "/spy")
+    calls = demo.app.extensions["spy"]
+    reached = set()
+    for name, attempt in ATTEMPTS.items():
+        calls.clear()
+        page.evaluate(f"url => ({attempt})(url).then(() => null, () => null)", url)
+        if calls:
+            reached.add(name)
+    return reached
+
+
+def test_the_view_is_never_reached(stranger: Any, demo: Any) -> None:
+    """Neither by what needs a preflight nor by what needs none."""
+    assert attempts_that_reach_the_view(demo, stranger) == set()
+
+
+@pytest.mark.parametrize("has_token", [True, False], ids=["with-token", "without-preflight"])
+def test_the_tool_does_not_run(stranger: Any, has_token: bool, demo: Any) -> None:
+    """Not even with the right token in the page's hands; and what needs no preflight is refused before the 401."""
+    before = len(demo.diary.entries())
+    options = {"endpoint": target(demo, stranger, "/mcp"), "token": demo.token if has_token else None}
+    assert stranger.evaluate(TOOL_CALL, options) in ("TypeError", 403)
+    entries = [entry for entry in demo.diary.entries()[before:] if entry["kind"] == "mcp" or entry["path"] == "/mcp"]
+    assert [(entry["kind"], entry["status"]) for entry in entries] == [("request", 403)]
+
+
+def test_a_form_cannot_post(demo: Any, open_page: Callable[..., Any]) -> None:
+    """A form is a navigation, to which CORS has nothing to say; its ``Origin`` is checked all the same."""
+    calls = demo.app.extensions["spy"]
+    calls.clear()
+    page, _ = open_page(demo.foreign + QUIET)
+    url = target(demo, page, "/spy")
+    with page.expect_navigation():
+        page.evaluate(
+            """url => {
+                const form = Object.assign(document.createElement("form"), {action: url, method: "post"});
+                document.body.append(form);
+                form.submit();
+            }""",
+            url,
+        )
+    assert page.url == url
+    assert "origin_not_allowed" in page.content()
+    assert calls == []
+
+
+def test_an_allowed_page_reaches_it(demo: Any, open_page: Callable[..., Any]) -> None:
+    """By what the policy allows, which PUT is not, and by what names its origin, which images do not."""
+    page, _ = open_page(demo.allowed + QUIET)
+    assert attempts_that_reach_the_view(demo, page) == set(ATTEMPTS) - {"put", "no-cors-get", "image"}
+
+
+def test_a_page_of_the_app_itself_reaches_it(demo: Any, open_page: Callable[..., Any]) -> None:
+    """By every means: nothing of this is cross-origin."""
+    page, _ = open_page(own_page(demo))
+    assert attempts_that_reach_the_view(demo, page) == set(ATTEMPTS)
+
+
+@pytest.mark.parametrize("where", ["allowed", "own"])
+def test_pages_that_belong_there_run_the_tool(where: str, demo: Any, open_page: Callable[..., Any]) -> None:
+    """With the token."""
+    before = len(demo.diary.entries())
+    page, _ = open_page(demo.allowed + QUIET if where == "allowed" else own_page(demo))
+    assert page.evaluate(TOOL_CALL, {"endpoint": demo.endpoint, "token": demo.token}) == 200
+    entries = demo.diary.entries()[before:]
+    assert [entry["name"] for entry in entries if entry["kind"] == "mcp"] == ["calculateSum"]
+
+
+def own_page(demo: Any) -> str:
+    """A document on the server's own origin."""
+    return demo.endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")

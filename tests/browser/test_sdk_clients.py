@@ -1,0 +1,129 @@
+"""The official TypeScript clients, both generations, in a real browser against the example server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+#: A document on a page's origin that runs no script of its own.
+QUIET = "/facts.json"
+
+TOOLS = ["calculateSum", "lookupRegion", "countdown"]
+JSON = "application/json"
+STREAM = "text/event-stream"
+
+CLIENTS = [
+    pytest.param("sdk1", None, "2025-11-25", id="1.x"),
+    pytest.param("client2", "auto", "2026-07-28", id="2.x-automatic"),
+    pytest.param("client2", {"pin": "2026-07-28"}, "2026-07-28", id="2.x-pinned"),
+    pytest.param("client2", "legacy", "2025-11-25", id="2.x-legacy"),
+]
+
+
+def reached(demo: Any) -> list[str]:
+    """The MCP messages that have got through to the SDK so far."""
+    return [entry["method"] for entry in demo.diary.entries() if entry["kind"] == "mcp"]
+
+
+@pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
+def test_a_session_costs_one_preflight(
+    bundle: str, mode: Any, revision: str, demo: Any, bundles: dict[str, str], open_page: Callable[..., Any]
+) -> None:
+    """From the first 401 to the closing DELETE, everything works and one preflight covers it."""
+    page, log = open_page(demo.allowed + QUIET)
+    page.add_script_tag(content=bundles[bundle])
+    told = page.evaluate("session", {"endpoint": demo.endpoint, "token": demo.token, "mode": mode})
+
+    metadata = demo.endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
+    assert "401" in told["refusal"] or "Unauthorized" in told["refusal"]
+    assert told["challenge"].startswith("Bearer ") and f'resource_metadata="{metadata}"' in told["challenge"]
+    assert told["discovered"] == {"resource": demo.endpoint, "servers": ["https://auth.example.com"]}
+    assert told["revision"] == revision
+    assert told["tools"] == TOOLS
+    assert told["sum"] == "42.0"
+    assert told["progress"] == ["1/3", "2/3", "3/3"]
+    assert told["landing"] == "Lift-off!"
+
+    has_session = revision == "2025-11-25"
+    assert told["session"] is has_session
+    assert (["GET", 200, STREAM] in told["exchanges"]) is has_session
+    assert (["DELETE", 200, JSON] in told["exchanges"]) is has_session
+
+    assert log.preflights(demo.endpoint) == 1
+
+
+@pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
+@pytest.mark.parametrize("where", ["foreign-origin", "sandboxed-iframe"])
+def test_the_clients_are_kept_out_elsewhere(
+    where: str,
+    bundle: str,
+    mode: Any,
+    revision: str,
+    demo: Any,
+    bundles: dict[str, str],
+    open_page: Callable[..., Any],
+    sandboxed: Callable[..., Any],
+) -> None:
+    """On a foreign origin, and in a sandboxed iframe even of the allowed one, no message reaches the server."""
+    before = reached(demo)
+    if where == "foreign-origin":
+        frame = open_page(demo.foreign + QUIET)[0].main_frame
+    else:
+        frame = sandboxed(open_page(demo.allowed + QUIET)[0])
+    frame.add_script_tag(content=bundles[bundle])
+    told = frame.evaluate(
+        "(options) => session(options).catch((error) => `stopped: ${error}`)",
+        {"endpoint": demo.endpoint, "token": demo.token, "mode": mode},
+    )
+    assert told.startswith("stopped: ")
+    assert reached(demo) == before
+
+
+RAW = """async ({ endpoint, token, parameter }) => {
+    const _meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": { name: "raw fetch", version: "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    };
+    const response = await fetch(endpoint, {
+        method: "POST",
+        headers: {
+            Authorization: `Bearer ${token}`,
+            Accept: "application/json, text/event-stream",
+            "Content-Type": "application/json",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": parameter ? "lookupRegion" : "calculateSum",
+            ...(parameter && { "Mcp-Param-Region": "north" }),
+        },
+        body: JSON.stringify({
+            jsonrpc: "2.0",
+            id: 1,
+            method: "tools/call",
+            params: parameter
+                ? { _meta, name: "lookupRegion", arguments: { region: "north" } }
+                : { _meta, name: "calculateSum", arguments: { a: 1, b: 2 } },
+        }),
+    });
+    const answer = response.ok ? (await response.json()).result.content[0].text : (await response.json()).error.code;
+    return [response.status, answer, response.headers.get("WWW-Authenticate")?.split(" ")[0] ?? null];
+}"""
+
+
+def test_raw_fetch_with_the_headers_of_the_stateless_revision(demo: Any, open_page: Callable[..., Any]) -> None:
+    """A page may send ``Mcp-Param-*``, which the 2.x client does not; a new name costs one more preflight."""
+    page, log = open_page(demo.allowed + QUIET)
+
+    def call(token: str, *, parameter: bool = False) -> Any:
+        return page.evaluate(RAW, {"endpoint": demo.endpoint, "token": token, "parameter": parameter})
+
+    assert call("not the token") == [401, 401, "Bearer"]
+    assert call("not the token, but not ASCII either: \xe9") == [401, 401, "Bearer"]
+    assert call(demo.token) == [200, "3.0", None]
+    assert log.preflights(demo.endpoint) == 1
+
+    assert call(demo.token, parameter=True) == [200, "nothing in particular: looked up in north", None]
+    assert call(demo.token, parameter=True) == [200, "nothing in particular: looked up in north", None]
+    assert log.preflights(demo.endpoint) == 2
