@@ -21,6 +21,8 @@ from .cookies import CookieJar
 from .errors import CORSError
 from .errors import CORSErrorReason
 from .errors import CORSFailure
+from .hash_order import in_hash_order
+from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
 from .messages import Credentials
 from .messages import Exchange
@@ -173,7 +175,7 @@ class Browser:
             request.serialized_origin,
             request.url.href,
             request.method,
-            tuple(request.unsafe_names),
+            self._in_check_order(request),
             NON_WILDCARD in map(str.lower, request.headers),
             request.with_credentials,
         )
@@ -196,7 +198,7 @@ class Browser:
         """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
         headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
         if question.unsafe_names:
-            headers.append((REQUEST_HEADERS, ",".join(question.unsafe_names)))
+            headers.append((REQUEST_HEADERS, ",".join(sorted(question.unsafe_names))))
         headers.append(("Origin", request.serialized_origin))
         headers += self._fetch_metadata(request)
         response = self._send(
@@ -218,6 +220,15 @@ class Browser:
         if (refused := answer.refused_header(question, authorization_needs_naming=strict)) is not None:
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         self._preflight_cache.store(question, answer, self.clock)
+
+    def _in_check_order(self, request: Request) -> tuple[str, ...]:
+        """The CORS-unsafe request-header names, the one first that is named first when it is refused."""
+        if Quirk.REFUSED_HEADER_BY_HASH not in self.quirks:
+            return tuple(sorted(cors_unsafe_request_header_names(request.headers)))
+        client_hints = request.url_list[0].is_potentially_trustworthy()
+        order = in_hash_order(request.initial_names, client_hints=client_hints)
+        headers = HeaderList((name, request.headers[name]) for name in order if name in request.headers)
+        return tuple(cors_unsafe_request_header_names(headers))
 
     def _http_redirect_fetch(self, request: Request, response: NetworkResponse) -> None:
         """https://fetch.spec.whatwg.org/#http-redirect-fetch"""

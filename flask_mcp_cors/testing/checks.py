@@ -17,6 +17,10 @@ from .headers import MalformedList
 from .urls import is_same_site
 from .urls import parse_url
 
+#: https://url.spec.whatwg.org/#forbidden-domain-code-point; what is percent-encoded passes in Chromium
+_FORBIDDEN_IN_HOST = re.compile(r"[^\x21-\x7e]|[#/:<>?@\[\\\]^|]|%(?![0-9A-Fa-f]{2})")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+
 #: https://fetch.spec.whatwg.org/#redirect-status
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -54,7 +58,7 @@ def _origin_fault(allowed: str) -> CORSErrorReason:
 
 
 def is_valid_url(value: str) -> bool:
-    """Is this an absolute URL?
+    """Is this an absolute URL? Only the console's wording depends on it.
 
     >>> is_valid_url("https://a.example/"), is_valid_url("a.example"), is_valid_url("https://")
     (True, False, False)
@@ -65,10 +69,28 @@ def is_valid_url(value: str) -> bool:
     if found[1].lower() not in ("http", "https", "ws", "wss", "ftp"):
         return True
     try:
-        parse_url(re.sub(r"^[A-Za-z]+:[/\\]*", "http://", value))
+        url = parse_url(re.sub(r"^[A-Za-z]+:[/\\]*", "http://", value))
     except ValueError:
         return False
-    return True
+    return _is_valid_host(url.host)
+
+
+def _is_valid_host(host: str) -> bool:
+    if host.startswith("["):
+        return True
+    if _FORBIDDEN_IN_HOST.search(host):
+        return False
+    labels = host.removesuffix(".").split(".")
+    if not _NUMBER.fullmatch(labels[-1]):
+        return True
+    # A host that ends in a number is an IPv4 address or nothing.
+    try:
+        numbers = [int(label, 0) if label.lower().startswith("0x") else int(label, 10) for label in labels]
+    except ValueError:
+        return False
+    return len(numbers) <= 4 and all(number <= 255 for number in numbers[:-1]) and numbers[-1] < 256 ** (
+        5 - len(numbers)
+    )
 
 
 def is_blocked_by_corp(headers: HeaderList, origin: str, url_origin: str) -> bool:

@@ -55,7 +55,10 @@ class HeaderList(Mapping[str, str]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({name.lower(): name for name, _ in reversed(self.pairs)}.values())
+        first: dict[str, str] = {}
+        for name, _ in self.pairs:
+            first.setdefault(name.lower(), name)
+        return iter(first.values())
 
     def __len__(self) -> int:
         return len({name.lower() for name, _ in self.pairs})
@@ -141,19 +144,21 @@ def is_no_cors_safelisted_request_header(name: str, value: str) -> bool:
 
 
 def cors_unsafe_request_header_names(headers: HeaderList) -> list[str]:
-    """https://fetch.spec.whatwg.org/#cors-unsafe-request-header-names: sorted, in lower case.
+    """https://fetch.spec.whatwg.org/#cors-unsafe-request-header-names: in lower case, in the order of *headers*.
+
+    Safelisted ones come last, if they are unsafe because there is too much of them.
 
     >>> cors_unsafe_request_header_names(HeaderList([("X-B", "1"), ("Accept", "text/html"), ("X-A", "2")]))
-    ['x-a', 'x-b']
+    ['x-b', 'x-a']
     """
-    unsafe: set[str] = set()
-    safe: set[str] = set()
+    unsafe: list[str] = []
+    potentially_unsafe: list[str] = []
     total = 0
     for name in headers:
         value = headers[name]
         if is_safelisted_request_header(name, value):
-            safe.add(name.lower())
+            potentially_unsafe.append(name.lower())
             total += len(value)
         else:
-            unsafe.add(name.lower())
-    return sorted(unsafe | safe if total > MAX_SAFELISTED_TOTAL else unsafe)
+            unsafe.append(name.lower())
+    return unsafe + potentially_unsafe if total > MAX_SAFELISTED_TOTAL else unsafe

@@ -38,7 +38,7 @@ class Question:
     origin: str
     url: str
     method: str
-    #: in lower case, sorted
+    #: in lower case, in the order in which they are checked
     unsafe_names: tuple[str, ...]
     has_authorization: bool
     with_credentials: bool

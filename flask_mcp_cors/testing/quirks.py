@@ -30,6 +30,10 @@ class Quirk(Enum):
         "Access-Control-Max-Age is read as a signed 64-bit number: +5 is 5, a negative one is 0, one too large is "
         "ignored. The standard: digits only, and too large is the limit."
     )
+    REFUSED_HEADER_BY_HASH = (
+        "Where several request headers are refused, the console names the one that comes first in a hash table. The "
+        "standard does not say; without this quirk it is the first in the alphabet."
+    )
 
 
 #: Browser name to what it does otherwise.

@@ -55,9 +55,12 @@ class Request:
     response_tainting: ResponseType = "basic"
     tainted_origin: bool = False
     url_list: list[URL] = field(default_factory=list)
+    #: the names that ``fetch()`` was called with: a redirect may drop some of them
+    initial_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
+        self.initial_names = tuple(self.headers)
 
     @property
     def serialized_origin(self) -> str:
@@ -80,14 +83,9 @@ class Request:
         return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
 
     @property
-    def unsafe_names(self) -> list[str]:
-        """The request-header names that need a preflight's permission."""
-        return cors_unsafe_request_header_names(self.headers)
-
-    @property
     def needs_preflight(self) -> bool:
         """Of a cross-origin request in mode *cors*: may it only be sent after asking?"""
-        return self.method not in SAFELISTED_METHODS or bool(self.unsafe_names)
+        return self.method not in SAFELISTED_METHODS or bool(cors_unsafe_request_header_names(self.headers))
 
     @property
     def fetch_site(self) -> str:
