@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hmac
 import logging
+import re
 import secrets
 import socket
 import sys
@@ -39,9 +40,10 @@ from example.pages import page_server
 from example.sdk_bridge import SDKBridge
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
 
 
-def calculateSum(a: float, b: float) -> float:
+def calculateSum(a: int | float, b: int | float) -> int | float:
     """Add two numbers."""
     return a + b
 
@@ -175,6 +177,8 @@ def main() -> int:
     )
     options = vars(parser.parse_args())
     checking = options.pop("check")
+    if not re.fullmatch(r"[A-Za-z0-9\-._~+/]+=*", options["token"]):
+        parser.error("a bearer token is made of letters, digits and -._~+/ (RFC 6750)")
     for name, number in (("port", 8500), ("client_port", 8501), ("foreign_port", 8502)):
         if options[name] is None:
             options[name] = 0 if checking else number
@@ -184,7 +188,7 @@ def main() -> int:
     try:
         with running(**options) as demo:
             if checking:
-                return check(demo.endpoint, demo.token, demo.allowed, demo.foreign)
+                return check(demo.endpoint, demo.token, demo.allowed, demo.foreign, demo.diary)
             print(f"MCP endpoint    {demo.endpoint}")
             print(f"Bearer token    {demo.token}")
             print(f"Allowed page    {demo.allowed}/")
@@ -192,10 +196,12 @@ def main() -> int:
             print("Open both pages in a browser. Press Ctrl-C to stop.", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
-        return 0
+        pass
+    except PolicyError as error:
+        parser.error(str(error))
     except OSError as error:
-        print(f"{error}. Choose other ports with --port, --client-port and --foreign-port.", file=sys.stderr)
-        return 1
+        parser.error(f"{error}; choose other ports with --port, --client-port and --foreign-port")
+    return 0
 
 
 if __name__ == "__main__":

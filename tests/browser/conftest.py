@@ -102,7 +102,7 @@ def demo() -> Iterator[Any]:
         calls.append(request.method)
         return "reached"
 
-    with running(token="a token of the tests") as demo:
+    with running(token="token-of-the-tests") as demo:
         demo.app.extensions["spy"] = calls
         demo.app.add_url_rule("/spy", view_func=spy, methods=["GET", "POST", "PUT", "DELETE"])
         yield demo
