@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
+from ..core.headers import SAFELISTED_METHODS
 from .checks import cors_check
 from .checks import is_blocked_by_corp
 from .checks import readable_headers
@@ -24,6 +25,7 @@ from .errors import CORSFailure
 from .hash_order import in_hash_order
 from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
+from .messages import Body
 from .messages import Credentials
 from .messages import Exchange
 from .messages import Mode
@@ -54,6 +56,9 @@ if TYPE_CHECKING:
 
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
+
+#: https://fetch.spec.whatwg.org/#null-body-status
+NULL_BODY_STATUSES = frozenset({204, 205, 304})
 
 
 class Browser:
@@ -124,7 +129,17 @@ class Browser:
         :raises TypeError: it is rejected for any other reason, or the arguments are invalid.
         """
         request = make_request(
-            path_or_url, self.base_url, self.origin, method, headers, json, body, credentials, mode, redirect
+            path_or_url,
+            self.base_url,
+            self.origin,
+            method,
+            headers,
+            json,
+            body,
+            credentials,
+            mode,
+            redirect,
+            self.quirks,
         )
         try:
             return self._main_fetch(request)
@@ -171,16 +186,17 @@ class Browser:
                 raise TypeError("Failed to fetch: blocked by Cross-Origin-Resource-Policy")
             return response
         request.response_tainting = "cors"
+        unsafe_names = self._in_check_order(request)
+        if request.method in SAFELISTED_METHODS and not unsafe_names:
+            return self._cors_fetch(request)
         question = Question(
             request.serialized_origin,
             request.url.href,
             request.method,
-            self._in_check_order(request),
+            unsafe_names,
             NON_WILDCARD in map(str.lower, request.headers),
             request.with_credentials,
         )
-        if not request.needs_preflight:
-            return self._cors_fetch(request)
         try:
             if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
@@ -224,11 +240,11 @@ class Browser:
     def _in_check_order(self, request: Request) -> tuple[str, ...]:
         """The CORS-unsafe request-header names, the one first that is named first when it is refused."""
         if Quirk.REFUSED_HEADER_BY_HASH not in self.quirks:
-            return tuple(sorted(cors_unsafe_request_header_names(request.headers)))
+            return tuple(sorted(cors_unsafe_request_header_names(request.headers, self.quirks)))
         client_hints = request.url_list[0].is_potentially_trustworthy()
         order = in_hash_order(request.initial_names, client_hints=client_hints)
         headers = HeaderList((name, request.headers[name]) for name in order if name in request.headers)
-        return tuple(cors_unsafe_request_header_names(headers))
+        return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
     def _http_redirect_fetch(self, request: Request, response: NetworkResponse) -> None:
         """https://fetch.spec.whatwg.org/#http-redirect-fetch"""
@@ -295,7 +311,9 @@ class Browser:
             headers.append(("User-Agent", USER_AGENT))
         return headers
 
-    def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
+    def _send(
+        self, request: NetworkRequest, *, is_preflight: bool = False, is_retry: bool = False
+    ) -> NetworkResponse:
         url: URL = parse_url(request.url)
         pairs = [("Host", url.authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
@@ -304,6 +322,14 @@ class Browser:
             exchange.response = self.transport.send(exchange.request)
         except OSError as error:
             raise TypeError(f"Failed to fetch: {error}") from error
+        if exchange.response.status == 421 and not is_retry:
+            # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
+            exchange.response.body.close()
+            return self._send(request, is_preflight=is_preflight, is_retry=True)
+        if exchange.response.status == 407:
+            # It asks for a proxy's credentials, and there is no proxy.
+            exchange.response.body.close()
+            raise TypeError("Failed to fetch: 407 from a server that is no proxy")
         return exchange.response
 
     def _filtered(self, request: Request, response: NetworkResponse) -> Response:
@@ -322,5 +348,5 @@ class Browser:
                 basic=request.response_tainting == "basic",
                 with_credentials=request.with_credentials,
             ),
-            response.body,
+            Body() if response.status in NULL_BODY_STATUSES else response.body,
         )

@@ -13,9 +13,8 @@ _MASK = 2**64 - 1
 _SEED = 0xBDD89AA982704029
 _SECRET = (0x2D358DCCAA6C78A5, 0x8BB84B93962EACC9, 0x4B33A62ED433D4A3)
 
-#: The browser's own headers that share the table. They come after those of the page; in this order, as it happens.
+#: The browser's own headers that share the table, after those of the page and before ``User-Agent``.
 _CLIENT_HINTS = ("sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform")
-_USER_AGENT = "user-agent"
 _FIRST_SIZE = 8
 
 
@@ -79,11 +78,9 @@ def in_hash_order(names: Iterable[str], *, client_hints: bool) -> list[str]:
     >>> in_hash_order(["X-A", "x-b", "X-C"], client_hints=True)
     ['x-c', 'x-a', 'x-b']
     """
-    page = {name.lower() for name in names}
-    own = {*(_CLIENT_HINTS if client_hints else ()), _USER_AGENT}
+    page = sorted({name.lower() for name in names})
     table: list[str | None] = [None] * _FIRST_SIZE
-    # A page's own User-Agent, too, is put there when the browser's would be.
-    for count, name in enumerate([*sorted(page - {_USER_AGENT}), *sorted(own)], 1):
+    for count, name in enumerate([*page, *(_CLIENT_HINTS if client_hints else ()), "user-agent"], 1):
         _place(table, name)
         if count * 2 >= len(table):
             before, table = table, [None] * (len(table) * 2)

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 
 from ..core.headers import is_token
 from ..core.headers import split_list
+from .quirks import Quirk
 
 Pairs = tuple[tuple[str, str], ...]
 
 #: https://fetch.spec.whatwg.org/#cors-unsafe-request-header-byte
 _UNSAFE_BYTE = re.compile(r'[\x00-\x08\x0a-\x1f"():<>?@\[\\\]{}\x7f]')
 _LANGUAGE = re.compile(r"[0-9A-Za-z *,\-.;=]*")
-_RANGE = re.compile(r"bytes=[\t ]*([0-9]+)[\t ]*-[\t ]*([0-9]*)")
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 _HTTP_WHITESPACE = "\t\n\r "
 
 #: https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header-name
@@ -28,6 +29,22 @@ _NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language"
 REQUEST_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-location", "content-type"})
 
 _SAFELISTED_ESSENCES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_INTEGER = re.compile(r"[0-9]+")
+
+#: What Chromium safelists besides: see :attr:`Quirk.CLIENT_HINTS_SAFELISTED`.
+_CLIENT_HINTS = {
+    "device-memory": _NUMBER,
+    "downlink": _NUMBER,
+    "dpr": _NUMBER,
+    "rtt": _INTEGER,
+    "viewport-width": _INTEGER,
+    "width": _INTEGER,
+    "ect": re.compile("slow-2g|2g|3g|4g"),
+    "save-data": re.compile("on", re.IGNORECASE),
+    "intervention": re.compile(".*", re.DOTALL),
+}
 
 MAX_SAFELISTED_VALUE = 128
 MAX_SAFELISTED_TOTAL = 1024
@@ -111,12 +128,15 @@ def mime_type_essence(value: str) -> str | None:
     return f"{kind}/{subtype}".lower()
 
 
-def _is_safelisted_range(value: str) -> bool:
+def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
     found = _RANGE.fullmatch(value)
-    return found is not None and (not found[2] or int(found[1]) <= int(found[2]))
+    if found is None:
+        return False
+    start, end = int(found[1]), int(found[2] or found[1])
+    return start <= end and (Quirk.RANGE_IN_64_BITS not in quirks or end < 2**63)
 
 
-def is_safelisted_request_header(name: str, value: str) -> bool:
+def is_safelisted_request_header(name: str, value: str, quirks: frozenset[Quirk] = frozenset()) -> bool:
     """https://fetch.spec.whatwg.org/#cors-safelisted-request-header
 
     >>> is_safelisted_request_header("Content-Type", "text/plain")
@@ -126,7 +146,8 @@ def is_safelisted_request_header(name: str, value: str) -> bool:
     """
     if len(value) > MAX_SAFELISTED_VALUE:
         return False
-    match name.lower():
+    lower = name.lower()
+    match lower:
         case "accept":
             return _UNSAFE_BYTE.search(value) is None
         case "accept-language" | "content-language":
@@ -134,8 +155,9 @@ def is_safelisted_request_header(name: str, value: str) -> bool:
         case "content-type":
             return _UNSAFE_BYTE.search(value) is None and mime_type_essence(value) in _SAFELISTED_ESSENCES
         case "range":
-            return _is_safelisted_range(value)
-    return False
+            return _is_safelisted_range(value, quirks)
+    hint = _CLIENT_HINTS.get(lower) if Quirk.CLIENT_HINTS_SAFELISTED in quirks else None
+    return hint is not None and hint.fullmatch(value) is not None
 
 
 def is_no_cors_safelisted_request_header(name: str, value: str) -> bool:
@@ -143,7 +165,7 @@ def is_no_cors_safelisted_request_header(name: str, value: str) -> bool:
     return name.lower() in _NO_CORS_SAFELISTED and is_safelisted_request_header(name, value)
 
 
-def cors_unsafe_request_header_names(headers: HeaderList) -> list[str]:
+def cors_unsafe_request_header_names(headers: HeaderList, quirks: frozenset[Quirk] = frozenset()) -> list[str]:
     """https://fetch.spec.whatwg.org/#cors-unsafe-request-header-names: in lower case, in the order of *headers*.
 
     Safelisted ones come last, if they are unsafe because there is too much of them.
@@ -156,7 +178,7 @@ def cors_unsafe_request_header_names(headers: HeaderList) -> list[str]:
     total = 0
     for name in headers:
         value = headers[name]
-        if is_safelisted_request_header(name, value):
+        if is_safelisted_request_header(name, value, quirks):
             potentially_unsafe.append(name.lower())
             total += len(value)
         else:

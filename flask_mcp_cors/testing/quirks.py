@@ -30,6 +30,17 @@ class Quirk(Enum):
         "Access-Control-Max-Age is read as a signed 64-bit number: +5 is 5, a negative one is 0, one too large is "
         "ignored. The standard: digits only, and too large is the limit."
     )
+    USER_AGENT_IS_ITS_OWN = (
+        "A User-Agent header that the page sets is dropped like a forbidden one. The standard lets the page set it, "
+        "after a preflight."
+    )
+    CLIENT_HINTS_SAFELISTED = (
+        "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, "
+        "Save-Data) and Intervention need no preflight. The standard safelists none of them any more."
+    )
+    RANGE_IN_64_BITS = (
+        "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit."
+    )
     REFUSED_HEADER_BY_HASH = (
         "Where several request headers are refused, the console names the one that comes first in a hash table. The "
         "standard does not say; without this quirk it is the first in the alphabet."

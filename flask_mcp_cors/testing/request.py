@@ -21,7 +21,6 @@ from ..core.headers import NON_WILDCARD
 from ..core.headers import normalize_method
 from ..core.headers import SAFELISTED_METHODS
 from ..core.headers import split_list
-from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
 from .headers import is_no_cors_safelisted_request_header
 from .headers import normalize_value
@@ -30,6 +29,7 @@ from .messages import Credentials
 from .messages import Mode
 from .messages import Redirect
 from .messages import ResponseType
+from .quirks import Quirk
 from .urls import is_same_site
 from .urls import OPAQUE
 from .urls import parse_url
@@ -83,11 +83,6 @@ class Request:
         return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
 
     @property
-    def needs_preflight(self) -> bool:
-        """Of a cross-origin request in mode *cors*: may it only be sent after asking?"""
-        return self.method not in SAFELISTED_METHODS or bool(cors_unsafe_request_header_names(self.headers))
-
-    @property
     def fetch_site(self) -> str:
         """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header"""
         if self.origin != OPAQUE and all(url.origin == self.origin for url in self.url_list):
@@ -123,6 +118,7 @@ def make_request(
     credentials: Credentials,
     mode: Mode,
     redirect: Redirect,
+    quirks: frozenset[Quirk] = frozenset(),
 ) -> Request:
     """What ``new Request(...)`` does with its arguments.
 
@@ -143,6 +139,8 @@ def make_request(
     if (body is not None or json is not None) and method in ("GET", "HEAD"):
         raise TypeError("Request with GET/HEAD method cannot have body.")
     pairs = _fill(headers, mode)
+    if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
+        pairs = [pair for pair in pairs if pair[0].lower() != "user-agent"]
     names = {name.lower() for name, _ in pairs}
     if json is not None:
         body = json_module.dumps(json)
