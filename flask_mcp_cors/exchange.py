@@ -27,11 +27,13 @@ EXCHANGE = "flask_mcp_cors.exchange"
 class Exchange:
     """What is known of one request so far. An outer layer makes it, an inner one fills it in."""
 
-    __slots__ = ("decision", "verified")
+    __slots__ = ("decision", "finished_outside", "verified")
 
     def __init__(self) -> None:
         #: The decision of the innermost layer that has judged the request.
         self.decision: Decision | None = None
+        #: Will a layer further out put the decision's headers into the response?
+        self.finished_outside = False
         #: The guards that have let the request pass.
         self.verified: tuple[object, ...] = ()
 

@@ -115,7 +115,9 @@ class AppState:
         if decision.final or not decision.allowed:
             report(self.app, facts, decision, environ, debug=self.app.debug)
         if decision.final:
-            return _FinalResponse(decision.body, decision.status, list(decision.headers))
+            # A preflight's headers are left to ``finish``: putting them in twice costs 7 µs.
+            headers = list(decision.headers) if decision.body else None
+            return _FinalResponse(decision.body or None, decision.status, headers)
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         return None
@@ -137,6 +139,8 @@ class AppState:
         """``after_request``, last: put the decision's headers into the response."""
         req = _current_request()
         exchange: Exchange | None = req.environ.get(EXCHANGE)
+        if exchange is not None and exchange.finished_outside:
+            return response
         decision = None if exchange is None else exchange.decision
         if decision is None:
             # Something failed before the first hook: no session, say. The error is to be readable.

@@ -74,6 +74,7 @@ class CORSMiddleware:
             report(self._sender(), facts, decision, environ, debug=self._debug())
             return _answer(facts, decision, start_response)
         exchange = current_exchange(environ)
+        exchange.finished_outside = True
         if decision is not None:
             exchange.decision = decision
             report(self._sender(), facts, decision, environ)
