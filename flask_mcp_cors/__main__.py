@@ -1,0 +1,86 @@
+"""The command line: ``flask mcp-cors …`` beside an app, ``python -m flask_mcp_cors …`` without one.
+
+Only declarations: each command imports what it needs when it runs, because Flask loads this module for every
+``flask`` command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+from flask.cli import ScriptInfo
+
+cli = AppGroup("mcp-cors", help="See what a browser sees: CORS and Origin validation, explained and probed.")
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+@cli.command()
+@click.argument("path")
+@click.option("--origin", required=True, help="The origin of the page: scheme://host, and :port where there is one.")
+@click.option("--method", default="POST", show_default=True)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME[: VALUE]",
+    help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
+)
+@_as_json
+def explain(path: str, origin: str, method: str, headers: tuple[str, ...], as_json: bool) -> None:
+    """Decide on one request as the app would, and explain every step.
+
+    PATH is a path of the app, or a whole URL where host and scheme matter.
+    """
+    from .cli.app import state_of
+    from .cli.explain import explain
+
+    explanation = explain(state_of(current_app), path, origin, method, headers)
+    if as_json:
+        _print_json(explanation.to_json())
+    else:
+        click.echo(explanation.to_text())
+
+
+@cli.command()
+@click.option("--strict", is_flag=True, help="Exit with status 1 where something is wrong.")
+@_as_json
+def routes(strict: bool, as_json: bool) -> None:
+    """List each route with its policy, its protection and what is wrong with it.
+
+    No view runs, but the app's hooks see some requests with a made-up method.
+    """
+    from .cli.app import state_of
+    from .cli.routes import survey
+
+    result = survey(state_of(current_app))
+    if as_json:
+        _print_json(result.to_json())
+    else:
+        click.echo(result.to_text())
+    if strict and not result.is_clean:
+        sys.exit(1)
+
+
+@click.group(help=cli.help)
+@click.option("-A", "--app", envvar="FLASK_APP", metavar="IMPORT", help="The app, as for the flask command.")
+@click.pass_context
+def main(context: click.Context, app: str | None) -> None:
+    os.environ["FLASK_RUN_FROM_CLI"] = "true"  # as the flask command does: app.run() in the module is to do nothing
+    context.obj = ScriptInfo(app_import_path=app)
+
+
+for _command in cli.commands.values():
+    main.add_command(_command)
+
+if __name__ == "__main__":
+    main(prog_name="python -m flask_mcp_cors")

@@ -1,0 +1,84 @@
+"""Plain text for a terminal: 80 columns, no colour, nothing that a server or client sent as it came."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from collections.abc import Sequence
+
+from .findings import Finding
+from .findings import Severity
+
+WIDTH = 80
+
+
+def printable(value: str, limit: int = 400) -> str:
+    """A value of somebody else's, safe to print: no control characters, not without end.
+
+    >>> printable("a\\x1b[31m\\nb")
+    'a\\\\x1b[31m\\\\nb'
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in value[:limit])
+    return f"{shown} …" if len(value) > limit else shown
+
+
+def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
+    """One paragraph, wrapped; URLs and header names stay whole."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def steps(rows: Iterable[tuple[str, str]]) -> str:
+    """A column of names and what there is to say about each; an empty name continues the one above."""
+    rows = list(rows)
+    width = max((len(name) for name, _ in rows), default=0) + 2
+    return "\n".join(paragraph(text, " " * width, name.ljust(width)) for name, text in rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """An aligned table that fits: cells that are too long are wrapped, the widest columns give way.
+
+    >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
+    A   B
+    1   one
+    22  two
+    """
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
+    lines = []
+    for row in (head, *rows):
+        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cells))):
+            parts = [(cell[number : number + 1] or [""])[0] for cell in cells]
+            padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
+            lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding as a block of text."""
+    place = f"  {finding.place}" if finding.place else ""
+    lines = [paragraph(f"{finding.severity.value.upper()} {finding.code}{place}", "  ", "")]
+    if finding.console is not None:
+        lines += [paragraph(finding.console, "    | ")]
+    lines += [paragraph(finding.sentence, "  ")]
+    if finding.fix:
+        lines += [paragraph(f"Fix: {finding.fix}", "       ", "  ")]
+    return "\n".join(lines)
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings there are of each kind.
+
+    >>> counted([Finding("e", Severity.ERROR, "", "", "")]), counted([])
+    ('1 error', 'no findings')
+    """
+    numbers = [(sum(f.severity is severity for f in findings), severity.value) for severity in Severity]
+    return ", ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in numbers if n) or "no findings"

@@ -1,0 +1,190 @@
+"""``explain`` decides through the app and says why."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.cli import ScriptInfo
+
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors.__main__ import cli
+
+ORIGIN = "https://app.example.com"
+
+
+def make_app() -> Flask:
+    app = Flask("tools")
+    cors = MCPCors(
+        app,
+        origins=[ORIGIN, "https://*.example.org"],
+        hosts="mcp.example.com",
+        policies={"/chosen": lambda request: CORSPolicy(origins="https://chosen.example")},
+    )
+
+    @app.post("/mcp")
+    @cors.protected(lambda credential: None)
+    def mcp() -> str:
+        raise AssertionError("explain runs no view")
+
+    @app.before_request
+    def hook() -> None:
+        raise AssertionError("explain runs no hook")
+
+    @app.post("/open")
+    @cors.exempt
+    def exempt() -> str:
+        raise AssertionError("explain runs no view")
+
+    app.add_url_rule("/slash/", "slash", exempt, methods=["GET"])
+    return app
+
+
+def run(*words: str, app: Flask | None = None) -> str:
+    info = ScriptInfo(create_app=lambda: app or make_app())
+    result = CliRunner().invoke(cli, ["explain", *words], obj=info, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def explained(*words: str) -> dict:
+    return json.loads(run(*words, "--json"))
+
+
+def test_an_mcp_client_passes() -> None:
+    result = explained("/mcp", "--origin", ORIGIN)
+    assert result["url"] == "https://mcp.example.com/mcp"
+    assert result["allowed"] is True
+    assert result["console"] is None
+    assert [request["reason"] for request in result["requests"]] == ["preflight_allowed", "origin_allowed"]
+    assert result["requests"][0]["status"] == 200
+    assert ["Access-Control-Allow-Origin", ORIGIN] in result["requests"][0]["response_headers"]
+    steps = {step["step"]: step["says"] for step in result["steps"]}
+    assert steps["route"] == "view 'mcp'"
+    assert steps["protection"] == "Bearer: not asked of a preflight"
+    assert steps["policy"] == "the default policy (origins: keyword)"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "console"),
+    [
+        pytest.param(
+            ("/mcp", "--origin", "https://evil.example"),
+            "origin_not_allowed",
+            "Response to preflight request doesn't pass access control check: "
+            "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
+            id="foreign origin",
+        ),
+        pytest.param(
+            ("/mcp", "--origin", ORIGIN, "--header", "X-Foo: 1"),
+            "header_not_allowed",
+            "Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response.",
+            id="header",
+        ),
+        pytest.param(
+            ("/mcp", "--origin", ORIGIN, "--method", "PATCH"),
+            "method_not_allowed",
+            "Method PATCH is not allowed by Access-Control-Allow-Methods in preflight response.",
+            id="method",
+        ),
+        pytest.param(
+            ("https://rebound.example/mcp", "--origin", ORIGIN),
+            "host_not_served",
+            "Response to preflight request doesn't pass access control check: "
+            "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
+            id="host",
+        ),
+        pytest.param(
+            ("/open", "--origin", ORIGIN),
+            "not_governed",
+            "Response to preflight request doesn't pass access control check: "
+            "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
+            id="exempt",
+        ),
+    ],
+)
+def test_the_console_names_the_culprit(words: tuple[str, ...], reason: str, console: str) -> None:
+    result = explained(*words)
+    assert result["allowed"] is False
+    assert result["requests"][0]["reason"] == reason
+    assert result["console"].endswith(f"has been blocked by CORS policy: {console}")
+    assert {"step": "request", "says": "never sent: the browser stops at the preflight"} in result["steps"]
+
+
+def test_a_request_that_needs_no_preflight() -> None:
+    result = explained("/mcp", "--origin", ORIGIN, "--method", "GET", "--header", "Accept: text/event-stream")
+    assert [request["preflight"] for request in result["requests"]] == [False]
+    says = {step["step"]: step["says"] for step in result["steps"]}
+    assert says["preflight"].startswith("none:")
+    assert says["route"] == "no route for this method: Flask answers 405; there is OPTIONS, POST"
+
+
+def test_a_slash_redirect_is_followed() -> None:
+    result = explained("/slash", "--origin", ORIGIN, "--method", "GET", "--header", "Accept: */*")
+    assert result["requests"][0]["policy"] == "the default policy"
+    assert result["steps"][0]["says"] == "redirect to https://mcp.example.com/slash/"
+    assert len(result["requests"]) == 2
+
+
+def test_a_chosen_policy_is_the_one_that_is_explained() -> None:
+    result = explained("/chosen", "--origin", "https://chosen.example")
+    assert result["allowed"] is True
+    assert result["requests"][0]["policy"] == "policies['/chosen']"
+
+
+def test_the_curl_command_shows_it() -> None:
+    command = explained("/mcp", "--origin", ORIGIN, "--header", "Authorization")["requests"][0]["curl"]
+    assert shlex.split(command) == [
+        *("curl", "-i", "-X", "OPTIONS"),
+        *("-H", "Access-Control-Request-Method: POST"),
+        *("-H", "Access-Control-Request-Headers: authorization"),
+        *("-H", f"Origin: {ORIGIN}"),
+        *("-H", "Sec-Fetch-Site: same-site"),
+        *("-H", "Sec-Fetch-Mode: cors"),
+        "https://mcp.example.com/mcp",
+    ]
+
+
+def test_text_fits_a_terminal() -> None:
+    output = run("/mcp", "--origin", ORIGIN, "--header", "X-Foo")
+    assert "header_not_allowed: answered with 200, the browser stops (x-foo)" in output
+    before_curl = output[: output.index("To see it")]
+    assert max(map(len, before_curl.splitlines())) <= 80
+
+
+def test_what_no_fetch_takes_is_a_usage_error() -> None:
+    info = ScriptInfo(create_app=make_app)
+    for words, message in (
+        (["--method", "TRACE"], "'TRACE' HTTP method is unsupported."),
+        (["--header", "X Y"], "'X Y' is not a valid header name."),
+    ):
+        result = CliRunner().invoke(cli, ["explain", "/mcp", "--origin", ORIGIN, *words], obj=info)
+        assert result.exit_code == 2
+        assert message in result.output
+
+
+@pytest.mark.parametrize("command", ["explain", "routes"])
+def test_an_app_without_the_extension_is_told_so(command: str) -> None:
+    words = ["explain", "/", "--origin", ORIGIN] if command == "explain" else ["routes"]
+    result = CliRunner().invoke(cli, words, obj=ScriptInfo(create_app=lambda: Flask("bare")))
+    assert result.exit_code == 2
+    assert "MCPCors is not initialised on 'bare'" in result.output
+
+
+@pytest.mark.parametrize("command", [["flask", "mcp-cors"], ["flask_mcp_cors"]], ids=["flask", "python -m"])
+def test_both_doors_find_the_app(tmp_path: Path, command: list[str]) -> None:
+    source = "from flask import Flask\nfrom flask_mcp_cors import MCPCors\napp = Flask('x')\nMCPCors(app)\napp.run()\n"
+    (tmp_path / "served.py").write_text(source)
+    module, *group = command
+    words = [sys.executable, "-m", module, "--app", "served", *group, "explain", "/", "--origin", "http://localhost:1"]
+    result = subprocess.run([*words, "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    # Flask says that it ignored app.run(), and then comes the answer.
+    assert json.loads(result.stdout[result.stdout.index("{") :])["allowed"] is True
