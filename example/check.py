@@ -193,7 +193,7 @@ class Report:
         except CORSError as error:
             verdict = "ok" if blocked else "FAIL"
             told = f"blocked, {error.reason}"
-        except (CheckFailed, OSError, LookupError, ValueError) as error:
+        except (CheckFailed, LookupError, TypeError, ValueError) as error:  # fetch rejects with a TypeError
             told = f"{type(error).__name__}: {error}"
         self.failures += verdict == "FAIL"
         print(f"  {verdict:<4}  {run.__name__.replace('_', ' ')}: {told}", flush=True)

@@ -192,6 +192,7 @@ const STEPS = [
     why: "DELETE closes the session.",
     async run(client) {
       const response = await fetch(client.endpoint, { method: "DELETE", headers: client.sessionHeaders });
+      if (!response.ok) throw new Error(`status ${response.status}`);
       return { got: `${response.status}, session closed` };
     },
   },

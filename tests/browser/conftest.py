@@ -52,6 +52,11 @@ def missing(message: str) -> NoReturn:
     pytest.skip(message)
 
 
+def chromium_path() -> str:
+    """Where Chromium is, or would be."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A headless Chromium, shared by the whole run; ask it for a ``new_context()`` of your own."""
@@ -60,7 +65,7 @@ def chromium() -> Iterator[Browser]:
         from playwright.sync_api import sync_playwright
     except ImportError:
         no_browser("playwright is not installed")
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+    path = chromium_path()
     if not os.access(path, os.X_OK):
         no_browser(f"there is no Chromium at {path}")
     with sync_playwright() as playwright:

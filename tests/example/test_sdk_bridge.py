@@ -16,8 +16,6 @@ import pytest
 
 pytest.importorskip("mcp", reason="the example needs the MCP SDK: pip install 'mcp>=2.3'")
 
-from example import sdk_bridge
-from example.sdk_bridge import SDKBridge
 from flask import Flask
 from flask import request
 from flask.testing import FlaskClient
@@ -25,6 +23,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.routing import Mount
+
+from example import sdk_bridge
+from example.sdk_bridge import SDKBridge
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse

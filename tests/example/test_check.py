@@ -1,0 +1,59 @@
+"""``python example_app.py --check``, and the command line around it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mcp", reason="the example needs the MCP SDK: pip install 'mcp>=2.3'")
+
+import example_app
+from example.check import check
+
+
+def test_check_passes() -> None:
+    """As a person would run it: a line a step, nothing on the error stream."""
+    command = [sys.executable, "example_app.py", "--check", "--token", "my-own-token"]
+    root = Path(example_app.__file__).parent
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "FAIL" not in done.stdout
+    assert done.stdout.count("  ok  ") == 19
+    assert "preflights up to here: 1" in done.stdout
+
+
+def test_check_fails_when_the_foreign_origin_gets_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """Here because it is allowed too."""
+    with example_app.running(token="t", origins=["http://127.0.0.1:*"]) as demo:
+        assert check(demo.endpoint, demo.token, demo.allowed, demo.foreign, demo.diary) == 1
+    told = capsys.readouterr().out
+    assert told.count("  FAIL  ") == 9
+    assert told.endswith("9 steps went wrong.\n")
+
+
+def test_check_fails_without_the_right_token(capsys: pytest.CaptureFixture[str]) -> None:
+    """And says what the server answered."""
+    with example_app.running(token="t") as demo:
+        assert check(demo.endpoint, "not-it", demo.allowed, demo.foreign, demo.diary) == 1
+    assert "FAIL  connect: CheckFailed: status 401" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param(["--origin", "https://app.example.com/"], "write https://app.example.com", id="origin"),
+        pytest.param(["--token", "not a token"], "a bearer token is made of", id="token"),
+    ],
+)
+def test_a_bad_flag_is_one_clear_message(
+    flags: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a traceback."""
+    free = ["--port", "0", "--client-port", "0", "--foreign-port", "0"]
+    monkeypatch.setattr(sys, "argv", ["example_app.py", *free, *flags])
+    with pytest.raises(SystemExit, match="2"):
+        example_app.main()
+    assert message in capsys.readouterr().err
