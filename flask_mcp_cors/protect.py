@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from base64 import b64decode
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -188,7 +189,10 @@ def _parse_authorization(scheme: str, header: str) -> Authorization | Refusal:
     if parsed is None:
         return WRONG
     # Basic carries its own text, and hmac.compare_digest raises for any that is not ASCII.
-    if not all(value is None or str(value).isascii() for value in (parsed.token, *parsed.parameters.values())):
+    if not all(str(value).isascii() for value in parsed.parameters.values()):
+        return WRONG
+    # RFC 7617, section 2: user-id and password are told apart by a colon, which werkzeug does not demand.
+    if scheme == "basic" and b":" not in b64decode(rest):
         return WRONG
     return parsed
 

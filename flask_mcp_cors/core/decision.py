@@ -121,6 +121,9 @@ class Decision(NamedTuple):
                 result.append(pair)
                 if name == "content-type":
                     streams_events = pair[1].lower().startswith("text/event-stream")
+        # MCP, Streamable HTTP: servers SHOULD send it, so that no proxy holds events back.
+        if streams_events and "x-accel-buffering" not in present:
+            result.append(("X-Accel-Buffering", "no"))
         for pair in self.headers:
             name = pair[0].lower()
             if name == "vary":
@@ -129,7 +132,4 @@ class Decision(NamedTuple):
             elif name not in present:
                 result.append(pair)
         result.extend(("Vary", value) for value in vary)
-        # MCP, Streamable HTTP: servers SHOULD send it, so that no proxy holds events back.
-        if streams_events and "x-accel-buffering" not in present:
-            result.append(("X-Accel-Buffering", "no"))
         return result

@@ -53,7 +53,7 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
 _APPLICATION_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 # https://url.spec.whatwg.org/#ends-in-a-number-checker
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
-_REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|\.\*(?!$)|\[[^0-9a-fA-F:.]|\*\.\*|\.\*$")
+_REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|//\.\*|\[[^0-9a-fA-F:.]")
 
 
 class Origin(NamedTuple):
@@ -165,7 +165,7 @@ def _suggestion(text: str) -> str:
     """The origin that somebody most likely meant, with "; write …" before it, or nothing."""
     scheme, _, rest = text.partition("://")
     rest = re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2]
-    origin = f"{scheme.lower()}://{to_ascii(rest).lower()}"
+    origin = f"{scheme.lower()}://{to_ascii(rest)}"
     default = DEFAULT_PORTS.get(scheme.lower())
     if default is not None:
         origin = origin.removesuffix(f":{default}")

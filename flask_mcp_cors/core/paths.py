@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
-from functools import lru_cache
 from typing import Generic
 from typing import TypeVar
 
@@ -64,10 +63,9 @@ class PathIndex(Generic[V]):
             for segment in segments(pattern):
                 node = node.children.setdefault(segment, _Node(any_number=segment == "**"))
             node.value = value
-        # An application has few paths; the bound is for whoever asks for many.
-        self.find = lru_cache(1024)(self._find)
 
-    def _find(self, path: str) -> V | None:
+    def find(self, path: str) -> V | None:
+        """The value of the most specific pattern that matches *path*, or ``None``."""
         parts = segments(path)
         # A stack instead of recursion: a path may have more segments than Python has frames.
         # The least specific way on is pushed first, so that the most specific is tried first.

@@ -126,10 +126,13 @@ class CORSPolicy:
         # Each pair of tuples is indexed by ``secure``: some headers are for HTTPS only.
         security = [self.security_headers.to_headers(secure=s) if self.security_headers else () for s in (False, True)]
         vary = () if self._any_origin else (VARY_ACTUAL,)
-        state["_preflight_tail"] = [(*max_age, *credentials, *s, VARY_OPTIONS) for s in security]
-        state["_actual_tail"] = [(*credentials, *expose, *s, *vary) for s in security]
+        # Security headers come first: they fill gaps, so where a layer further out applies the same
+        # decision again it finds them at the place where they stay.
+        state["_security"] = security
+        state["_preflight_tail"] = (*max_age, *credentials, VARY_OPTIONS)
+        state["_actual_tail"] = (*credentials, *expose, *vary)
         anyone: Headers = ((names.ALLOW_ORIGIN, "*"), *expose) if self._any_origin else ()
-        state["_unmatched"] = [(*anyone, *s, *vary) for s in security]
+        state["_unmatched"] = [(*s, *anyone, *vary) for s in security]
         state["_no_origin"] = [Decision(True, Reason.NO_ORIGIN, None, h) for h in self._unmatched]
         state["_same_origin"] = [Decision(True, Reason.SAME_ORIGIN, None, h) for h in self._unmatched]
         fixed = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
@@ -184,12 +187,12 @@ class CORSPolicy:
             else:
                 reason, offending = Reason.METHOD_NOT_ALLOWED, (method,)
 
-        answer = [(names.ALLOW_ORIGIN, "*" if self._any_origin else origin)]
+        answer = [*self._security[secure], (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)]
         if allow_methods[1]:
             answer.append(allow_methods)
         if allow_headers:
             answer.append((names.ALLOW_HEADERS, allow_headers))
-        answer += self._preflight_tail[secure]
+        answer += self._preflight_tail
         return Decision(
             reason is Reason.PREFLIGHT_ALLOWED, reason, self.preflight_status, tuple(answer), b"", True, offending
         )
@@ -228,7 +231,8 @@ class CORSPolicy:
         match = self._origins.match(origin)
         if match is Match.ALLOWED:
             allow_origin = (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)
-            return Decision(True, Reason.ORIGIN_ALLOWED, None, (allow_origin, *self._actual_tail[secure]))
+            headers = (*self._security[secure], allow_origin, *self._actual_tail)
+            return Decision(True, Reason.ORIGIN_ALLOWED, None, headers)
         if same_origin:
             return self._same_origin[secure]
         if self.validate_origin is True:
@@ -268,8 +272,9 @@ class CORSPolicy:
     _header_names: frozenset[str]
     _header_families: tuple[str, ...]
     _allow_headers: str
-    _preflight_tail: list[Headers]
-    _actual_tail: list[Headers]
+    _security: list[Headers]
+    _preflight_tail: Headers
+    _actual_tail: Headers
     _unmatched: list[Headers]
     _no_origin: list[Decision]
     _same_origin: list[Decision]

@@ -183,6 +183,8 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
     meant = OTHER_WORDS.get(word)
     if word in WORDS_WITHOUT_COUNTERPART:
         message = f"leave it out: {WORDS_WITHOUT_COUNTERPART[word]}"
+    elif word in known:
+        message = f"keys of app.config are in upper case; write {spelled(word)}"
     elif word in EXTENSION_SETTINGS:
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
         message = f"this is a setting of {whose}, not one of a policy; write it there"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from .hosts import read_hosts
 from .origins import LOOPBACK_HOSTS
 from .paths import path_fault
 from .paths import PathIndex
+from .paths import segments
 from .policy import CORSPolicy
 from .policy import VARY_ACTUAL
 from .policy import VARY_OPTIONS
@@ -30,6 +32,9 @@ from .settings import PolicyError
 from .settings import PolicyProblem
 from .settings import string_list
 from .settings import wrong_type
+
+#: RFC 8615, section 3
+_WELL_KNOWN = ".well-known"
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
@@ -92,15 +97,22 @@ class Site:
         self.paths = None if paths is None else tuple(paths)
         #: The policies by path pattern.
         self.policies = dict(policies)
-        self._choices = PathIndex({p: Choice(value, f"policies[{p!r}]") for p, value in policies.items()})
+        choices = {p: Choice(value, f"policies[{p!r}]") for p, value in policies.items()}
+        # Who says nothing of a well-known place means the others: discovery documents stay public
+        # below a path that has a policy of its own.
+        self._well_known = PathIndex({p: c for p, c in choices.items() if _WELL_KNOWN in segments(p)})
+        self._choices = PathIndex(choices)
         self._default_choice = Choice(default, "the default policy")
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
 
-    def choose(self, path: str) -> Choice:
+        # An application has few paths; the bound is for whoever asks for many.
+        self.choose = lru_cache(1024)(self._choose)
+
+    def _choose(self, path: str) -> Choice:
         """The policy for a path, before any mark on a view or blueprint."""
-        choice = self._choices.find(path)
+        choice = self._well_known.find(path) or self._choices.find(path)
         if choice is not None:
             return choice
         if self._paths is None:

@@ -1,0 +1,117 @@
+"""Applying a decision: one rule for every adapter."""
+
+import json
+from importlib import import_module
+
+import pytest
+
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import Decision
+from flask_mcp_cors import Reason
+from flask_mcp_cors.core.decision import MESSAGES
+
+APP = "https://app.example.com"
+CORS = CORSPolicy(origins=APP, expose_headers=[]).actual(APP)
+
+
+def test_ours_go_in_and_every_foreign_cors_header_goes_out():
+    headers = CORS.apply(
+        [
+            ("Content-Type", "text/html"),
+            ("access-control-allow-origin", "*"),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("ACCESS-CONTROL-ALLOW-PRIVATE-NETWORK", "true"),
+            ("X-Frame-Options", "SAMEORIGIN"),
+        ]
+    )
+    assert headers == [
+        ("Content-Type", "text/html"),
+        ("X-Frame-Options", "SAMEORIGIN"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "strict-origin-when-cross-origin"),
+        ("Access-Control-Allow-Origin", APP),
+        ("Vary", "Origin"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("present", "merged"),
+    [
+        ([], "Origin"),
+        (["Cookie"], "Cookie, Origin"),
+        (["origin"], "origin"),
+        (["Accept, Cookie", "Accept-Encoding"], "Accept, Cookie, Accept-Encoding, Origin"),
+        (["*"], "*"),
+        (["Cookie, *"], "*"),
+    ],
+)
+def test_vary_is_merged_and_never_doubled(present, merged):
+    headers = CORS.apply([("Vary", value) for value in present])
+    assert [value for name, value in headers if name.lower() == "vary"] == [merged]
+
+
+def test_a_decision_without_vary_leaves_the_responses_own_alone():
+    headers = (
+        CORSPolicy(origins="*", security_headers=None).actual(None).apply([("Vary", "Cookie"), ("Vary", "Accept")])
+    )
+    assert [value for name, value in headers if name == "Vary"] == ["Cookie", "Accept"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("Vary", "Cookie"), ("Content-Type", "text/event-stream")],
+        [("Access-Control-Allow-Origin", "*"), ("X-Frame-Options", "DENY"), ("Set-Cookie", "a"), ("Set-Cookie", "b")],
+    ],
+)
+def test_applying_twice_is_applying_once(headers):
+    once = CORS.apply(headers)
+    assert CORS.apply(once) == once
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent"),
+    [
+        ([("Content-Type", "text/event-stream")], "no"),
+        ([("content-type", "Text/Event-Stream; charset=utf-8")], "no"),
+        ([("Content-Type", "text/event-stream"), ("X-Accel-Buffering", "yes")], "yes"),
+        ([("Content-Type", "text/plain")], None),
+        ([], None),
+    ],
+)
+def test_event_streams_are_not_buffered(headers, sent):
+    assert dict(CORS.apply(headers)).get("X-Accel-Buffering") == sent
+
+
+def test_a_decision_is_an_immutable_value():
+    twin = CORSPolicy(origins=APP, expose_headers=[]).actual(APP)
+    assert twin == CORS
+    assert hash(twin) == hash(CORS)
+    with pytest.raises(AttributeError):
+        CORS.allowed = False
+
+
+def test_an_ungoverned_response_is_left_alone():
+    headers = [("Access-Control-Allow-Origin", "https://the.apps.own")]
+    assert Decision(True, Reason.NOT_GOVERNED, None, ()).apply(headers) == headers
+
+
+@pytest.mark.parametrize("revision", ["_v2025_11_25", "_v2026_07_28"])
+@pytest.mark.parametrize("reason", list(MESSAGES))
+def test_a_refusal_body_is_a_json_rpc_error_response_without_id(reason, revision):
+    decision = CORSPolicy(origins=APP).refuse(reason)
+    body = json.loads(decision.body)
+    assert "id" not in body
+    assert body["error"]["code"] == decision.status
+    assert body["error"]["data"] == {"reason": reason.value}
+    # MCP's own types of the revision, which the SDK keeps in a module each.
+    schema = import_module(f"mcp_types.{revision}").JSONRPCErrorResponse
+    assert schema.model_validate(body).error.code == decision.status
+    assert not -32099 <= body["error"]["code"] <= -32000
+
+
+def test_reasons_are_stable_unique_codes():
+    values = [reason.value for reason in Reason]
+    assert len(values) == len(set(values))
+    assert all(value.isidentifier() and value == value.lower() for value in values)

@@ -1,0 +1,114 @@
+"""The ``Host`` header: what is served, and what a host pattern may say."""
+
+import pytest
+
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import PolicyError
+from flask_mcp_cors import Reason
+from flask_mcp_cors.core.hosts import HostIndex
+from flask_mcp_cors.core.hosts import hosts_from_trusted_hosts
+from flask_mcp_cors.core.hosts import parse_host
+from flask_mcp_cors.core.site import make_site
+
+
+@pytest.mark.parametrize(
+    ("patterns", "served", "refused"),
+    [
+        (
+            ["mcp.example.com"],
+            ["mcp.example.com", "MCP.Example.Com", "mcp.example.com:8443"],
+            ["example.com", "a.mcp.example.com"],
+        ),
+        (["mcp.example.com:8443"], ["mcp.example.com:8443"], ["mcp.example.com", "mcp.example.com:8444"]),
+        (["mcp.example.com:80"], ["mcp.example.com", "mcp.example.com:80"], ["mcp.example.com:443"]),
+        (["mcp.example.com:*"], ["mcp.example.com", "mcp.example.com:1"], ["evil.example"]),
+        (["*.example.com"], ["a.example.com", "a.b.example.com:1"], ["example.com", "evilexample.com"]),
+        (["*.example.com:81"], ["a.example.com:81"], ["a.example.com"]),
+        (["*"], ["anything.example", "localhost"], []),
+        (["MCP.example.com"], ["mcp.example.com"], []),
+    ],
+)
+def test_a_pattern_serves_what_it_says(patterns, served, refused):
+    index = HostIndex(patterns)
+    for host in served:
+        assert index.fault(host, "http") is None, host
+    for host in refused:
+        assert index.fault(host, "http") is Reason.HOST_NOT_SERVED, host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.7:8000", "[::1]", "[2001:db8::1]:443"])
+def test_an_ip_literal_is_always_served(host):
+    assert HostIndex(["mcp.example.com"]).fault(host, "https") is None
+
+
+@pytest.mark.parametrize("patterns", [["*"], ["localhost"]])
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        (None, Reason.HOST_MISSING),
+        ("", Reason.HOST_MISSING),
+        ("local host", Reason.HOST_MALFORMED),
+        ("localhost,evil.example", Reason.HOST_MALFORMED),
+        ("localhost/", Reason.HOST_MALFORMED),
+        ("evil@localhost", Reason.HOST_MALFORMED),
+        ("localhost:99999", Reason.HOST_MALFORMED),
+        ("localhost:", Reason.HOST_MALFORMED),
+        ("127.1", Reason.HOST_MALFORMED),
+        ("[::1", Reason.HOST_MALFORMED),
+        ("[::1]evil.example", Reason.HOST_MALFORMED),
+        ("loc\nalhost", Reason.HOST_MALFORMED),
+        ("bücher.example", Reason.HOST_MALFORMED),
+        ("a" * 5000, Reason.HOST_MALFORMED),
+    ],
+)
+def test_a_missing_or_malformed_host_is_never_served(patterns, host, reason):
+    assert HostIndex(patterns).fault(host, "http") is reason
+
+
+@pytest.mark.parametrize(
+    ("text", "write"),
+    [
+        ("https://mcp.example.com", "mcp.example.com"),
+        ("https://mcp.example.com:8443/mcp", "mcp.example.com:8443"),
+        (".example.com", "*.example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("mcp.example.com:http", "*.example.com"),
+        ("a.*.example.com", "*.example.com"),
+        ("*.127.0.0.1", "*.example.com"),
+        ("", "mcp.example.com"),
+    ],
+)
+def test_a_refused_host_says_what_to_write(text, write):
+    with pytest.raises(PolicyError) as caught:
+        make_site({"hosts": [text]}, CORSPolicy())
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.setting, problem.value) == ("host_invalid", "hosts", text)
+    assert write in problem.message
+
+
+@pytest.mark.parametrize(("value", "code"), [([], "hosts_empty"), (3, "wrong_type"), ([3], "wrong_type")])
+def test_no_hosts_at_all_is_a_fault(value, code):
+    with pytest.raises(PolicyError) as caught:
+        make_site({"hosts": value}, CORSPolicy())
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_flasks_trusted_hosts_are_read_in_its_own_words():
+    assert hosts_from_trusted_hosts([".Example.com", "bücher.example"]) == (
+        "example.com",
+        "*.example.com",
+        "xn--bcher-kva.example",
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "origin"),
+    [
+        ("mcp.example.com", "https", "https://mcp.example.com"),
+        ("MCP.example.com:443", "https", "https://mcp.example.com"),
+        ("mcp.example.com:443", "http", "http://mcp.example.com:443"),
+        ("[::1]:80", "http", "http://[::1]"),
+    ],
+)
+def test_a_host_names_the_origin_of_its_pages(host, scheme, origin):
+    assert parse_host(host).to_origin(scheme) == origin

@@ -1,0 +1,209 @@
+"""Where settings come from, which one counts, and what is said about the others."""
+
+import logging
+
+import pytest
+from flask import Flask
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
+
+APP = "https://app.example.com"
+
+
+def make(policy=None, config=None, **settings):
+    app = Flask("configured")
+    app.config.update(config or {})
+    MCPCors(app, policy, **settings)
+    return app.extensions["mcp_cors"].site
+
+
+def problems(*args, **kwargs):
+    with pytest.raises(PolicyError) as caught:
+        make(*args, **kwargs)
+    return caught.value.problems
+
+
+def test_keyword_beats_config_beats_policy_beats_default():
+    policy = CORSPolicy(origins=APP, max_age=1, preflight_status=201, allow_methods="PUT")
+    site = make(policy, {"MCP_CORS_MAX_AGE": 2, "MCP_CORS_PREFLIGHT_STATUS": 202}, preflight_status=203)
+    assert (site.default.preflight_status, site.default.max_age) == (203, 2)
+    assert (site.default.allow_methods, site.default.allow_credentials) == (("PUT",), False)
+
+
+def test_init_app_beats_the_constructor():
+    app = Flask("configured")
+    MCPCors(policy=CORSPolicy(max_age=1), max_age=2, origins=APP).init_app(app, max_age=3)
+    assert app.extensions["mcp_cors"].site.default.max_age == 3
+    assert app.extensions["mcp_cors"].site.default.origins == (APP,)
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ('["https://a.example", "https://b.example"]', ("https://a.example", "https://b.example")),
+        ("https://a.example, https://b.example", ("https://a.example", "https://b.example")),
+        ("https://a.example", ("https://a.example",)),
+        ('"*"', ("*",)),
+        ("*", ("*",)),
+    ],
+)
+def test_the_environment_reaches_the_policy(monkeypatch, value, origins):
+    monkeypatch.setenv("FLASK_MCP_CORS_ORIGINS", value)
+    monkeypatch.setenv("FLASK_MCP_CORS_MAX_AGE", "600")
+    monkeypatch.setenv("FLASK_MCP_CORS_SECURITY_HEADERS__FRAME_OPTIONS", "SAMEORIGIN")
+    app = Flask("configured")
+    app.config.from_prefixed_env()
+    MCPCors(app)
+    policy = app.extensions["mcp_cors"].site.default
+    assert (policy.origins, policy.max_age, policy.security_headers.frame_options) == (origins, 600, "SAMEORIGIN")
+
+
+def test_a_fault_names_the_key_that_it_came_from():
+    found = problems(config={"MCP_CORS_ORIGINS": "https://a.example/", "MCP_CORS_HOSTS": "a b"}, max_age=-1)
+    assert {(p.code, p.setting, p.key) for p in found} == {
+        ("origin_trailing_slash", "origins", "MCP_CORS_ORIGINS"),
+        ("host_invalid", "hosts", "MCP_CORS_HOSTS"),
+        ("max_age_out_of_range", "max_age", None),
+    }
+
+
+def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
+    (problem,) = problems(config={"MCP_CORS_MAX_AGE": 5}, max_age=-1)
+    assert problem.key is None
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("MCP_CORS_ORIGIN", "MCP_CORS_ORIGINS"),
+        ("MCP_CORS_ALLOW_ORIGINS", "MCP_CORS_ORIGINS"),
+        ("MCP_CORS_ALLOWED_ORIGINS", "MCP_CORS_ORIGINS"),
+        ("MCP_CORS_SUPPORTS_CREDENTIALS", "MCP_CORS_ALLOW_CREDENTIALS"),
+        ("MCP_CORS_RESOURCES", "MCP_CORS_POLICIES"),
+        ("MCP_CORS_ALLOWED_HOSTS", "MCP_CORS_HOSTS"),
+        ("MCP_CORS_ENABLE_DNS_REBINDING_PROTECTION", "MCP_CORS_VALIDATE_ORIGIN"),
+        ("MCP_CORS_MAXAGE", "MCP_CORS_MAX_AGE"),
+        ("MCP_CORS_VARY_HEADER", "leave it out"),
+        ("MCP_CORS_ALLOW_PRIVATE_NETWORK", "leave it out"),
+        ("MCP_CORS_ZZZ", "the settings are"),
+        ("MCP_CORS_origins", "MCP_CORS_ORIGINS"),
+    ],
+)
+def test_an_unknown_key_is_told_the_real_one(key, says):
+    (problem,) = problems(config={key: 1})
+    assert (problem.code, problem.key) == ("unknown_setting", key)
+    assert says in problem.message
+
+
+@pytest.mark.parametrize(
+    ("make_it", "says"),
+    [
+        (lambda: MCPCors(resources={}), "policies"),
+        (lambda: MCPCors(suports_credentials=True), "allow_credentials"),
+        (lambda: CORSPolicy(hosts="a.example"), "a setting of MCPCors or CORSMiddleware"),
+        (lambda: CORSPolicy(wrap_wsgi=True), "a setting of MCPCors"),
+        (lambda: CORSMiddleware(lambda e, s: [], wrap_wsgi=True), "a setting of MCPCors"),
+        (lambda: MCPCors().policy(allow_origins="*"), "origins"),
+    ],
+)
+def test_an_unknown_keyword_is_told_the_real_one(make_it, says):
+    with pytest.raises(PolicyError) as caught:
+        make_it()
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [({"wrap_wsgi": "yes"}, "wrong_type"), ({"policy": "https://a.example"}, "wrong_type")],
+)
+def test_a_wrong_type_is_refused(settings, code):
+    assert [p.code for p in problems(**settings)] == [code]
+
+
+def test_every_fault_of_policy_and_site_is_named_at_once():
+    found = problems(
+        config={"MCP_CORS_NONSENSE": 1}, origins="x", hosts="a b", paths="y", policies={"/z": {"max_age": -1}}
+    )
+    assert [p.code for p in found] == [
+        "unknown_setting",
+        "origin_scheme_missing",
+        "host_invalid",
+        "path_invalid",
+        "max_age_out_of_range",
+    ]
+
+
+def test_a_failed_init_app_leaves_the_app_as_it_was():
+    app = Flask("configured")
+    with pytest.raises(PolicyError):
+        MCPCors(app, origins="x", wrap_wsgi=True)
+    assert "mcp_cors" not in app.extensions
+    assert not app.before_request_funcs
+    assert not app.after_request_funcs
+    MCPCors(app, origins=APP)
+
+
+def test_config_is_read_once():
+    app = Flask("configured")
+    MCPCors(app, origins=APP)
+    app.config["MCP_CORS_MAX_AGE"] = "nonsense"
+    headers = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+    assert app.test_client().options("/", headers=headers).headers["Access-Control-Max-Age"] == "86400"
+
+
+class TestStartUpLine:
+    def line(self, caplog, config=None, **settings):
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            make(config=config, **settings)
+        (record,) = caplog.records
+        return record.levelno, record.getMessage()
+
+    def test_it_says_what_is_in_force_and_where_it_came_from(self, caplog):
+        level, line = self.line(caplog, {"MCP_CORS_HOSTS": "mcp.example.com"}, origins=APP, paths="/mcp")
+        assert level == logging.INFO
+        assert f"origins {APP} (keyword)" in line
+        assert "hosts mcp.example.com (MCP_CORS_HOSTS)" in line
+        assert "paths /mcp (keyword)" in line
+
+    def test_nothing_configured_is_a_warning_that_names_the_two_settings(self, caplog):
+        level, line = self.line(caplog)
+        assert level == logging.WARNING
+        assert "MCP_CORS_ORIGINS" in line
+        assert "MCP_CORS_HOSTS" in line
+        assert "http://localhost:*" in line
+
+    def test_trusted_hosts_and_policies_are_named_as_sources(self, caplog):
+        level, line = self.line(caplog, {"TRUSTED_HOSTS": ["a.example"]}, policy=CORSPolicy(origins=lambda o: True))
+        assert level == logging.INFO
+        assert "(policy)" in line
+        assert "hosts a.example (TRUSTED_HOSTS)" in line
+
+    def test_a_long_list_is_cut(self, caplog):
+        _, line = self.line(caplog, origins=[f"https://a{i}.example" for i in range(100)])
+        assert "(100 in all)" in line
+        assert len(line) < 500
+
+    def test_the_middleware_says_it_too(self, caplog):
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            CORSMiddleware(lambda environ, start_response: [], origins=APP)
+        assert caplog.messages[0].startswith("CORSMiddleware: origins https://app.example.com")
+
+
+@pytest.mark.parametrize("variable", ["MCP_CORS_ORIGINS", "FLASK_MCP_CORS_ORIGINS", "MYAPP_MCP_CORS_HOSTS"])
+def test_a_setting_that_never_reached_the_config_is_a_warning(monkeypatch, caplog, variable):
+    monkeypatch.setenv(variable, "*")
+    make(origins=APP)
+    assert variable in caplog.text
+    assert "from_prefixed_env" in caplog.text
+
+
+def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
+    monkeypatch.setenv("FLASK_MCP_CORS_ORIGINS", APP)
+    monkeypatch.setenv("MCP_CORS_SOMETHING_ELSE", "1")
+    app = Flask("configured")
+    app.config.from_prefixed_env()
+    MCPCors(app)
+    assert "in the environment" not in caplog.text

@@ -1,0 +1,449 @@
+"""Protected routes: nobody gets in unverified, and everybody can read why."""
+
+import base64
+import hmac
+import json
+from functools import wraps
+from types import SimpleNamespace
+
+import pytest
+from flask import Blueprint
+from flask import Flask
+from flask import g
+from flask.views import MethodView
+from werkzeug.http import parse_options_header
+
+from flask_mcp_cors import MCPCors
+
+APP = "https://app.example.com"
+GOOD = {"Authorization": "Bearer s3cret"}
+
+
+def hiding(view):
+    def wrapper(*args, **kwargs):
+        return view(*args, **kwargs)
+
+    return wrapper
+
+
+def wrapping(view):
+    return wraps(view)(hiding(view))
+
+
+def verify(credential):
+    return "caller" if hmac.compare_digest(credential.token or "", "s3cret") else None
+
+
+async def verify_later(credential):
+    return verify(credential)
+
+
+@pytest.fixture
+def app():
+    return Flask("tools")
+
+
+@pytest.fixture
+def cors(app):
+    return MCPCors(app, origins=APP, hosts="localhost")
+
+
+def ask(app, path="/x", method="POST", **headers):
+    return app.test_client().open(path, method=method, headers={"Origin": APP, **headers})
+
+
+def challenge(response):
+    """The parameters of the one challenge, and its scheme."""
+    (value,) = response.headers.getlist("WWW-Authenticate")
+    scheme, _, rest = value.partition(" ")
+    return scheme, parse_options_header(f"x; {rest.replace(', ', '; ')}")[1]
+
+
+def protected_routes(app, cors, check):
+    """Every way of writing a protected route: name → path."""
+    guard = cors.protected(check)
+    app.post("/below", endpoint="below")(guard(lambda: g.mcp_identity))
+    guard(app.post("/above", endpoint="above")(lambda: g.mcp_identity))
+    app.post("/hidden", endpoint="hidden")(hiding(guard(lambda: g.mcp_identity)))
+    app.post("/wrapped", endpoint="wrapped")(wrapping(guard(lambda: g.mcp_identity)))
+    guard(app.post("/above-wrapped", endpoint="above_wrapped")(wrapping(lambda: g.mcp_identity)))
+
+    async def later():
+        return g.mcp_identity
+
+    app.post("/async", endpoint="later")(guard(later))
+
+    class View(MethodView):
+        decorators = (guard,)
+
+        def post(self):
+            return g.mcp_identity
+
+    class Method(MethodView):
+        @guard
+        def post(self):
+            return g.mcp_identity
+
+    app.add_url_rule("/method-view", view_func=View.as_view("method_view"))
+    app.add_url_rule("/method", view_func=Method.as_view("method"))
+    outer = Blueprint("outer", __name__, url_prefix="/outer")
+    inner = Blueprint("inner", __name__, url_prefix="/inner")
+    inner.post("/x", endpoint="x")(guard(lambda: g.mcp_identity))
+    outer.register_blueprint(inner)
+    guard(marked := Blueprint("marked", __name__, url_prefix="/marked"))
+    marked.post("/x", endpoint="x")(lambda: g.mcp_identity)
+    app.register_blueprint(outer)
+    app.register_blueprint(marked)
+    return [
+        "/below",
+        "/above",
+        "/hidden",
+        "/wrapped",
+        "/above-wrapped",
+        "/async",
+        "/method-view",
+        "/method",
+        "/outer/inner/x",
+        "/marked/x",
+    ]
+
+
+@pytest.mark.parametrize("check", [verify, verify_later, lambda c: verify_later(c)], ids=["sync", "async", "awaitable"])
+def test_it_guards_whatever_the_order_of_decorators(app, cors, check):
+    for path in protected_routes(app, cors, check):
+        assert ask(app, path).status_code == 401, path
+        assert ask(app, path, Authorization="Bearer wrong").status_code == 401, path
+        passed = ask(app, path, **GOOD)
+        assert (passed.status_code, passed.text) == (200, "caller"), path
+        assert passed.headers["Access-Control-Allow-Origin"] == APP
+
+
+def test_a_preflight_never_reaches_verify_and_any_other_options_does(app, cors):
+    asked = []
+    for path in protected_routes(app, cors, lambda credential: asked.append(1)):
+        preflight = ask(app, path, "OPTIONS", **{"Access-Control-Request-Method": "POST", **GOOD})
+        assert (preflight.status_code, asked) == (200, []), path
+        # Flask answers OPTIONS without the view where nothing visible guards that method: under a
+        # decorator that hides the guard, and in a class where only ``post`` has one.
+        if path not in ("/hidden", "/method"):
+            assert ask(app, path, "OPTIONS").status_code == 401, path
+            assert app.test_client().options(path, headers={"Access-Control-Request-Method": "POST"}).status_code == 401
+
+
+def test_verify_is_asked_once_for_a_request(app, cors):
+    asked = []
+    app.post("/x", endpoint="x")(cors.protected(lambda c: asked.append(c) or "me")(lambda: "in"))
+    assert ask(app, **GOOD).text == "in"
+    assert len(asked) == 1
+
+
+def test_one_request_lets_no_other_in(app, cors):
+    app.post("/x", endpoint="x")(hiding(cors.protected(verify)(lambda: "in")))
+    with app.app_context():  # one g for both requests
+        assert ask(app, **GOOD).status_code == 200
+        assert ask(app).status_code == 401
+
+
+def test_every_guard_of_a_view_must_let_it_pass(app, cors):
+    key = cors.protected(lambda c: c.token == "key" or None, schemes=(), api_key_header="X-API-Key")
+    app.post("/x", endpoint="x")(key(cors.protected(verify)(lambda: "in")))
+    assert ask(app, **GOOD).status_code == 401
+    assert ask(app, **{"X-API-Key": "key"}).status_code == 401
+    assert ask(app, **{"X-API-Key": "key"}, **GOOD).status_code == 200
+
+
+class TestChallenges:
+    def test_missing_credentials_name_no_error(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify, scopes="read write")(lambda: "in"))
+        response = ask(app)
+        assert response.status_code == 401
+        assert challenge(response) == ("Bearer", {"realm": "tools", "scope": "read write"})
+        assert response.json == {
+            "jsonrpc": "2.0",
+            "error": {"code": 401, "message": "Authentication is required.", "data": {"reason": "credentials_missing"}},
+        }
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "www-authenticate" in response.headers["Access-Control-Expose-Headers"].lower()
+        assert response.headers["Access-Control-Allow-Origin"] == APP
+
+    def test_wrong_credentials_are_an_invalid_token(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
+        response = ask(app, Authorization="Bearer wrong")
+        assert response.status_code == 401
+        assert challenge(response) == ("Bearer", {"realm": "tools", "error": "invalid_token"})
+
+    @pytest.mark.parametrize(
+        "identity",
+        [
+            {"scopes": "read"},
+            {"scopes": ["read"]},
+            SimpleNamespace(scopes=("read",)),
+            SimpleNamespace(scopes=None),
+            {"scopes": 3},
+            {"scopes": [3]},
+            "caller",
+        ],
+    )
+    def test_too_few_scopes_are_insufficient(self, app, cors, identity):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: identity, scopes=("read", "write"))(lambda: "in"))
+        response = ask(app, **GOOD)
+        assert response.status_code == 403
+        expected = {"realm": "tools", "error": "insufficient_scope", "scope": "read write"}
+        assert challenge(response) == ("Bearer", expected)
+        assert response.json["error"]["data"]["reason"] == "insufficient_scope"
+
+    @pytest.mark.parametrize("identity", [{"scopes": "write read x"}, SimpleNamespace(scopes={"read", "write"})])
+    def test_enough_scopes_pass(self, app, cors, identity):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: identity, scopes=("read", "write"))(lambda: "in"))
+        assert ask(app, **GOOD).status_code == 200
+
+    def test_every_value_is_quoted(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify, realm='the "a\\b" realm')(lambda: "in"))
+        assert ask(app).headers["WWW-Authenticate"] == r'Bearer realm="the \"a\\b\" realm"'
+
+    def test_each_scheme_has_its_own_challenge(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify, schemes=("Bearer", "Basic"), scopes="a")(lambda: "in"))
+        values = ask(app, Authorization="Bearer wrong").headers.getlist("WWW-Authenticate")
+        assert values == ['Bearer realm="tools", error="invalid_token", scope="a"', 'Basic realm="tools"']
+
+    def test_an_api_key_alone_has_one_too(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify, schemes=(), api_key_header="X-API-Key")(lambda: "in"))
+        assert ask(app).headers["WWW-Authenticate"] == 'ApiKey realm="tools"'
+
+
+class TestCredentials:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,Bearer s3cret",
+            "Bearer s3cret, Bearer s3cret",
+            "Bearer s3cr\xe9t",
+            "Bearer \x00",
+            "Bearer s3cret\x7f",
+            "Bearer =",
+            'Bearer token="s3cret"',
+            "Bearer " + "a" * 100_000,
+            "Basic s3cret",
+            "Digest username=x",
+            "s3cret",
+            "",
+            "\xff\xfe",
+            ",",
+            "Bearer\ts3cret",
+        ],
+    )
+    def test_junk_is_a_401(self, app, cors, header):
+        seen = []
+
+        def check(credential):
+            seen.append(credential)
+            return verify(credential)
+
+        app.post("/x", endpoint="x")(cors.protected(check)(lambda: "in"))
+        response = app.test_client().post("/x", environ_overrides={"HTTP_AUTHORIZATION": header})
+        assert response.status_code == 401
+        assert all(c.type == "bearer" and c.token.isascii() for c in seen)
+
+    def test_the_scheme_is_case_insensitive(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify, schemes="bearer")(lambda: "in"))
+        assert ask(app, Authorization="BEARER s3cret").status_code == 200
+
+    @pytest.mark.parametrize(
+        ("pair", "status"),
+        [("me:pw", 200), ("me:wrong", 401), ("me:p\xe4", 401), ("nocolon", 401), ("", 401)],
+    )
+    def test_basic_credentials_arrive_parsed(self, app, cors, pair, status):
+        def check(credential):
+            assert credential.type == "basic"
+            assert credential.username == "me"
+            return hmac.compare_digest(credential.password, "pw") or None
+
+        app.post("/x", endpoint="x")(cors.protected(check, schemes=("Basic",))(lambda: "in"))
+        header = "Basic " + base64.b64encode(pair.encode()).decode()
+        assert ask(app, Authorization=header).status_code == status
+
+    @pytest.mark.parametrize("header", ["Basic !!!", "Basic bWU6cHc=,x", "Basic gYGB", "Basic"])
+    def test_malformed_basic_is_a_401(self, app, cors, header):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: "me", schemes=("Basic",))(lambda: "in"))
+        assert ask(app, Authorization=header).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("key", "status"), [("s3cret", 200), ("no", 401), ("a,s3cret", 401), ("", 401), ("\xe9", 401)]
+    )
+    def test_an_api_key_arrives_as_a_token(self, app, cors, key, status):
+        def check(credential):
+            assert credential.type == "apikey"
+            return verify(credential)
+
+        app.post("/x", endpoint="x")(cors.protected(check, api_key_header="X-API-Key")(lambda: "in"))
+        response = app.test_client().post("/x", environ_overrides={"HTTP_X_API_KEY": key})
+        assert response.status_code == status
+
+    def test_two_credentials_at_once_are_none(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: "me", api_key_header="X-API-Key")(lambda: "in"))
+        assert ask(app, **GOOD, **{"X-API-Key": "k"}).status_code == 401
+
+    def test_an_unlisted_scheme_is_no_credential_so_no_error_is_named(self, app, cors):
+        app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
+        response = ask(app, Authorization="Basic bWU6cHc=")
+        assert challenge(response) == ("Bearer", {"realm": "tools"})
+
+
+class TestVerify:
+    @pytest.mark.parametrize("answer", [None, False])
+    def test_no_identity_is_no_way_in(self, app, cors, answer):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: answer)(lambda: "in"))
+        assert ask(app, **GOOD).status_code == 401
+
+    @pytest.mark.parametrize("identity", ["me", {"sub": 1}, 0, "", []])
+    def test_the_identity_lands_in_g(self, app, cors, identity):
+        app.post("/x", endpoint="x")(cors.protected(lambda c: identity)(lambda: json.dumps(g.mcp_identity)))
+        assert json.loads(ask(app, **GOOD).text) == identity
+
+    def test_an_exception_is_a_500_and_readable(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.post("/x", endpoint="x")(cors.protected(lambda c: 1 / 0)(lambda: "in"))
+        response = ask(app, **GOOD)
+        assert response.status_code == 500
+        assert response.headers["Access-Control-Allow-Origin"] == APP
+
+
+class TestWrongUse:
+    def test_on_a_class_it_says_where_it_goes(self, cors):
+        with pytest.raises(TypeError, match="decorators = "):
+
+            @cors.protected(verify)
+            class View(MethodView):
+                pass
+
+    @pytest.mark.parametrize(
+        ("kwargs", "error"),
+        [
+            ({"schemes": ()}, ValueError),
+            ({"schemes": ("Bea rer",)}, ValueError),
+            ({"api_key_header": "X Key"}, ValueError),
+            ({"realm": "a\nb"}, ValueError),
+            ({"scopes": ["é"]}, ValueError),
+            ({"scopes": [3]}, TypeError),
+        ],
+    )
+    def test_wrong_arguments_are_refused(self, cors, kwargs, error):
+        with pytest.raises(error, match=r"protected\("):
+            cors.protected(verify, **kwargs)
+
+    @pytest.mark.parametrize("target", [3, "view"])
+    def test_wrong_targets_are_refused(self, cors, target):
+        with pytest.raises(TypeError):
+            cors.protected(verify)(target)
+        with pytest.raises(TypeError):
+            cors.protected(target)
+
+    def test_a_guard_on_no_route_is_a_warning(self, app, cors, caplog):
+        @cors.protected(verify)
+        def forgotten():
+            return "in"
+
+        ask(app)
+        assert "cors.protected" in caplog.text
+        assert "forgotten" in caplog.text
+
+    def test_a_guard_works_without_the_extension(self):
+        app = Flask("bare")
+        app.post("/x", endpoint="x")(MCPCors().protected(verify)(lambda: "in"))
+        client = app.test_client()
+        assert client.post("/x").status_code == 401
+        assert client.post("/x", headers=GOOD).text == "in"
+
+
+class TestResourceMetadata:
+    def serve(self, app, cors, *resources, **more):
+        for resource in resources:
+            cors.serve_resource_metadata(app, resource=resource, **more)
+
+    def get(self, app, path, **headers):
+        return app.test_client().get(path, headers=headers)
+
+    def test_the_document(self, app, cors):
+        self.serve(
+            app,
+            cors,
+            "https://mcp.example.com/mcp",
+            authorization_servers=["https://login.example.com"],
+            scopes_supported=["read"],
+            resource_name="Tools",
+        )
+        response = self.get(app, "/.well-known/oauth-protected-resource/mcp", Origin="https://anyone.example")
+        assert response.mimetype == "application/json"
+        assert response.json == {
+            "resource": "https://mcp.example.com/mcp",
+            "authorization_servers": ["https://login.example.com"],
+            "scopes_supported": ["read"],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Tools",
+        }
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert self.get(app, "/.well-known/oauth-protected-resource").json == response.json
+
+    def test_it_is_public_whatever_hooks_the_app_has(self, app, cors):
+        app.before_request(lambda: ("no", 401))
+        self.serve(app, cors, "https://mcp.example.com/mcp")
+        path = "/.well-known/oauth-protected-resource/mcp"
+        assert self.get(app, path).status_code == 200
+        assert app.test_client().head(path).status_code == 200
+        ask_first = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+        assert app.test_client().options(path, headers=ask_first).status_code == 200
+
+    def test_other_methods_are_not_allowed(self, app, cors):
+        self.serve(app, cors, "https://mcp.example.com/mcp")
+        assert app.test_client().post("/.well-known/oauth-protected-resource/mcp").status_code == 405
+
+    def test_several_resources_have_a_document_each(self, app, cors):
+        self.serve(app, cors, "https://h.example/a", "https://h.example/a/b.c", "https://h.example/")
+        base = "/.well-known/oauth-protected-resource"
+        assert self.get(app, f"{base}/a").json["resource"] == "https://h.example/a"
+        assert self.get(app, f"{base}/a/b.c").json["resource"] == "https://h.example/a/b.c"
+        assert self.get(app, base).json["resource"] == "https://h.example/"
+
+    @pytest.mark.parametrize(
+        ("path", "document"),
+        [("/a", "/a"), ("/a/x", "/a"), ("/a/b", "/a/b"), ("/a/b/c", "/a/b"), ("/ab", None), ("/z", None)],
+    )
+    def test_a_challenge_names_the_document_of_the_longest_prefix(self, app, cors, path, document):
+        app.post("/<path:rest>", endpoint="x")(cors.protected(verify)(lambda rest: "in"))
+        self.serve(app, cors, "https://h.example/a", "https://h.example/a/b")
+        expected = document and f"https://h.example/.well-known/oauth-protected-resource{document}"
+        assert challenge(ask(app, path))[1].get("resource_metadata") == expected
+
+    @pytest.mark.parametrize(
+        "resource",
+        [
+            "/mcp",
+            "mcp.example.com",
+            "http://mcp.example.com/mcp",
+            "https://h.example/#f",
+            "https://u@h.example/",
+            "https://",
+        ],
+    )
+    def test_what_is_no_resource_identifier_is_refused(self, app, cors, resource):
+        with pytest.raises(ValueError, match="write an https URL"):
+            self.serve(app, cors, resource)
+
+    def test_loopback_may_be_http(self, app, cors):
+        self.serve(app, cors, "http://127.0.0.1:8500/mcp", "http://[::1]:8500/v6")
+        assert self.get(app, "/.well-known/oauth-protected-resource/mcp").status_code == 200
+
+    def test_the_same_resource_twice_is_refused(self, app, cors):
+        with pytest.raises(ValueError, match="already"):
+            self.serve(app, cors, "https://h.example/a", "https://h.example/a/")
+
+    def test_wrong_authorization_servers_are_refused(self, app, cors):
+        with pytest.raises(ValueError, match="authorization server"):
+            self.serve(app, cors, "https://h.example/a", authorization_servers="login.example.com")
+
+    def test_without_init_app_it_says_so(self):
+        with pytest.raises(RuntimeError, match="init_app"):
+            MCPCors().serve_resource_metadata(Flask("bare"), resource="https://h.example/a")

@@ -1,0 +1,125 @@
+"""The public names, their documentation, and the words of the settings."""
+
+import inspect
+
+import pytest
+
+import flask_mcp_cors
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCP_REVISIONS
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PUBLIC_METADATA
+from flask_mcp_cors import PUBLIC_OAUTH
+from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
+from flask_mcp_cors.core.settings import LIST_SETTINGS
+from flask_mcp_cors.core.settings import OTHER_WORDS
+from flask_mcp_cors.core.settings import POLICY_SETTINGS
+from flask_mcp_cors.core.settings import PolicySettings
+from flask_mcp_cors.core.settings import WORDS_WITHOUT_COUNTERPART
+from flask_mcp_cors.core.validation import POLICY_DEFAULTS
+
+NAMES = {
+    "MCPCors",
+    "CORSMiddleware",
+    "CORSPolicy",
+    "SecurityHeaders",
+    "Decision",
+    "Reason",
+    "PolicyError",
+    "PolicyProblem",
+    "LOOPBACK",
+    "LOOPBACK_HOSTS",
+    "MCP_REVISIONS",
+    "PUBLIC_METADATA",
+    "PUBLIC_OAUTH",
+    "preflight_answered",
+    "request_refused",
+    "__version__",
+}
+
+
+def test_the_public_names_are_those_of_the_contract():
+    assert set(flask_mcp_cors.__all__) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_public_class_and_its_public_methods_say_what_they_do(name):
+    thing = getattr(flask_mcp_cors, name)
+    if not inspect.isclass(thing):
+        return
+    assert inspect.getdoc(thing)
+    for member, value in vars(thing).items():
+        if inspect.isfunction(value) and not member.startswith("_"):
+            assert inspect.getdoc(value), f"{name}.{member}"
+
+
+def test_settings_have_one_list_of_words_types_and_defaults():
+    words = set(PolicySettings.__annotations__)
+    assert set(POLICY_DEFAULTS) == words == POLICY_SETTINGS
+    policy = CORSPolicy()
+    for word, default in POLICY_DEFAULTS.items():
+        assert getattr(policy, word) == default, word
+    assert {"hosts", "paths", "policies", "wrap_wsgi"} == EXTENSION_SETTINGS - POLICY_SETTINGS
+    assert LIST_SETTINGS < EXTENSION_SETTINGS
+    documented = inspect.getdoc(CORSPolicy)
+    for word in words:
+        assert f":param {word}:" in documented, word
+
+
+def test_other_libraries_words_lead_to_real_settings():
+    assert set(OTHER_WORDS.values()) <= EXTENSION_SETTINGS
+    assert not (OTHER_WORDS.keys() | WORDS_WITHOUT_COUNTERPART.keys()) & EXTENSION_SETTINGS
+
+
+class TestRevisions:
+    def test_the_table(self):
+        assert list(MCP_REVISIONS) == ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
+        for revision, settings in MCP_REVISIONS.items():
+            assert set(settings) == {"allow_methods", "allow_headers", "expose_headers"}, revision
+            assert CORSPolicy(**settings).allow_headers == settings["allow_headers"]
+
+    def test_session_headers_end_where_sessions_end_and_mirrored_ones_begin(self):
+        new = MCP_REVISIONS["2026-07-28"]["allow_headers"]
+        old = MCP_REVISIONS["2025-11-25"]["allow_headers"]
+        assert {"Mcp-Method", "Mcp-Name", "Mcp-Param-*"} <= set(new) - set(old)
+        assert {"Mcp-Session-Id", "Last-Event-ID"} <= set(old) - set(new)
+
+    def test_the_default_is_the_union(self):
+        policy = CORSPolicy()
+        assert set(policy.allow_methods) == {"GET", "POST", "DELETE", "OPTIONS"}
+        assert set(policy.allow_headers) == {
+            "Accept",
+            "Authorization",
+            "Content-Type",
+            "Last-Event-ID",
+            "MCP-Protocol-Version",
+            "Mcp-Session-Id",
+            "Mcp-Method",
+            "Mcp-Name",
+            "Mcp-Param-*",
+            "X-API-Key",
+        }
+        assert set(policy.expose_headers) == {
+            "Mcp-Session-Id",
+            "MCP-Protocol-Version",
+            "WWW-Authenticate",
+            "Retry-After",
+        }
+
+    def test_the_table_cannot_be_changed(self):
+        with pytest.raises(TypeError):
+            MCP_REVISIONS["2027-01-01"] = {}
+
+
+@pytest.mark.parametrize(("policy", "method"), [(PUBLIC_METADATA, "GET"), (PUBLIC_OAUTH, "POST")])
+def test_the_ready_made_policies_are_open_and_without_credentials(policy, method):
+    assert policy.allow_methods == (method,)
+    assert policy.origins == ("*",)
+    assert not policy.allow_credentials
+    assert policy.preflight("https://anyone.example", method, "mcp-protocol-version,authorization").allowed
+    assert not policy.preflight("https://anyone.example", "DELETE").allowed
+
+
+def test_mcpcors_says_which_hooks_it_registers():
+    assert "before_request" in inspect.getdoc(MCPCors)
+    assert "after_request" in inspect.getdoc(MCPCors)
