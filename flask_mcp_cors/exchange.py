@@ -40,10 +40,9 @@ class Exchange:
 
 def current_exchange(environ: WSGIEnvironment) -> Exchange:
     """The request's exchange, made where no outer layer has."""
-    exchange = environ.get(EXCHANGE)
+    exchange: Exchange | None = environ.get(EXCHANGE)
     if exchange is None:
         exchange = environ[EXCHANGE] = Exchange()
-    assert isinstance(exchange, Exchange)
     return exchange
 
 

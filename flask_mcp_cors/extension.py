@@ -99,7 +99,7 @@ class AppState:
                 found = views.find(endpoint, method)
                 if found.choice is not None:
                     return found.choice
-        return self.site.choose(facts.path)
+        return self.configured.site.choose(facts.path)
 
     # hooks
 
@@ -110,7 +110,7 @@ class AppState:
         facts = facts_from_environ(environ, req.path)
         if facts.origin is None and facts.fetch_site is not None and _is_static(self.app, req.endpoint):
             facts = facts._replace(embeddable=True)
-        decision = settle(self.site, self.choose(facts, req), facts, lambda: req)
+        decision = settle(self.configured.site, self.choose(facts, req), facts, lambda: req)
         current_exchange(environ).decision = decision
         if decision.final or not decision.allowed:
             report(self.app, facts, decision, environ, debug=self.app.debug)
@@ -168,7 +168,8 @@ class AppState:
 
 def _current_request() -> Request:
     """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
-    return cast("Request", request._get_current_object())  # type: ignore[attr-defined]
+    req: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return req
 
 
 def _announced_endpoint(app: Flask, req: Request, method: str | None) -> str | None:

@@ -125,7 +125,8 @@ class Site:
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
             return self.default.refuse(fault, secure=secure) if fault else _NOT_GOVERNED
-        if facts.is_preflight:
+        preflight = facts.is_preflight
+        if preflight:
             decision = policy.preflight(facts.origin, facts.request_method, facts.request_headers, secure=secure)
             if decision.status == 403:
                 return decision
@@ -137,7 +138,7 @@ class Site:
                 return decision
         # The Origin is checked first: a browser repeats a request that was answered with 421.
         fault = self.hosts.fault(facts.host, facts.scheme)
-        return policy.refuse(fault, preflight=facts.is_preflight, secure=secure) if fault else decision
+        return policy.refuse(fault, preflight=preflight, secure=secure) if fault else decision
 
     def _actual(self, facts: Facts, policy: CORSPolicy, secure: bool) -> Decision:
         origin = facts.origin
