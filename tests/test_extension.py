@@ -320,7 +320,7 @@ class TestHosts:
     @pytest.mark.parametrize("host", ["", "a b", "localhost:x", "a" * 3000, "\xff", "localhost,localhost"])
     def test_a_malformed_host_is_never_served_and_never_raises(self, app, calls, host):
         init(app, hosts="*")
-        response = app.test_client().post("/mcp", environ_overrides={"HTTP_HOST": host})
+        response = app.test_client(use_cookies=False).post("/mcp", environ_overrides={"HTTP_HOST": host})
         assert (response.status_code, calls) == (421, [])
 
 
@@ -469,7 +469,7 @@ class TestLog:
     def test_no_header_and_no_path_can_forge_a_line(self, app, caplog, value):
         init(app)
         latin = value.encode("utf-8").decode("latin-1")
-        app.test_client().open(
+        app.test_client(use_cookies=False).open(
             "/mcp",
             method="POST",
             environ_overrides={"HTTP_ORIGIN": latin, "HTTP_HOST": latin, "PATH_INFO": f"/{latin}"},
