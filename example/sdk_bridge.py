@@ -26,6 +26,7 @@ What to know before you deploy it:
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import queue
 import threading
@@ -42,6 +43,8 @@ from mcp.server.auth.provider import AccessToken
 from starlette.applications import Starlette
 from starlette.types import Message
 from starlette.types import Scope
+
+logger = logging.getLogger(__name__)
 
 #: How far the SDK may run ahead of a slow client, in ASGI messages.
 MESSAGES_AHEAD = 32
@@ -122,11 +125,19 @@ class _Exchange:
         self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MESSAGES_AHEAD)
         self._gone = asyncio.Event()
+        self._complete = False
 
     def begin(self, app: Starlette, scope: Scope) -> None:
         """Start the ASGI app on this request. ``None`` in the queue is its end, however it ended."""
         self._task = asyncio.run_coroutine_threadsafe(app(scope, self._receive, self._send), self._loop)
-        self._task.add_done_callback(lambda _: self._messages.put(None))
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: Future[None]) -> None:
+        """Put the end into the queue. An exception waits there too, unless nobody is going to look any more."""
+        if (self._complete or self._gone.is_set()) and (error := task.exception()):
+            # Starlette does this: it answers 500 and raises, for the server to log.
+            logger.error("The ASGI app failed after its answer", exc_info=error)
+        self._messages.put(None)
 
     async def _receive(self) -> Message:
         """ASGI's ``receive``: the whole body at once; after that there is only the client's leaving to wait for."""
@@ -141,8 +152,9 @@ class _Exchange:
         await self._room.acquire()
         if self._gone.is_set():
             self._room.release()
-        else:
-            self._messages.put(message)
+            return
+        self._complete = message["type"] == "http.response.body" and not message.get("more_body")
+        self._messages.put(message)
 
     def _next(self) -> Message | None:
         """Wait for the ASGI app's next message; ``None`` at its end. Raises what the app raised."""

@@ -141,14 +141,34 @@ def test_an_answer_without_content_type_has_none(client: FlaskClient) -> None:
     assert (response.status_code, response.data, response.content_type) == (202, b"", None)
 
 
-def test_an_exception_in_the_asgi_app_is_a_500() -> None:
-    """It goes through Flask, where handlers and ``after_request`` functions see it."""
+def test_an_exception_in_the_asgi_app_is_a_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Starlette answers it and raises it; the log has the traceback."""
 
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("broken")
 
-    response = app_with(asgi(broken)).test_client().post("/mcp")
-    assert response.status_code == 500
+    assert app_with(asgi(broken)).test_client().post("/mcp").status_code == 500
+    for _ in range(100):
+        if caplog.records:
+            break
+        time.sleep(0.02)
+    assert "RuntimeError: broken" in caplog.text
+
+
+def test_an_exception_in_the_middle_breaks_the_stream_off() -> None:
+    """A clean end would tell the client that it has everything."""
+
+    async def breaking(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError("broken")
+
+    response = app_with(asgi(breaking)).test_client().post("/mcp")
+    chunks = iter(response.response)
+    assert next(chunks) == b"half"
+    with pytest.raises(RuntimeError, match="broken"):
+        next(chunks)
+    response.close()
 
 
 def test_the_body_is_read_whole() -> None:
@@ -163,6 +183,19 @@ def test_the_body_is_read_whole() -> None:
     response = app_with(asgi(echo)).test_client().post("/mcp", data=b"x" * 200_000)
     assert response.data == b"x" * 200_000
     assert response.headers["X-Method"] == "POST"
+
+
+def test_a_long_stream_arrives_whole() -> None:
+    """Longer than the app may run ahead."""
+    chunks = [b"%d" % number for number in range(3 * sdk_bridge.MESSAGES_AHEAD)]
+
+    async def long(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    assert app_with(asgi(long)).test_client().post("/mcp").data == b"".join(chunks)
 
 
 def test_a_slow_client_holds_the_asgi_app_back() -> None:
@@ -213,7 +246,7 @@ def test_the_lifespan_is_entered_once_a_process(monkeypatch: pytest.MonkeyPatch)
     assert entered[1:] == [-1]
 
 
-def test_a_lifespan_that_fails_is_a_500_not_a_hang() -> None:
+def test_a_lifespan_that_fails_is_an_error_not_a_hang() -> None:
     """And the next request tries again."""
     attempts = []
 
@@ -223,6 +256,9 @@ def test_a_lifespan_that_fails_is_a_500_not_a_hang() -> None:
         raise RuntimeError("not now")
         yield
 
-    client = app_with(asgi(lambda *_: None, lifespan=lifespan)).test_client()
-    assert [client.get("/mcp").status_code for _ in range(2)] == [500, 500]
+    app = app_with(asgi(lambda *_: None, lifespan=lifespan))
+    app.testing = True
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="not now"):
+            app.test_client().get("/mcp")
     assert len(attempts) == 2
