@@ -21,6 +21,7 @@ from flask import Flask
 from flask import got_request_exception
 from flask import request
 from flask import Response
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -69,6 +70,14 @@ class _FinalResponse(Response):
     """A response that is exactly the decision: an empty body has no ``Content-Type``."""
 
     default_mimetype = None
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        if self.response or self.status_code == 204:
+            return super().get_wsgi_headers(environ)
+        # An empty answer needs none of the corrections for which werkzeug copies the headers one by
+        # one: that would be an eighth of the time that a preflight takes.
+        self.headers["Content-Length"] = "0"
+        return self.headers
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
