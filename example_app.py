@@ -38,6 +38,7 @@ from example.check import check
 from example.pages import Diary
 from example.pages import page_server
 from example.sdk_bridge import SDKBridge
+from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
@@ -140,7 +141,7 @@ def running(
         return {
             "endpoint": demo.endpoint,
             "token": token,
-            "allowed": here == demo.allowed or here in origins,
+            "allowed": CORSPolicy(origins=(demo.allowed, *origins)).actual(here).allowed,
             "pages": {"allowed": demo.allowed, "foreign": demo.foreign},
         }
 
