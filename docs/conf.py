@@ -1,0 +1,56 @@
+"""Sphinx: ``sphinx-build -W -b html docs docs/_build/html``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pallets_sphinx_themes import ProjectLink
+from sphinx.application import Sphinx
+
+from flask_mcp_cors import __version__
+
+HERE = Path(__file__).parent
+
+project = "Flask-MCP-CORS"
+author = "the authors of Flask-MCP-CORS"
+copyright = "2026, the authors of Flask-MCP-CORS"
+version = release = __version__
+
+extensions = ["myst_parser", "pallets_sphinx_themes", "sphinx.ext.autodoc"]
+exclude_patterns = ["_build", "_generated", "examples"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+html_theme = "flask"
+html_title = f"Flask-MCP-CORS {version}"
+html_static_path = ["_static"]
+html_context = {"project_links": [ProjectLink("PyPI releases", "https://pypi.org/project/Flask-MCP-CORS/")]}
+html_sidebars = {"**": ["project.html", "localtoc.html", "searchbox.html"]}
+html_show_sourcelink = False
+
+_GENERATED = re.compile(r"^<!-- generated: (\S+) \| (.+) -->$", re.MULTILINE)
+
+
+def include_generated(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put in what other commands have written, or say which command writes it.
+
+    A line ``<!-- generated: NAME | COMMAND -->`` stands for ``_generated/NAME``.
+    """
+
+    def text(match: re.Match[str]) -> str:
+        path = HERE / "_generated" / match[1]
+        if not path.is_file():
+            return f"Not generated yet. This command writes it: `{match[2]}`"
+        content = path.read_text(encoding="utf-8")
+        return content if path.suffix == ".md" else f"```text\n{content.rstrip()}\n```"
+
+    source[0] = _GENERATED.sub(text, source[0])
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", include_generated)
