@@ -28,6 +28,7 @@ from werkzeug.routing import RequestRedirect
 from .configure import configure
 from .configure import Configured
 from .core.decision import Decision
+from .core.decision import Reason
 from .core.policy import CORSPolicy
 from .core.settings import check_words
 from .core.settings import EXTENSION_SETTINGS
@@ -224,8 +225,17 @@ class _FlaskLayer(CORSMiddleware):
         # The path's policy may be stricter than the one that a mark gives to the view.
         if not decision.final or decision.status == 421:
             return None
-        by_host = decision.status == 403 and facts.fetch_site is None and not facts.is_preflight
-        return None if by_host else decision
+        by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
+        return None if by_host and not facts.is_preflight else decision
+
+    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
+        decision = super()._decide(environ, facts)
+        app = self._state.app
+        if decision.reason is Reason.CROSS_SITE:
+            endpoint = _announced_endpoint(app, app.request_class(environ), facts.method)
+            if _is_static(app, endpoint):
+                return super()._decide(environ, facts._replace(embeddable=True))
+        return decision
 
     def _choose(self, environ: WSGIEnvironment, facts: Facts) -> Choice:
         state = self._state

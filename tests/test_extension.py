@@ -244,7 +244,8 @@ class TestOriginValidation:
         assert app.test_client().get("/mcp", headers=headers).status_code == 403
         assert calls == []
 
-    def test_static_files_may_be_embedded(self, app, tmp_path):
+    @pytest.mark.parametrize("wrap", [False, True])
+    def test_static_files_may_be_embedded(self, app, tmp_path, wrap):
         (tmp_path / "logo.txt").write_text("logo")
         app.static_folder = str(tmp_path)
         blueprint = Blueprint(
@@ -252,7 +253,7 @@ class TestOriginValidation:
         )
         app.register_blueprint(blueprint)
         app.add_url_rule("/fake", "fake.static", lambda: "not a file")
-        init(app)
+        init(app, wrap_wsgi=wrap)
         headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
         client = app.test_client()
         for path, status in (("/static/logo.txt", 200), ("/shop/static/logo.txt", 200), ("/fake", 403)):

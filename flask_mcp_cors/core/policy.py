@@ -40,8 +40,9 @@ _REFUSED = {
     Match.REPEATED: Reason.ORIGIN_REPEATED,
 }
 
-# How many answers a policy keeps, and to questions of how many characters: it comes to 1 MB at most.
-_ANSWERS = 512
+# How many answers a policy keeps, and to questions of how many characters. A gateway has a policy for
+# each tenant, and strangers choose the questions: it comes to 100 KB a policy at most.
+_ANSWERS = 64
 _LONGEST_QUESTION = 512
 
 _NOT_A_PREFLIGHT = Decision(False, Reason.NOT_A_PREFLIGHT, None, ())
