@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+from typing import NamedTuple
 
 from .core.policy import CORSPolicy
 from .core.settings import check_words
@@ -24,8 +24,7 @@ from .reporting import log
 _ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z_]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(NamedTuple):
     """A compiled site, and where each of its settings came from."""
 
     site: Site

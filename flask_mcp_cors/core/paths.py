@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Generic
 from typing import TypeVar
 
@@ -40,12 +38,14 @@ def path_fault(pattern: str) -> str | None:
     return None
 
 
-@dataclass(slots=True)
 class _Node(Generic[V]):
-    children: dict[str, _Node[V]] = field(default_factory=dict)
-    value: V | None = None
-    #: Is this the node of a ``**``?
-    any_number: bool = False
+    __slots__ = ("any_number", "children", "value")
+
+    def __init__(self, *, any_number: bool = False) -> None:
+        self.children: dict[str, _Node[V]] = {}
+        self.value: V | None = None
+        #: Is this the node of a ``**``?
+        self.any_number = any_number
 
 
 class PathIndex(Generic[V]):
