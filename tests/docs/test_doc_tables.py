@@ -11,6 +11,7 @@ import pytest
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCP_REVISIONS
+from flask_mcp_cors import Reason
 from flask_mcp_cors import SecurityHeaders
 from flask_mcp_cors.core.discovery import PUBLIC_METADATA_PATHS
 from flask_mcp_cors.core.settings import ExtensionSettings
@@ -193,3 +194,10 @@ def test_revisions_are_as_documented() -> None:
         )
         for revision, settings in MCP_REVISIONS.items()
     }
+
+
+# reasons
+
+
+def test_every_reason_is_documented() -> None:
+    assert [row[0].strip("`") for row in rows(read("counting.md"), "## Reasons")] == [reason.value for reason in Reason]

@@ -1,0 +1,140 @@
+"""Each console message in ``failures.md`` is what Chromium says about the mistake under its heading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import abort
+from flask import Flask
+from flask import request
+
+from flask_mcp_cors.testing import Browser
+from flask_mcp_cors.testing import CORSError
+
+PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+ORIGIN = "https://app.example.com"
+
+#: What a careful but incomplete server sends.
+GOOD = {
+    "Access-Control-Allow-Origin": ORIGIN,
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, MCP-Protocol-Version",
+}
+
+
+def server(
+    rule: str = "/mcp", preflight: dict[str, str] | None = None, *, hook: Callable[[], Any] | None = None
+) -> Flask:
+    """An app with one MCP endpoint and hand-written CORS headers on answers to ``OPTIONS`` only."""
+    app = Flask("server")
+    if hook is not None:
+        app.before_request(hook)
+
+    @app.route(rule, methods=["GET", "POST", "DELETE"])
+    def mcp() -> str:
+        return "tools"
+
+    @app.after_request
+    def headers(response: Any) -> Any:
+        if request.method == "OPTIONS":
+            response.headers.extend(preflight or {})
+        return response
+
+    return app
+
+
+def authenticate() -> None:
+    if "Authorization" not in request.headers:
+        abort(401)
+
+
+def allow(**changes: str) -> dict[str, str]:
+    return GOOD | {name.replace("_", "-"): value for name, value in changes.items()}
+
+
+def doubled() -> Flask:
+    app = server(preflight=GOOD)
+
+    @app.after_request
+    def again(response: Any) -> Any:
+        response.headers.add("Access-Control-Allow-Origin", "*")
+        return response
+
+    # The function that is registered last runs first.
+    app.after_request_funcs[None].reverse()
+    return app
+
+
+TOKEN = {"Authorization": "Bearer t"}
+
+MISTAKES: dict[str, list[tuple[Flask, str, dict[str, Any]]]] = {
+    "401 on OPTIONS /mcp": [
+        (server(hook=authenticate), "POST", {}),
+        (server(hook=authenticate, preflight=GOOD), "POST", {}),
+    ],
+    "No 'Access-Control-Allow-Origin' header is present": [(server(preflight=GOOD), "POST", {})],
+    "Redirect is not allowed for a preflight request: 308, 301, 302": [(server("/mcp/", GOOD), "POST", {})],
+    "Request header field mcp-protocol-version is not allowed": [
+        (
+            server(preflight=allow(Access_Control_Allow_Headers="Authorization, Content-Type")),
+            "POST",
+            {"headers": TOKEN | {"MCP-Protocol-Version": "2025-11-25"}},
+        )
+    ],
+    "Request header field authorization is not allowed, or a preflight before every request": [
+        (server(preflight=allow(Access_Control_Allow_Headers="*")), "POST", {"quirks": None})
+    ],
+    "Method DELETE is not allowed by Access-Control-Allow-Methods": [
+        (server(preflight=allow(Access_Control_Allow_Methods="GET, POST")), "DELETE", {})
+    ],
+    "The 'Access-Control-Allow-Origin' header contains multiple values": [(doubled(), "POST", {})],
+    "The wildcard '*' when the request's credentials mode is 'include'": [
+        (server(preflight=allow(Access_Control_Allow_Origin="*")), "POST", {"credentials": "include"})
+    ],
+}
+
+
+def section(heading: str) -> str:
+    return PAGE.read_text(encoding="utf-8").split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+@pytest.mark.parametrize("heading", MISTAKES)
+def test_the_console_says_what_the_page_says(heading: str) -> None:
+    said = []
+    for app, method, options in MISTAKES[heading]:
+        browser = Browser(app, ORIGIN, "https://mcp.example.com", quirks=options.get("quirks", "chromium"))
+        with pytest.raises(CORSError) as blocked:
+            browser.fetch(
+                "/mcp",
+                method,
+                options.get("headers", TOKEN),
+                json=None if method == "DELETE" else {},
+                credentials=options.get("credentials", "same-origin"),
+            )
+        said.append(blocked.value.console_message)
+    blocks = section(heading).split("```text\n")[1:]
+    assert [block.split("\n```")[0] for block in blocks] == said
+
+
+def test_every_message_on_the_page_is_compared() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count("```text\n") == sum(map(len, MISTAKES.values()))
+    assert all(f"\n## {heading}\n" in text for heading in MISTAKES)
+
+
+def test_authorization_under_a_wildcard_costs_chromium_a_preflight_each_time() -> None:
+    app = server(preflight=allow(Access_Control_Allow_Headers="*", Access_Control_Max_Age="600"))
+
+    @app.after_request
+    def on_the_others(response: Any) -> Any:
+        if request.method != "OPTIONS":
+            response.headers["Access-Control-Allow-Origin"] = ORIGIN
+        return response
+
+    browser = Browser(app, ORIGIN, "https://mcp.example.com", quirks="chromium")
+    for _ in range(3):
+        browser.fetch("/mcp", "POST", TOKEN, json={})
+    assert [exchange.is_preflight for exchange in browser.network] == [True, False] * 3
