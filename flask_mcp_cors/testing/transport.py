@@ -9,6 +9,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
@@ -107,6 +108,7 @@ class HTTPTransport:
                 connection.putheader(name, value.encode("latin-1"))
             connection.putheader("Connection", "close")
             connection.endheaders(request.body)
+            sock = connection.sock  # forgotten by the connection as soon as the response is to end with it
             response = connection.getresponse()
         except http.client.HTTPException as error:
             connection.close()
@@ -115,27 +117,39 @@ class HTTPTransport:
             connection.close()
             raise
         pairs = [(name, value.strip(" \t")) for name, value in response.getheaders()]
-        return NetworkResponse(response.status, HeaderList(pairs), Body(_Stream(response, connection)))
+        return NetworkResponse(response.status, HeaderList(pairs), Body(_Stream(response, connection, sock)))
 
 
 class _Stream:
     """A response body on the wire, in the pieces in which it arrives."""
 
-    def __init__(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
+    def __init__(
+        self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, sock: socket.socket
+    ) -> None:
         self.response = response
         self.connection = connection
+        self.sock = sock
+        self._reading = threading.Lock()
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while chunk := self.response.read1(65536):
+            while chunk := self._read():
                 yield chunk
         except http.client.HTTPException as error:
             raise ConnectionError(f"the body broke off: {error!r}") from error
 
+    def _read(self) -> bytes:
+        with self._reading:
+            return self.response.read1(65536)
+
+    def __del__(self) -> None:
+        # As in JavaScript, nobody has to close a response that they do not read to its end.
+        self.close()
+
     def close(self) -> None:
         # A stream without end is waited for in another thread: shutting the socket down wakes it.
-        if self.connection.sock is not None:
-            with suppress(OSError):
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
-        self.response.close()
-        self.connection.close()
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        with self._reading:
+            self.response.close()
+            self.connection.close()
