@@ -5,10 +5,13 @@ The methods of :class:`Browser` bear the names of the standard's algorithms and 
 
 from __future__ import annotations
 
+import string
 import time
+from contextlib import suppress
 from typing import Any
 from typing import Literal
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
@@ -25,7 +28,6 @@ from .errors import CORSFailure
 from .hash_order import in_hash_order
 from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
-from .messages import Body
 from .messages import Credentials
 from .messages import Exchange
 from .messages import Mode
@@ -48,6 +50,7 @@ from .transport import WSGITransport
 from .urls import BAD_PORTS
 from .urls import is_same_site
 from .urls import OPAQUE
+from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
 
@@ -57,8 +60,38 @@ if TYPE_CHECKING:
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
 
+#: A redirect to any other is a matter of CORS to Chromium's console, which then lists these.
+CORS_ENABLED_SCHEMES = ", ".join(
+    (
+        "chrome",
+        "chrome-experimental-site-token-provider",
+        "chrome-extension",
+        "chrome-untrusted",
+        "data",
+        "http",
+        "https",
+        "isolated-app",
+    )
+)
+_NOT_BLAMED_ON_CORS = frozenset({"data", "blob", "about", "file", "filesystem"})
+
 #: https://fetch.spec.whatwg.org/#null-body-status
 NULL_BODY_STATUSES = frozenset({204, 205, 304})
+
+
+def parse_location(location: str, base: URL) -> URL:
+    """https://fetch.spec.whatwg.org/#concept-response-location-url
+
+    :raises TypeError: it is no URL.
+    :raises OtherSchemeError: HTTP does not get there.
+    """
+    try:
+        # The header is bytes, and they are percent-encoded as they are.
+        return parse_url(quote(location.encode("latin-1"), safe=string.printable), base)
+    except OtherSchemeError:
+        raise
+    except ValueError as error:
+        raise TypeError(f"Failed to fetch: {base.href} redirects to {location!r}: {error}") from None
 
 
 class Browser:
@@ -141,25 +174,47 @@ class Browser:
             redirect,
             self.quirks,
         )
+        before = len(self.network)
         try:
             return self._main_fetch(request)
         except CORSFailure as failure:
-            raise CORSError(
-                failure.reason, failure.detail, request.url.href, request.url_list[0].href, request.origin
-            ) from None
+            for exchange in self.network[before:]:
+                if exchange.response is not None:
+                    exchange.response.body.close()
+            url = failure.url or request.url.href
+            raise CORSError(failure.reason, failure.detail, url, request.url_list[0].href, request.origin) from None
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
-            if response.status not in REDIRECT_STATUSES or "Location" not in response.headers:
+            location = response.headers.get("Location")
+            if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
+                location = location or None
+            if response.status not in REDIRECT_STATUSES:
                 return self._filtered(request, response)
-            if request.redirect == "error":
-                raise TypeError(f"Failed to fetch: {request.url.href} redirects, and redirect is 'error'")
             if request.redirect == "manual":
-                return Response("opaqueredirect", 0, request.url.href, False, HeaderList())
-            self._http_redirect_fetch(request, response)
+                response.body.close()
+                return self._opaque_redirect(request, location)
+            if request.redirect == "error" and self._is_redirect(response):
+                raise TypeError(f"Failed to fetch: {request.url.href} redirects, and redirect is 'error'")
+            if location is None:
+                return self._filtered(request, response)
+            response.body.close()
+            self._http_redirect_fetch(request, self._location_url(request, location), response.status)
+
+    def _is_redirect(self, response: NetworkResponse) -> bool:
+        """Would this fail a fetch that must not be redirected?"""
+        if response.status not in REDIRECT_STATUSES:
+            return False
+        return Quirk.REDIRECT_NEEDS_LOCATION not in self.quirks or bool(response.headers.get("Location"))
+
+    def _opaque_redirect(self, request: Request, location: str | None) -> Response:
+        if location and Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
+            with suppress(OtherSchemeError):
+                parse_location(location, request.url)
+        return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
         if request.url.port in BAD_PORTS:
@@ -176,7 +231,7 @@ class Browser:
         if request.mode == "navigate" or (request.is_same_origin and request.response_tainting == "basic"):
             return self._network_fetch(request)
         if request.mode == "same-origin":
-            raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE)
+            raise TypeError(f"Failed to fetch: mode is 'same-origin', and {request.url.href} is of another origin")
         if request.mode == "no-cors":
             if request.redirect != "follow":
                 raise TypeError("Failed to fetch: mode 'no-cors' goes with redirect 'follow' only")
@@ -221,7 +276,7 @@ class Browser:
             NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
         )
         response.body.close()
-        if response.status in REDIRECT_STATUSES and "Location" in response.headers:
+        if self._is_redirect(response):
             raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
         try:
             cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
@@ -246,21 +301,34 @@ class Browser:
         headers = HeaderList((name, request.headers[name]) for name in order if name in request.headers)
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
-    def _http_redirect_fetch(self, request: Request, response: NetworkResponse) -> None:
-        """https://fetch.spec.whatwg.org/#http-redirect-fetch"""
-        location = response.headers["Location"]
-        response.body.close()
+    def _location_url(self, request: Request, location: str) -> URL:
         try:
-            url = parse_url(location, request.url)
-        except ValueError as error:
-            raise TypeError(f"Failed to fetch: {request.url.href} redirects to {location!r}: {error}") from None
+            return parse_location(location, request.url)
+        except OtherSchemeError as error:
+            if request.mode == "cors" and error.scheme not in _NOT_BLAMED_ON_CORS:
+                fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
+                raise CORSFailure(
+                    CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES, location + fragment
+                ) from None
+            raise TypeError(f"Failed to fetch: {error}") from None
+
+    def _http_redirect_fetch(self, request: Request, url: URL, status: int) -> None:
+        """https://fetch.spec.whatwg.org/#concept-http-redirect-fetch"""
         if len(request.url_list) > MAX_REDIRECTS:
             raise TypeError("Failed to fetch: too many redirects")
-        if request.mode == "cors" and url.userinfo and (request.tainted_origin or request.origin != url.origin):
-            raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, url.href)
-        if request.response_tainting == "cors" and url.userinfo:
-            raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, url.href)
-        request.redirect_to(url, response.status)
+        if url.userinfo and request.mode == "cors":
+            is_foreign = request.tainted_origin or request.origin != url.origin
+            if is_foreign or request.response_tainting == "cors":
+                raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+        if request.mode in ("no-cors", "same-origin") and Quirk.NO_CORS_REDIRECT_TAINTS in self.quirks:
+            request.tainted_origin = request.tainted_origin or request.url.origin != url.origin
+        method = request.method
+        request.redirect_to(url, status)
+        is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
+        if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
+            changed = request.response_tainting == "basic" or request.method != method
+            if changed or request.method not in SAFELISTED_METHODS or self._in_check_order(request):
+                request.chain_start = len(request.url_list) - 1
 
     def _network_fetch(self, request: Request) -> NetworkResponse:
         """https://fetch.spec.whatwg.org/#concept-http-network-or-cache-fetch"""
@@ -311,9 +379,7 @@ class Browser:
             headers.append(("User-Agent", USER_AGENT))
         return headers
 
-    def _send(
-        self, request: NetworkRequest, *, is_preflight: bool = False, is_retry: bool = False
-    ) -> NetworkResponse:
+    def _send(self, request: NetworkRequest, *, is_preflight: bool = False, is_retry: bool = False) -> NetworkResponse:
         url: URL = parse_url(request.url)
         pairs = [("Host", url.authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
@@ -334,19 +400,19 @@ class Browser:
 
     def _filtered(self, request: Request, response: NetworkResponse) -> Response:
         """https://fetch.spec.whatwg.org/#concept-filtered-response"""
-        url = request.url.without_fragment
-        if request.response_tainting == "opaque":
+        if request.response_tainting == "opaque" or response.status in NULL_BODY_STATUSES:
             response.body.close()
+        if request.response_tainting == "opaque":
             return Response("opaque", 0, "", False, HeaderList())
         return Response(
             request.response_tainting,
             response.status,
-            url,
+            request.url.without_fragment,
             len(request.url_list) > 1,
             readable_headers(
                 response.headers,
                 basic=request.response_tainting == "basic",
                 with_credentials=request.with_credentials,
             ),
-            Body() if response.status in NULL_BODY_STATUSES else response.body,
+            response.body,
         )

@@ -88,8 +88,8 @@ def _is_valid_host(host: str) -> bool:
         numbers = [int(label, 0) if label.lower().startswith("0x") else int(label, 10) for label in labels]
     except ValueError:
         return False
-    return len(numbers) <= 4 and all(number <= 255 for number in numbers[:-1]) and numbers[-1] < 256 ** (
-        5 - len(numbers)
+    return (
+        len(numbers) <= 4 and all(number <= 255 for number in numbers[:-1]) and numbers[-1] < 256 ** (5 - len(numbers))
     )
 
 

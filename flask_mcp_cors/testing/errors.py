@@ -12,7 +12,6 @@ class CORSErrorReason(StrEnum):
     """
 
     # the request itself
-    DISALLOWED_BY_MODE = "DisallowedByMode"
     CORS_DISABLED_SCHEME = "CorsDisabledScheme"
     REDIRECT_CONTAINS_CREDENTIALS = "RedirectContainsCredentials"
     # the CORS check on a response
@@ -68,7 +67,6 @@ _CHECK_WORDS = {
 CONSOLE_WORDS = {
     **{CORSErrorReason(code): words for code, words in _CHECK_WORDS.items()},
     **{CORSErrorReason(f"Preflight{code}"): _PREFLIGHT + words for code, words in _CHECK_WORDS.items()},
-    CORSErrorReason.DISALLOWED_BY_MODE: "Cross origin requests are not allowed by request mode.",
     CORSErrorReason.CORS_DISABLED_SCHEME: ("Cross origin requests are only supported for protocol schemes: {detail}."),
     CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS: (
         "Redirect location '{detail}' contains a username and password, which is disallowed for cross-origin requests."
@@ -93,10 +91,12 @@ CONSOLE_WORDS = {
 class CORSFailure(Exception):
     """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
 
-    def __init__(self, reason: CORSErrorReason, detail: str = "") -> None:
+    def __init__(self, reason: CORSErrorReason, detail: str = "", url: str | None = None) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        #: the URL to blame, if it is not the one that was being fetched
+        self.url = url
 
     def of_preflight(self) -> CORSFailure:
         """The same failure of the CORS check, found on the answer to a preflight."""

@@ -18,6 +18,7 @@ from .headers import extract_list
 from .headers import HeaderList
 from .headers import MalformedList
 from .quirks import Quirk
+from .urls import OPAQUE
 
 #: Seconds that an answer without a (valid) ``Access-Control-Max-Age`` is kept: the Fetch standard says so.
 DEFAULT_MAX_AGE = 5
@@ -151,7 +152,7 @@ class StandardPreflightCache:
 
 
 class ChromiumPreflightCache:
-    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL` and the two that follow from how it is asked."""
+    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of the cache, which come with it."""
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
@@ -171,6 +172,8 @@ class ChromiumPreflightCache:
         return True
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
+        if question.origin == OPAQUE:
+            return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 
     def clear(self, question: Question) -> None:

@@ -23,6 +23,10 @@ class Quirk(Enum):
         "The preflight cache holds the last answer for a URL as a whole. One that does not cover the next request is "
         "thrown away, although it covered others. The standard keeps every method and header name by itself."
     )
+    ORIGIN_NULL_IS_NOT_CACHED = (
+        "The answer to a preflight that said Origin: null is used once and not kept. To the standard null is an origin "
+        "like any other."
+    )
     FAILURE_KEEPS_CACHE = (
         "A failed request leaves the cached preflight answer in place. The standard clears the cache for that URL."
     )
@@ -40,6 +44,19 @@ class Quirk(Enum):
     )
     RANGE_IN_64_BITS = (
         "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit."
+    )
+    REDIRECT_STARTS_ANEW = (
+        "A redirect that leads to another origin for the first time, needs a preflight or changes the method of a CORS "
+        "request is a new request to Sec-Fetch-Site: the URLs before it no longer count. To the standard they all do."
+    )
+    REDIRECT_NEEDS_LOCATION = (
+        "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
+        "'error' lets it through. A Location that is no URL fails with redirect 'manual', too. To the standard the "
+        "status decides both, and an empty Location leads to the same URL again."
+    )
+    NO_CORS_REDIRECT_TAINTS = (
+        "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is redirected "
+        "from one foreign origin to another."
     )
     REFUSED_HEADER_BY_HASH = (
         "Where several request headers are refused, the console names the one that comes first in a hash table. The "

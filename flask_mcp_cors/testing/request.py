@@ -55,6 +55,8 @@ class Request:
     response_tainting: ResponseType = "basic"
     tainted_origin: bool = False
     url_list: list[URL] = field(default_factory=list)
+    #: where in ``url_list`` the part begins that ``Sec-Fetch-Site`` is about
+    chain_start: int = 0
     #: the names that ``fetch()`` was called with: a redirect may drop some of them
     initial_names: tuple[str, ...] = ()
 
@@ -85,9 +87,10 @@ class Request:
     @property
     def fetch_site(self) -> str:
         """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header"""
-        if self.origin != OPAQUE and all(url.origin == self.origin for url in self.url_list):
+        chain = self.url_list[self.chain_start :]
+        if self.origin != OPAQUE and all(url.origin == self.origin for url in chain):
             return "same-origin"
-        return "same-site" if all(is_same_site(self.origin, url.origin) for url in self.url_list) else "cross-site"
+        return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
 
     def redirect_to(self, url: URL, status: int) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""

@@ -27,6 +27,8 @@ OPAQUE = "null"
 #: What a URL keeps as it is in a path or query; all else is percent-encoded.
 _KEPT = "!#$%&'()*+,/:;=?@[]~|^`{}\\"
 
+_PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
+
 #: https://fetch.spec.whatwg.org/#port-blocking: servers of other protocols listen here.
 # fmt: off
 BAD_PORTS = frozenset((
@@ -81,6 +83,14 @@ class URL(NamedTuple):
         return self.scheme == "https" or is_loopback(self.host)
 
 
+class OtherSchemeError(ValueError):
+    """A URL that HTTP does not get to."""
+
+    def __init__(self, message: str, scheme: str) -> None:
+        super().__init__(message)
+        self.scheme = scheme
+
+
 def is_loopback(host: str) -> bool:
     """Is this host this machine, whatever the network says?
 
@@ -98,29 +108,62 @@ def is_loopback(host: str) -> bool:
 def parse_url(text: str, base: URL | None = None) -> URL:
     """Parse a URL, relative to *base* where it is relative.
 
-    :raises ValueError: it is no ``http:`` or ``https:`` URL.
+    :raises OtherSchemeError: it is no ``http:`` or ``https:`` URL.
+    :raises ValueError: it is no URL.
 
     >>> parse_url("../b c?d", parse_url("http://h:80/x/y")).href
     'http://h/b%20c?d'
     """
     text = re.sub(r"[\t\r\n]", "", text.strip())
-    absolute = urljoin(base.href, text) if base is not None else text
-    # urlsplit keeps no difference between an empty fragment and none.
-    before, hash_sign, fragment = absolute.partition("#")
-    parts = urlsplit(before)
-    scheme = parts.scheme.lower()
-    if scheme not in DEFAULT_PORTS:
-        raise ValueError(f"{text!r} is not an http: or https: URL")
+    before, hash_sign, fragment = text.partition("#")
+    before, question_mark, query = before.partition("?")
+    before = before.replace("\\", "/")
+    if found := re.match(r"(https?):(/*)", before, re.IGNORECASE):
+        scheme = found[1].lower()
+        rest = before[found.end() :]
+        if base is not None and base.scheme == scheme and len(found[2]) < 2:
+            before = found[2] + rest
+        elif not rest:
+            raise ValueError(f"{text!r} has no host")
+        else:
+            # However many slashes there are, they stand for two.
+            before = f"{scheme}://{rest}"
+    reference = before + question_mark + query
+    parts = urlsplit(urljoin(base.without_fragment, reference) if base is not None else reference)
+    if parts.scheme not in DEFAULT_PORTS:
+        raise OtherSchemeError(f"{text!r} is not an http: or https: URL", parts.scheme)
     if not parts.hostname:
         raise ValueError(f"{text!r} has no host")
     host = to_ascii(parts.hostname)
     if ":" in host:
         host = f"[{host}]"
-    port = None if parts.port == DEFAULT_PORTS[scheme] else parts.port
-    target = quote(parts.path or "/", safe=_KEPT)
-    if "?" in before:
+    port = None if parts.port == DEFAULT_PORTS[parts.scheme] else parts.port
+    target = quote(_without_dot_segments(parts.path), safe=_KEPT)
+    if parts.query or question_mark:
         target += "?" + quote(parts.query, safe=_KEPT)
-    return URL(scheme, parts.netloc.rpartition("@")[0], host, port, target, fragment if hash_sign else None)
+    return URL(
+        parts.scheme,
+        parts.netloc.rpartition("@")[0],
+        host,
+        port,
+        target,
+        quote(fragment, safe=_KEPT) if hash_sign else None,
+    )
+
+
+def _without_dot_segments(path: str) -> str:
+    segments: list[str] = []
+    *parents, last = path.removeprefix("/").split("/")
+    for segment in parents:
+        plain = _PERCENT_DOT.sub(".", segment)
+        if plain == "..":
+            del segments[-1:]
+        elif plain != ".":
+            segments.append(segment)
+    plain = _PERCENT_DOT.sub(".", last)
+    if plain == "..":
+        del segments[-1:]
+    return "/" + "/".join([*segments, "" if plain in (".", "..") else last])
 
 
 @cache

@@ -1,0 +1,79 @@
+"""The real Chromium and :class:`Browser` against the same servers, case by case. They may not disagree at all."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import TYPE_CHECKING
+
+import pytest
+from differential_cases import all_cases
+from differential_lab import Case
+from differential_lab import Laboratory
+from differential_lab import run_in_chromium
+
+from flask_mcp_cors.testing import Browser
+from flask_mcp_cors.testing import CORSError
+from flask_mcp_cors.testing import HTTPTransport
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as Chromium
+
+
+def run_in_browser(laboratory: Laboratory, case: Case) -> dict[str, Any]:
+    """One case in ours, reported in the words of the page's script."""
+    laboratory.add(case)
+    page = laboratory.urls["page"]
+    origin = "null" if case.get("sandboxed") else page
+    browser = Browser(HTTPTransport(timeout=20), origin=origin, base_url=page, quirks="chromium")
+    steps: list[dict[str, Any]] = []
+    console: list[str] = []
+    for step in case["steps"]:
+        browser.clock += step.get("wait", 0)
+        outcome: dict[str, Any]
+        try:
+            response = browser.fetch(laboratory.fill_in(step["url"], None, case["id"]), **step["init"])
+            outcome = {
+                "outcome": "resolved",
+                "type": response.type,
+                "status": response.status,
+                "url": response.url,
+                "redirected": response.redirected,
+                "headers": dict(response.headers),
+                "text": response.text,
+            }
+        except CORSError as error:
+            console.append(error.console_message)
+            outcome = {"outcome": "TypeError"}
+        except TypeError:
+            outcome = {"outcome": "TypeError"}
+        outcome["seen"] = laboratory.seen.pop(case["id"], [])
+        steps.append(outcome)
+    return {"steps": steps, "console": console}
+
+
+def disagreements(case: Case, real: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """What differs, one line each."""
+    found = []
+    for number, (theirs, mine) in enumerate(zip(real["steps"], ours["steps"], strict=True)):
+        # JavaScript's message says nothing: it is "Failed to fetch" for whatever happens on the network.
+        theirs.pop("message", None)
+        for key in theirs.keys() | mine.keys():
+            if theirs.get(key) != mine.get(key):
+                found.append(f"step {number}, {key}: Chromium {theirs.get(key)!r}, Browser {mine.get(key)!r}")
+    if real["console"] != ours["console"]:
+        found.append(f"console: Chromium {real['console']!r}, Browser {ours['console']!r}")
+    return found
+
+
+def test_browser_agrees_with_chromium(chromium: Chromium) -> None:
+    """Outcome, type, status, URL, headers, text, console, and every request that the servers saw."""
+    cases = all_cases()
+    wrong = []
+    with Laboratory().running() as laboratory:
+        real = run_in_chromium(chromium, laboratory, cases)
+        for case in cases:
+            found = disagreements(case, real[case["id"]], run_in_browser(laboratory, case))
+            wrong += [f"{case['id']}: {line}\n    {case}" for line in found]
+    print(f"{len(cases)} cases, {len(wrong)} disagreements")
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
