@@ -64,18 +64,18 @@ def describe(target: object) -> str:
 
 def mark_policy(target: Any, mark: PolicyMark) -> None:
     """Leave a policy mark, on what *target* wraps too: that may be what the route calls."""
-    _made.count += 1
     setattr(target, _POLICY, mark)
     for function in _wrapped(target):
         if _POLICY not in vars(function):
             setattr(function, _POLICY, mark)
+    _made.count += 1
 
 
 def mark_guard(target: Any, guard: Guard) -> None:
     """Leave a guard, on what *target* wraps too."""
-    _made.count += 1
     for function in (target, *_wrapped(target)):
         setattr(function, _GUARDS, (*getattr(function, _GUARDS, ()), guard))
+    _made.count += 1
 
 
 def _wrapped(function: Any) -> Iterator[Any]:
@@ -127,6 +127,22 @@ class Found(NamedTuple):
 
 _NOTHING = Found(None, ())
 
+# How many views and methods to remember: a rule may take any method, and a client make them up.
+_REMEMBERED = 128
+
+#: What a rule that names no methods may be asked with and a view class tell apart.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+class _Snapshot(NamedTuple):
+    """What is known of an app's marks as long as neither its views nor the marks change."""
+
+    state: tuple[int, int, int]
+    #: Does any view or blueprint carry a mark?
+    exist: bool
+    #: What was looked up already.
+    found: dict[tuple[str, str], Found]
+
 
 class MarkedViews:
     """The marks in one app, resolved once per view and method."""
@@ -135,30 +151,46 @@ class MarkedViews:
         self._app = app
         self._on_change = on_change
         self._default = default
-        self._state: tuple[int, int, int] | None = None
-        self._exist = False
-        self._found: dict[tuple[str, str], Found] = {}
+        self._snapshot = _Snapshot((-1, -1, -1), False, {})
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app carry a mark?"""
+        return self._current().exist
+
+    def _current(self) -> _Snapshot:
         app = self._app
         # Decorators run before the first request, but in tests and shells not always.
         state = (_made.count, len(app.view_functions), len(app.blueprints))
-        if state != self._state:
-            self._state = state
-            self._found.clear()
-            self._exist = bool(self.carried())
+        snapshot = self._snapshot
+        if state != snapshot.state:
+            # Replaced as a whole and only when complete: until then other threads search for
+            # themselves, because what they took for an answer would let a request pass its guard.
+            self._snapshot = snapshot = _Snapshot(state, self._any_marked(), {})
             self._on_change()
-        return self._exist
+        return snapshot
+
+    def _any_marked(self) -> bool:
+        # By view and not by rule: a rule may still be added to a view that is there.
+        methods = {method for rule in self._app.url_map.iter_rules() for method in rule.methods or ()}
+        for endpoint in list(self._app.view_functions):
+            for method in methods.union(_METHODS):
+                marks = self._marks(endpoint, method)
+                if marks.guards or marks.policy is not None:
+                    return True
+        return False
 
     def find(self, endpoint: str, method: str) -> Found:
         """The policy and the guards that marks give to an endpoint."""
-        if not self.exist():
+        snapshot = self._current()
+        if not snapshot.exist:
             return _NOTHING
-        key = (endpoint, method)
-        found = self._found.get(key)
+        # As werkzeug routes it: whatever its case.
+        key = (endpoint, method.upper())
+        found = snapshot.found.get(key)
         if found is None:
-            found = self._found[key] = self._resolve(endpoint, method)
+            found = self._resolve(*key)
+            if len(snapshot.found) < _REMEMBERED:
+                snapshot.found[key] = found
         return found
 
     def _resolve(self, endpoint: str, method: str) -> Found:
@@ -178,7 +210,7 @@ class MarkedViews:
         """Every mark and guard that some route of the app carries."""
         carried: set[object] = set()
         for rule in self._app.url_map.iter_rules():
-            for method in rule.methods or ():
+            for method in rule.methods or _METHODS:
                 marks = self._marks(rule.endpoint, method)
                 carried.update(marks.guards)
                 if marks.policy is not None:
