@@ -83,9 +83,12 @@ class PathIndex(Generic[V]):
                     stack.append((node, place + 1))
                 if "**" in children:
                     stack.append((children["**"], place))
-                for segment in ("*", parts[place]):
-                    if segment in children:
-                        stack.append((children[segment], place + 1))
+                if "*" in children:
+                    stack.append((children["*"], place + 1))
+                # A path may hold a segment "*" or "**": there it is a name, not one of our signs.
+                name = parts[place]
+                if name in children and name not in ("*", "**"):
+                    stack.append((children[name], place + 1))
             elif node.value is not None:
                 return node.value
             elif "**" in children:
