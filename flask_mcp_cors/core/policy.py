@@ -202,7 +202,7 @@ class CORSPolicy:
         allow_methods = self._allow_methods
         if method not in self._methods or self._any_method:
             if self._any_method and is_token(method) and method.upper() not in names.FORBIDDEN_METHODS:
-                allow_methods = (names.ALLOW_METHODS, ", ".join(_unique((*self._method_names, method))))
+                allow_methods = (names.ALLOW_METHODS, ", ".join(dict.fromkeys((*self._method_names, method))))
             else:
                 reason, offending = Reason.METHOD_NOT_ALLOWED, (method,)
 
@@ -230,7 +230,8 @@ class CORSPolicy:
 
     def _admits_header(self, name: str) -> bool:
         """May this lower-case name be reflected, though it is not on the list itself?"""
-        if not is_token(name):
+        # As a token "*" is a name, but in the answer it would be the wildcard.
+        if not is_token(name) or name == "*":
             return False
         if self._any_header and name != names.NON_WILDCARD:
             return True
