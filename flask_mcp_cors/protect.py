@@ -188,6 +188,11 @@ def _parse_authorization(scheme: str, header: str) -> Authorization | Refusal:
     parsed = Authorization.from_header(header)
     if parsed is None:
         return WRONG
+    # werkzeug takes what it finds: "one, Token two" for a token, "Token b" for a parameter's name.
+    if parsed.token is not None and not _TOKEN68.fullmatch(parsed.token):
+        return WRONG
+    if not all(map(is_token, parsed.parameters)):
+        return WRONG
     # Basic carries its own text, and hmac.compare_digest raises for any that is not ASCII.
     if not all(str(value).isascii() for value in parsed.parameters.values()):
         return WRONG
