@@ -71,6 +71,41 @@ def routes(strict: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
+@cli.command(with_appcontext=False)
+@click.argument("url")
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    required=True,
+    help="The origin of a page that is to connect: scheme://host, and :port where there is one. Repeatable.",
+)
+@click.option("--token", help="A bearer token, for a server that wants one.")
+@click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
+@_as_json
+def doctor(url: str, origins: tuple[str, ...], token: str | None, timeout: float, as_json: bool) -> None:
+    """Examine a running server, in any language, as browser MCP clients of each protocol revision.
+
+    URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 where something
+    keeps a browser out, or lets in whom it must not.
+    """
+    from .cli.doctor import examine
+
+    def say(line: str) -> None:
+        click.echo(f"… {line}", err=True)
+
+    try:
+        report = examine(url, list(dict.fromkeys(origins)), token=token, timeout=timeout, say=say)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        click.echo(report.to_text())
+    if not report.is_healthy:
+        sys.exit(1)
+
+
 @click.group(help=cli.help)
 @click.option("-A", "--app", envvar="FLASK_APP", metavar="IMPORT", help="The app, as for the flask command.")
 @click.pass_context

@@ -1,0 +1,155 @@
+"""MCP messages as they go over HTTP, revision by revision, and how they are read back.
+
+https://modelcontextprotocol.io/specification/2026-07-28/basic/transports and its predecessors
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+from typing import cast
+from typing import NamedTuple
+
+from ... import __version__
+from ...core.mcp import MCP_REVISIONS
+
+Message = dict[str, Any]
+Headers = dict[str, str]
+
+_CLIENT = {"name": "flask-mcp-cors doctor", "version": __version__}
+_META = "io.modelcontextprotocol/"
+_ACCEPT = "application/json, text/event-stream"
+
+INITIALIZED: Message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+class Revision(NamedTuple):
+    """A protocol revision, as far as it shows in HTTP. The table of revisions says all of it."""
+
+    name: str
+    methods: tuple[str, ...]
+    header_names: tuple[str, ...]
+
+    @property
+    def is_stateless(self) -> bool:
+        """Does every request stand for itself, with parts of the message mirrored in headers?"""
+        return "Mcp-Method" in self.header_names
+
+    @property
+    def is_two_endpoints(self) -> bool:
+        """Is it HTTP with SSE, where an event of a GET stream says where to POST?"""
+        return "DELETE" not in self.methods and not self.is_stateless
+
+    @property
+    def names_itself(self) -> bool:
+        """Does a header name the negotiated revision?"""
+        return "MCP-Protocol-Version" in self.header_names
+
+
+REVISIONS = tuple(
+    Revision(name, settings["allow_methods"], settings["allow_headers"]) for name, settings in MCP_REVISIONS.items()
+)
+
+
+def initialize(revision: str) -> Message:
+    """The first message of every revision that has sessions."""
+    params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": _CLIENT}
+    return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+
+
+def request(revision: Revision, method: str) -> Message:
+    """A request that only reads, ``tools/list`` or ``server/discover``."""
+    message: Message = {"jsonrpc": "2.0", "id": 2, "method": method}
+    if revision.is_stateless:
+        meta = {"protocolVersion": revision.name, "clientCapabilities": {}, "clientInfo": _CLIENT}
+        message["params"] = {"_meta": {f"{_META}{key}": value for key, value in meta.items()}}
+    return message
+
+
+def post_headers(revision: Revision, message: Message, token: str | None, session: str | None = None) -> Headers:
+    """What a client's JavaScript sets for a message."""
+    headers = {"Accept": _ACCEPT, "Content-Type": "application/json"} | authorization(token)
+    if revision.names_itself and message["method"] != "initialize":
+        headers["MCP-Protocol-Version"] = revision.name
+    if revision.is_stateless:
+        headers["Mcp-Method"] = message["method"]
+    if session is not None:
+        headers["Mcp-Session-Id"] = session
+    return headers
+
+
+def stream_headers(revision: Revision, token: str | None, session: str | None) -> Headers:
+    """What it sets for the ``GET`` that opens a stream, and for ``DELETE``."""
+    headers = {"Accept": "text/event-stream"} | authorization(token)
+    if revision.names_itself:
+        headers["MCP-Protocol-Version"] = revision.name
+    if session is not None:
+        headers["Mcp-Session-Id"] = session
+    return headers
+
+
+def authorization(token: str | None) -> Headers:
+    """The bearer token, where there is one."""
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def events(data: bytes) -> Iterator[tuple[str, str]]:
+    """The whole events of an event stream: type and data.
+
+    >>> list(events(b"event: endpoint\\ndata: /messages\\n\\ndata: not whole"))
+    [('endpoint', '/messages')]
+    """
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    for block in text.split("\n\n")[:-1]:
+        kind, lines = "message", []
+        for line in block.split("\n"):
+            field, _, value = line.partition(":")
+            if field == "event":
+                kind = value.strip()
+            elif field == "data":
+                lines.append(value.removeprefix(" "))
+        if lines:
+            yield kind, "\n".join(lines)
+
+
+def read_message(body: bytes, content_type: str) -> Message | None:
+    """The JSON-RPC response in a body, plain or as an event.
+
+    >>> read_message(b'data: {"jsonrpc": "2.0", "id": 1, "result": {}}\\n\\n', "text/event-stream")
+    {'jsonrpc': '2.0', 'id': 1, 'result': {}}
+    """
+    texts = [data for _, data in events(body)] if "event-stream" in content_type else [body.decode("utf-8", "replace")]
+    for text in texts:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and ("result" in value or "error" in value):
+            return cast(Message, value)
+    return None
+
+
+def param_headers(tools: object) -> list[str]:
+    """The ``Mcp-Param-*`` headers that calls of these tools would carry: their schemas say so.
+
+    >>> schema = {"properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+    >>> param_headers([{"name": "look_up", "inputSchema": schema}])
+    ['Mcp-Param-Region']
+    """
+    names: list[str] = []
+
+    def visit(value: object) -> None:
+        if isinstance(value, Mapping):
+            name = value.get("x-mcp-header")
+            if isinstance(name, str):
+                names.append(f"Mcp-Param-{name}")
+            for inner in value.values():
+                visit(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                visit(inner)
+
+    visit(tools)
+    return list(dict.fromkeys(names))
