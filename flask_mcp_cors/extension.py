@@ -218,6 +218,9 @@ class _FlaskLayer(CORSMiddleware):
     def _debug(self) -> bool:
         return self._state.app.debug
 
+    def _raises(self, environ: WSGIEnvironment) -> bool:
+        return self._state.app.testing or super()._raises(environ)
+
     def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         if not facts.is_preflight and facts.origin is None and facts.fetch_mode is None:
             return None
@@ -226,7 +229,12 @@ class _FlaskLayer(CORSMiddleware):
         if not decision.final or decision.status == 421:
             return None
         by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
-        return None if by_host and not facts.is_preflight else decision
+        if not by_host or facts.is_preflight:
+            return decision
+        # Where no view has a policy of its own the hook could only say the same of a page that cannot
+        # be the site's own, and what is mounted beside Flask has no hook.
+        is_certain = not self._state.views.exist() and not self._site.has_host_of_its_own(facts.origin)
+        return decision if is_certain else None
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         decision = super()._decide(environ, facts)

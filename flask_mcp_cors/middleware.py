@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import Unpack
 
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Request
+from werkzeug.wsgi import ClosingIterator
 
 from .configure import configure
 from .core.decision import Decision
@@ -86,6 +88,10 @@ class CORSMiddleware:
     def _debug(self) -> bool:
         return False
 
+    def _raises(self, environ: WSGIEnvironment) -> bool:
+        """Does whoever called want an exception itself, not a response? A debugger does."""
+        return "werkzeug.debug.preserve_context" in environ
+
     def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         """The decision, or ``None`` where a layer further inside is to judge."""
         return self._decide(environ, facts)
@@ -136,15 +142,16 @@ class _Passage:
         try:
             body = self.layer.wsgi_app(self.environ, self.start)
         except Exception as error:
-            # A debugger or a test client wants the exception itself, and so does a response begun.
-            if self.started or "werkzeug.debug.preserve_context" in self.environ:
+            if self.started or self.layer._raises(self.environ):
                 raise
             return self.crash(error)
         if self.refusal is not None:
             _close(body)
             return self.refusal
+        if self.started:
+            return body
         # An application that is a generator has not started yet: it may still be refused.
-        return body if self.started else self.follow(body)
+        return ClosingIterator(self.follow(body), partial(_close, body))
 
     def start(
         self,
@@ -170,11 +177,14 @@ class _Passage:
         try:
             for data in body:
                 if self.refusal is not None:
-                    yield from self.refusal
-                    return
+                    break
                 yield data
-        finally:
-            _close(body)
+        except Exception as error:
+            if self.started or self.layer._raises(self.environ):
+                raise
+            yield from self.crash(error)
+        if self.refusal is not None:
+            yield from self.refusal
 
     def crash(self, error: Exception) -> Iterator[bytes]:
         """A 500 that JavaScript can read, and then the exception, which the server is to log."""
@@ -183,7 +193,10 @@ class _Passage:
         self.start("500 INTERNAL SERVER ERROR", headers)
 
         def send() -> Iterator[bytes]:
-            yield from [body] if self.refusal is None else self.refusal
+            if self.refusal is not None:
+                yield from self.refusal
+            elif self.facts.method != "HEAD":
+                yield body
             raise error
 
         return send()

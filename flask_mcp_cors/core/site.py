@@ -160,6 +160,12 @@ class Site:
             return policy.refuse(Reason.CROSS_SITE, secure=secure)
         return policy.actual(None, secure=secure)
 
+    def has_host_of_its_own(self, origin: str | None) -> bool:
+        """Is an ``Origin`` on one of the site's own hosts, so perhaps its own page?"""
+        scheme, _, authority = (origin or "").partition("://")
+        host = parse_host(authority)
+        return host is not None and self.own_hosts.lists(host, scheme)
+
     def _is_same_origin(self, facts: Facts) -> bool:
         # Pages cannot forge Sec-Fetch-Site. Browsers send it to HTTPS and loopback URLs only, so a
         # rebound name never has it, and a public name over HTTPS has it whatever the proxy in front.

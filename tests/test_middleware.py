@@ -1,0 +1,635 @@
+"""``CORSMiddleware`` and ``wrap_wsgi``: the policy around WSGI applications, and the manners of WSGI (PEP 3333)."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+from wsgiref.handlers import SimpleHandler
+from wsgiref.validate import validator
+
+import pytest
+from flask import Flask
+from flask import request
+from flask import Response
+from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
+from flask_mcp_cors import preflight_answered
+from flask_mcp_cors import request_refused
+
+APP = "https://app.example.com"
+EVIL = "https://evil.example"
+FROM_APP = {"Origin": APP}
+PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+SECURITY = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+]
+ACTUAL = [
+    ("access-control-allow-origin", APP),
+    ("access-control-expose-headers", "MCP-Protocol-Version, Mcp-Session-Id, Retry-After, WWW-Authenticate"),
+]
+
+
+class Plain:
+    """A WSGI application that says hello and remembers its calls."""
+
+    def __init__(self, status: str = "200 OK", headers: Iterable[tuple[str, str]] = ()) -> None:
+        self.status = status
+        self.headers = [("Content-Type", "text/plain"), *headers]
+        self.calls: list[str] = []
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        self.calls.append(environ["REQUEST_METHOD"])
+        start_response(self.status, [*self.headers])
+        return [b"hello"]
+
+
+@pytest.fixture
+def plain() -> Plain:
+    return Plain()
+
+
+@pytest.fixture
+def layer(plain: Plain) -> CORSMiddleware:
+    return CORSMiddleware(plain, origins=APP)
+
+
+def cors_headers(answer: Any) -> list[tuple[str, str]]:
+    """The ``Access-Control-*`` headers, as often as they are there, with their lists in alphabetical order."""
+    pairs = [(k.lower(), ", ".join(sorted(v.split(", ")))) for k, v in answer.headers]
+    return sorted((name, value) for name, value in pairs if name.startswith("access-control-"))
+
+
+def environ_of(path: str = "/", method: str = "GET", **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return EnvironBuilder(path, method=method, headers=named).get_environ()
+
+
+# The policy around any application
+
+
+def test_a_preflight_is_answered_before_the_application(layer: CORSMiddleware, plain: Plain) -> None:
+    answer = Client(layer).options("/mcp", headers=PREFLIGHT)
+    assert (answer.status_code, answer.data, plain.calls) == (200, b"", [])
+    assert "Content-Type" not in answer.headers
+    assert [name for name, _ in cors_headers(answer)] == [
+        "access-control-allow-headers",
+        "access-control-allow-methods",
+        "access-control-allow-origin",
+        "access-control-max-age",
+    ]
+
+
+def test_a_preflight_with_status_204_has_no_content_length(plain: Plain) -> None:
+    layer = CORSMiddleware(plain, origins=APP, preflight_status=204)
+    answer = Client(layer).options("/mcp", headers=PREFLIGHT)
+    assert (answer.status, "Content-Length" in answer.headers) == ("204 NO CONTENT", False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": APP}, {"Access-Control-Request-Method": "POST"}],
+    ids=["nothing", "only-origin", "only-requested-method"],
+)
+def test_another_options_request_reaches_the_application(
+    layer: CORSMiddleware, plain: Plain, headers: dict[str, str]
+) -> None:
+    assert Client(layer).options("/mcp", headers=headers).data == b"hello"
+    assert plain.calls == ["OPTIONS"]
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "404 Not Found", "503 Service Unavailable"])
+def test_every_response_of_the_application_is_readable(status: str) -> None:
+    answer = Client(CORSMiddleware(Plain(status), origins=APP)).get("/mcp", headers=FROM_APP)
+    assert (answer.status, cors_headers(answer)) == (status, ACTUAL)
+    assert answer.headers["Vary"] == "Origin"
+    assert {(k.lower(), v) for k, v in answer.headers}.issuperset(SECURITY)
+
+
+def test_cors_headers_of_the_application_give_way() -> None:
+    theirs = [("Access-Control-Allow-Origin", "*"), ("access-control-allow-credentials", "true"), ("Vary", "Origin")]
+    answer = Client(CORSMiddleware(Plain(headers=theirs), origins=APP)).get("/mcp", headers=FROM_APP)
+    assert cors_headers(answer) == ACTUAL
+    assert answer.headers.getlist("Vary") == ["Origin"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": EVIL}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}],
+    ids=["origin", "null", "no-cors"],
+)
+def test_a_foreign_request_never_reaches_the_application(
+    layer: CORSMiddleware, plain: Plain, headers: dict[str, str]
+) -> None:
+    answer = Client(layer).get("/mcp", headers=headers)
+    assert (answer.status_code, cors_headers(answer), plain.calls) == (403, [], [])
+
+
+def test_a_foreign_head_request_is_refused_without_a_body(layer: CORSMiddleware) -> None:
+    chunks, status, headers = run_wsgi_app(layer, environ_of(method="HEAD", Origin=EVIL))
+    assert (status, b"".join(chunks)) == ("403 FORBIDDEN", b"")
+    assert int(headers["Content-Length"]) > 0
+
+
+def test_a_host_that_is_not_served_never_reaches_the_application(plain: Plain) -> None:
+    layer = CORSMiddleware(plain, origins=APP, hosts="mcp.example.com")
+    answer = Client(layer).get("/mcp", base_url="https://rebound.example")
+    assert (answer.status_code, plain.calls) == (421, [])
+
+
+def test_paths_are_those_that_the_application_is_asked_for(plain: Plain) -> None:
+    client = Client(CORSMiddleware(plain, origins=APP, paths="/mcp"))
+    assert cors_headers(client.get("/mcp", headers=FROM_APP)) == ACTUAL
+    assert cors_headers(client.get("/other", headers=FROM_APP)) == []
+
+
+def test_a_callable_policy_takes_a_werkzeug_request(plain: Plain) -> None:
+    layer = CORSMiddleware(
+        plain, origins=APP, policies={"/t/*": lambda req: CORSPolicy(origins=f"https://{req.path[3:]}.example.com")}
+    )
+    answer = Client(layer).get("/t/one", headers={"Origin": "https://one.example.com"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://one.example.com"
+
+
+def test_wrap_wsgi_is_no_setting_of_the_middleware(plain: Plain) -> None:
+    with pytest.raises(PolicyError, match="wrap_wsgi"):
+        CORSMiddleware(plain, origins=APP, wrap_wsgi=True)  # type: ignore[call-arg]
+
+
+# What a Flask app does not answer itself
+
+
+def flask_app(**settings: Any) -> tuple[Flask, list[str]]:
+    """An app with one view, and the list of the calls of that view."""
+    app = Flask(__name__)
+    calls: list[str] = []
+
+    @app.route("/mcp", methods=["GET", "POST"])
+    def mcp() -> str:
+        calls.append(f"{request.scheme}://{request.host}")
+        return "ok"
+
+    MCPCors(app, **{"origins": APP, "wrap_wsgi": True, **settings})
+    return app, calls
+
+
+def test_wsgi_middleware_that_answers_in_place_of_flask_is_readable() -> None:
+    app = Flask(__name__)
+    app.wsgi_app = Plain("503 Service Unavailable")  # type: ignore[method-assign]
+    MCPCors(app, origins=APP, wrap_wsgi=True)
+    answer = Client(app).post("/mcp", headers=FROM_APP)
+    assert (answer.status_code, cors_headers(answer)) == (503, ACTUAL)
+
+
+class Mounted:
+    """A Flask app with another WSGI application mounted at ``/legacy``."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.legacy = Plain()
+        self.app = Flask(__name__)
+        self.app.add_url_rule("/mcp", "mcp", lambda: "ok", methods=["GET", "POST"])
+        self.app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+            self.app.wsgi_app, {"/legacy": self.legacy}
+        )
+        MCPCors(self.app, **{"origins": APP, "wrap_wsgi": True, **settings})
+        self.client = Client(self.app)
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/legacy/mcp"])
+def test_a_mounted_application_is_readable_like_the_app(path: str) -> None:
+    answer = Mounted().client.post(path, headers=FROM_APP)
+    assert (answer.status_code, cors_headers(answer)) == (200, ACTUAL)
+
+
+def test_a_preflight_never_reaches_a_mounted_application() -> None:
+    mounted = Mounted()
+    answer = mounted.client.options("/legacy/mcp", headers=PREFLIGHT)
+    assert (answer.status_code, answer.data, mounted.legacy.calls) == (200, b"", [])
+
+
+@pytest.mark.parametrize("site", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["old-browser", "browser"])
+def test_a_foreign_request_never_reaches_a_mounted_application(site: dict[str, str]) -> None:
+    mounted = Mounted()
+    answer = mounted.client.post("/legacy/mcp", headers={"Origin": EVIL, **site})
+    assert (answer.status_code, mounted.legacy.calls) == (403, [])
+
+
+def test_a_mounted_application_is_governed_by_its_whole_path() -> None:
+    client = Mounted(paths="/legacy/**").client
+    assert cors_headers(client.post("/legacy/mcp", headers=FROM_APP)) == ACTUAL
+    assert cors_headers(client.post("/mcp", headers=FROM_APP)) == []
+
+
+def test_an_app_mounted_with_its_own_extension_keeps_its_own_policy() -> None:
+    inner, _ = flask_app(origins="https://inner.example.com")
+    outer = Flask("outer")
+    client = Client(DispatcherMiddleware(outer, {"/inner": inner}))
+    answer = client.get("/inner/mcp", headers={"Origin": "https://inner.example.com"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://inner.example.com"
+
+
+# Exceptions that Flask lets through
+
+
+@pytest.fixture
+def crashing() -> Flask:
+    app, _ = flask_app()
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+
+    @app.route("/crash")
+    def crash() -> str:
+        raise LookupError("nothing there")
+
+    return app
+
+
+def test_an_exception_that_flask_lets_through_is_a_readable_500_and_then_the_exception(crashing: Flask) -> None:
+    chunks, status, headers = run_wsgi_app(crashing, environ_of("/crash", Origin=APP))
+    assert (status, headers["Access-Control-Allow-Origin"]) == ("500 INTERNAL SERVER ERROR", APP)
+    body = iter(chunks)
+    assert next(body) == b"Internal Server Error"
+    with pytest.raises(LookupError, match="nothing there"):
+        next(body)
+
+
+def test_an_exception_reaches_a_test_as_it_is(crashing: Flask) -> None:
+    crashing.testing = True
+    with pytest.raises(LookupError, match="nothing there"):
+        crashing.test_client().get("/crash", headers=FROM_APP)
+
+
+def test_an_exception_reaches_the_debugger_as_it_is(crashing: Flask) -> None:
+    debugger = DebuggedApplication(crashing)
+    answer = Client(debugger).get("/crash", headers=FROM_APP)
+    assert (answer.status_code, "nothing there" in answer.text) == (500, True)
+
+
+def test_a_head_request_to_a_crashing_view_has_no_body(crashing: Flask) -> None:
+    started: list[str] = []
+    body = crashing(environ_of("/crash", "HEAD", Origin=APP), lambda status, *rest: started.append(status))
+    with pytest.raises(LookupError):
+        next(iter(body))
+    assert started == ["500 INTERNAL SERVER ERROR"]
+
+
+def test_a_generator_that_fails_before_it_starts_a_response_is_a_readable_500() -> None:
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        raise LookupError("nothing there")
+        yield b""
+
+    chunks, status, headers = run_wsgi_app(CORSMiddleware(application, origins=APP), environ_of(Origin=APP))
+    assert (status, headers["Access-Control-Allow-Origin"]) == ("500 INTERNAL SERVER ERROR", APP)
+    with pytest.raises(LookupError):
+        list(chunks)
+
+
+# Layers around layers
+
+
+def nested_flask() -> Any:
+    app, _ = flask_app()
+    return CORSMiddleware(app, origins=APP)
+
+
+def nested_middleware() -> Any:
+    return CORSMiddleware(CORSMiddleware(CORSMiddleware(Plain(), origins=APP), origins=APP), origins=APP)
+
+
+NESTS = pytest.mark.parametrize("make", [nested_flask, nested_middleware], ids=["flask", "middleware"])
+
+
+@NESTS
+def test_nested_layers_set_each_header_once(make: Callable[[], Any]) -> None:
+    answer = Client(make()).get("/mcp", headers=FROM_APP)
+    assert cors_headers(answer) == ACTUAL
+    assert answer.headers.getlist("Vary") == ["Origin"]
+    assert sorted((k.lower(), v) for k, v in answer.headers if k.lower() in dict(SECURITY)) == sorted(SECURITY)
+
+
+@NESTS
+def test_nested_layers_report_a_refusal_once(make: Callable[[], Any], caplog: pytest.LogCaptureFixture) -> None:
+    app = make()
+    heard = []
+    with (
+        caplog.at_level(logging.WARNING, "flask_mcp_cors"),
+        request_refused.connected_to(lambda s, **k: heard.append(k)),
+    ):
+        assert Client(app).post("/mcp", headers={"Origin": EVIL}).status_code == 403
+    assert (len(caplog.records), len(heard)) == (1, 1)
+
+
+@NESTS
+def test_nested_layers_tell_of_a_preflight_once(make: Callable[[], Any]) -> None:
+    app = make()
+    heard: list[object] = []
+    with preflight_answered.connected_to(lambda sender, **facts: heard.append(facts)):
+        assert Client(app).options("/mcp", headers=PREFLIGHT).status_code == 200
+    assert len(heard) == 1
+
+
+def test_nested_layers_report_once_what_they_would_have_refused(caplog: pytest.LogCaptureFixture) -> None:
+    policy = CORSPolicy(origins=APP, validate_origin="report")
+    layer = CORSMiddleware(CORSMiddleware(Plain(), policy), policy)
+    with caplog.at_level(logging.WARNING, "flask_mcp_cors"):
+        assert Client(layer).post("/mcp", headers={"Origin": EVIL}).status_code == 200
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["would have been refused"]
+
+
+def test_the_innermost_layer_that_judges_says_which_headers_there_are() -> None:
+    """It knows most: the view, its blueprint, the Host that the proxy saw."""
+    app, _ = flask_app(expose_headers=["X-Inner"])
+    answer = Client(CORSMiddleware(app, origins=APP)).get("/mcp", headers=FROM_APP)
+    assert answer.headers.getlist("Access-Control-Expose-Headers") == ["X-Inner"]
+
+
+# Behind a proxy
+
+#: What a proxy that ends TLS for https://mcp.example.com sends to the app behind it.
+PROXIED: dict[str, Any] = {
+    "base_url": "http://backend.internal:8000",
+    "headers": {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "mcp.example.com"},
+}
+
+
+def proxied(origin: str | None = None, **headers: str) -> dict[str, Any]:
+    own = {"Origin": origin} if origin else {}
+    return {**PROXIED, "headers": {**PROXIED["headers"], **own, **headers}}
+
+
+@pytest.fixture(params=["proxy-fix-inside", "proxy-fix-outside"])
+def behind_proxy(request: pytest.FixtureRequest) -> tuple[Flask, list[str]]:
+    app = Flask(__name__)
+    calls: list[str] = []
+
+    @app.route("/mcp", methods=["GET", "POST"])
+    def mcp() -> str:
+        calls.append("mcp")
+        return "ok"
+
+    def fix() -> None:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
+
+    if request.param == "proxy-fix-inside":
+        fix()
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    if request.param == "proxy-fix-outside":
+        fix()
+    return app, calls
+
+
+def test_the_host_is_the_one_that_the_proxy_saw(behind_proxy: tuple[Flask, list[str]]) -> None:
+    app, calls = behind_proxy
+    answer = Client(app).post("/mcp", **proxied(APP))
+    assert (answer.status_code, cors_headers(answer), calls) == (200, ACTUAL, ["mcp"])
+
+
+def test_the_apps_own_page_behind_the_proxy_is_same_origin(behind_proxy: tuple[Flask, list[str]]) -> None:
+    app, calls = behind_proxy
+    answer = Client(app).post("/mcp", **proxied("https://mcp.example.com"))
+    assert (answer.status_code, cors_headers(answer), calls) == (200, [], ["mcp"])
+
+
+def test_a_preflight_behind_the_proxy_is_answered(behind_proxy: tuple[Flask, list[str]]) -> None:
+    app, calls = behind_proxy
+    answer = Client(app).options("/mcp", **proxied(**PREFLIGHT))
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"], calls) == (200, APP, [])
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        pytest.param(EVIL, "mcp.example.com", 403, id="foreign-origin"),
+        pytest.param("http://mcp.example.com", "mcp.example.com", 403, id="own-host-other-scheme"),
+        pytest.param(APP, "rebound.example", 421, id="host-not-served"),
+    ],
+)
+def test_what_is_refused_behind_the_proxy_never_reaches_the_view(
+    behind_proxy: tuple[Flask, list[str]], origin: str, host: str, status: int
+) -> None:
+    app, calls = behind_proxy
+    answer = Client(app).post("/mcp", **proxied(origin, **{"X-Forwarded-Host": host}))
+    assert (answer.status_code, cors_headers(answer), calls) == (status, [], [])
+
+
+# The manners of WSGI
+
+
+class Body:
+    """A response body that is made piece by piece, and tells what has become of it."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
+        self.made: list[bytes] = []
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            self.made.append(piece)
+            yield piece
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def starts_at_once(body: Body) -> Any:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return body
+
+    return application
+
+
+def starts_late(body: Body) -> Any:
+    """An application whose response starts only when its body is asked for: a generator."""
+
+    class Late(Body):
+        def __iter__(self) -> Iterator[bytes]:
+            self.start_response("200 OK", [("Content-Type", "text/event-stream")])
+            yield from body
+
+        def close(self) -> None:
+            body.close()
+
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        late = Late()
+        late.start_response = start_response  # type: ignore[attr-defined]
+        return late
+
+    return application
+
+
+STARTS = pytest.mark.parametrize("start", [starts_at_once, starts_late], ids=["at-once", "late"])
+
+
+@STARTS
+def test_a_streamed_body_stays_streamed(start: Callable[[Body], Any]) -> None:
+    body = Body(b"one", b"two")
+    chunks, _, headers = run_wsgi_app(CORSMiddleware(start(body), origins=APP), environ_of(Origin=APP))
+    assert headers["Access-Control-Allow-Origin"] == APP
+    assert next(iter(chunks)) == b"one"
+    assert body.made == [b"one"]
+
+
+@STARTS
+def test_a_body_is_closed_once_when_it_was_sent(start: Callable[[Body], Any]) -> None:
+    body = Body(b"one", b"two")
+    chunks, _, _ = run_wsgi_app(CORSMiddleware(start(body), origins=APP), environ_of(Origin=APP))
+    assert b"".join(chunks) == b"onetwo"
+    chunks.close()  # type: ignore[attr-defined]
+    assert body.closed == 1
+
+
+@STARTS
+def test_a_body_is_closed_when_the_client_leaves_halfway(start: Callable[[Body], Any]) -> None:
+    body = Body(b"one", b"two")
+    chunks, _, _ = run_wsgi_app(CORSMiddleware(start(body), origins=APP), environ_of(Origin=APP))
+    next(iter(chunks))
+    chunks.close()  # type: ignore[attr-defined]
+    assert (body.made, body.closed) == ([b"one"], 1)
+
+
+@STARTS
+def test_a_body_that_is_never_asked_for_is_closed(start: Callable[[Body], Any]) -> None:
+    body = Body(b"one")
+    answer: Any = CORSMiddleware(start(body), origins=APP)(environ_of(Origin=APP), lambda *args: lambda data: None)
+    answer.close()
+    assert (body.made, body.closed) == ([], 1)
+
+
+@STARTS
+def test_a_streamed_response_of_a_view_stays_streamed_under_wrap_wsgi(start: Callable[[Body], Any]) -> None:
+    app, _ = flask_app()
+    body = Body(b"one", b"two")
+    app.add_url_rule("/events", "events", lambda: Response(body, mimetype="text/event-stream"))
+    chunks, _, _ = run_wsgi_app(app, environ_of("/events", Origin=APP))
+    assert next(iter(chunks)) == b"one"
+    assert body.made == [b"one"]
+    chunks.close()  # type: ignore[attr-defined]
+    assert body.closed == 1
+
+
+def serve(application: Any, environ: dict[str, Any]) -> tuple[str, str]:
+    """What the standard library's WSGI server sends, and what it logs."""
+    output, errors = io.BytesIO(), io.StringIO()
+    SimpleHandler(io.BytesIO(), output, errors, environ).run(application)
+    return output.getvalue().decode("latin-1"), errors.getvalue()
+
+
+def test_what_goes_through_the_write_callable_is_sent() -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        write(b"written, ")
+        return [b"returned"]
+
+    sent, _ = serve(CORSMiddleware(application, origins=APP), environ_of(Origin=APP))
+    head, _, body = sent.partition("\r\n\r\n")
+    assert f"Access-Control-Allow-Origin: {APP}" in head.split("\r\n")
+    assert body == "written, returned"
+
+
+def test_an_error_page_takes_the_place_of_a_response_that_was_not_sent() -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("X-First", "yes")])
+        try:
+            raise LookupError("nothing there")
+        except LookupError:
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
+        return [b"sorry"]
+
+    sent, _ = serve(CORSMiddleware(application, origins=APP), environ_of(Origin=APP))
+    assert sent.startswith("Status: 500 ") or " 500 " in sent.partition("\r\n")[0]
+    assert sent.count("Access-Control-Allow-Origin") == 1
+    assert "X-First" not in sent
+
+
+def test_an_error_page_after_the_head_was_sent_is_the_exception() -> None:
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"half"
+        try:
+            raise LookupError("nothing there")
+        except LookupError:
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")], sys.exc_info())
+        yield b"sorry"
+
+    sent, errors = serve(CORSMiddleware(application, origins=APP), environ_of(Origin=APP))
+    assert sent.endswith("half")
+    assert "LookupError: nothing there" in errors
+
+
+@STARTS
+@pytest.mark.parametrize("pieces", [[b"secret", b"more"], []], ids=["body", "no-body"])
+def test_nothing_of_a_response_gets_out_that_only_the_way_back_can_refuse(
+    start: Callable[[Body], Any], pieces: list[bytes]
+) -> None:
+    """Under ``wrap_wsgi`` the hook judges the Host, after ``ProxyFix``. What answers instead of Flask has no hook."""
+    body = Body(*pieces)
+    app = Flask(__name__)
+    app.wsgi_app = start(body)  # type: ignore[method-assign]
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    answer = Client(app).get("/mcp", base_url="https://rebound.example", headers=FROM_APP)
+    answer.close()
+    assert (answer.status_code, answer.json["error"]["code"], body.closed) == (421, 421, 1)
+
+
+def test_nothing_written_gets_out_that_only_the_way_back_can_refuse() -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])(b"secret")
+        return [b"secret"]
+
+    app = Flask(__name__)
+    app.wsgi_app = application  # type: ignore[assignment]
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    sent, _ = serve(app, {**environ_of(Origin=APP), "HTTP_HOST": "rebound.example"})
+    assert "421" in sent.partition("\r\n")[0]
+    assert "secret" not in sent
+
+
+VALID = {
+    "preflight": ("OPTIONS", PREFLIGHT),
+    "allowed": ("GET", FROM_APP),
+    "refused": ("POST", {"Origin": EVIL}),
+    "refused-head": ("HEAD", {"Origin": EVIL}),
+    "plain": ("GET", {}),
+    "head": ("HEAD", FROM_APP),
+    "delete": ("DELETE", FROM_APP),
+}
+
+
+@pytest.mark.parametrize("wrapped", ["middleware", "flask"])
+@pytest.mark.parametrize("kind", VALID)
+def test_wsgiref_finds_no_fault_on_either_side(wrapped: str, kind: str) -> None:
+    """Where the status is not 204 it wants a ``Content-Type`` for an empty body too. HTTP does not, so 200 has none."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"hello"]
+
+    if wrapped == "flask":
+        app = Flask(__name__)
+        app.wsgi_app = validator(application)  # type: ignore[method-assign]
+        MCPCors(app, origins=APP, wrap_wsgi=True, preflight_status=204)
+        layer: Any = app
+    else:
+        layer = CORSMiddleware(validator(application), origins=APP, preflight_status=204)
+    method, headers = VALID[kind]
+    environ = EnvironBuilder("/mcp", method=method, headers=headers).get_environ()
+    # The validator has its own view of these; werkzeug adds them for its debugger and its own parsers.
+    environ = {k: v for k, v in environ.items() if not k.startswith("werkzeug.")}
+    _, errors = serve(validator(layer), environ)
+    assert errors == ""
