@@ -20,6 +20,7 @@ from .messages import request
 from .messages import Revision
 from .messages import REVISIONS
 from .messages import stream_headers
+from .messages import words_of
 from .page import Fetched
 from .page import Page
 
@@ -115,8 +116,8 @@ def _rejected_or_refused(exam: Examination, page: Page, revision: Revision, fetc
 
 
 def _quoted(fetched: Fetched) -> str:
-    body = printable(" ".join(fetched.body.decode("utf-8", "replace").split()), 120)
-    return f'{fetched.status}, "{body}"' if body else f"{fetched.status}"
+    words = printable(words_of(fetched.body), 120)
+    return f'{fetched.status}, "{words}"' if words else f"{fetched.status}"
 
 
 def _stateless(exam: Examination, page: Page, revision: Revision) -> str:

@@ -24,6 +24,7 @@ from .messages import post_headers
 from .messages import request
 from .messages import Revision
 from .messages import REVISIONS
+from .messages import words_of
 from .page import Fetched
 from .page import Page
 from .page import send_plain
@@ -94,9 +95,7 @@ class Examination:
         if key not in self.bodies:
             headers = dict(last.request.headers.items())
             again = send_plain(self.wire, last.request.url, "OPTIONS", headers.pop("Host"), headers)
-            text = again.body.decode("utf-8", "replace") if again.status == last.response.status else ""
-            is_page = "html" in again.headers.get("content-type", "")
-            self.bodies[key] = "" if is_page else printable(" ".join(text.split()), 80)
+            self.bodies[key] = printable(words_of(again.body), 80) if again.status == last.response.status else ""
         return self.bodies[key]
 
     def note(self, fetched: Fetched) -> Fetched:

@@ -21,9 +21,13 @@ def _header(response: NetworkResponse, name: str) -> str:
     return response.headers.get(name, "").lower()
 
 
+def _is_served_by(response: NetworkResponse, name: str) -> bool:
+    return any(value.lower().startswith(name) for value in response.headers.getall("Server"))
+
+
 def _is_cloud_run_iam(response: NetworkResponse) -> bool:
-    # Google's front end also passes on what the container answers: then the body is the container's own.
-    refused = response.status in (401, 403) and _header(response, "server") == "google frontend"
+    # Google's front end also passes on what the container answers, which is seldom a page.
+    refused = response.status in (401, 403) and _is_served_by(response, "google frontend")
     return refused and "text/html" in _header(response, "content-type")
 
 
@@ -51,7 +55,7 @@ def _is_offline_ngrok(response: NetworkResponse) -> bool:
 
 
 def _is_airtunes(response: NetworkResponse) -> bool:
-    return _header(response, "server").startswith("airtunes")
+    return _is_served_by(response, "airtunes")
 
 
 def _is_api_gateway(response: NetworkResponse) -> bool:

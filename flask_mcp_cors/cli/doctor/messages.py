@@ -131,6 +131,23 @@ def read_message(body: bytes, content_type: str) -> Message | None:
     return None
 
 
+def words_of(body: bytes) -> str:
+    """What an error's body says, in one line: the message of a JSON-RPC error, or the text; of a page nothing.
+
+    >>> words_of(b'{"jsonrpc": "2.0", "error": {"code": 403, "message": "This origin is not allowed."}}')
+    'This origin is not allowed.'
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    error = value.get("error") if isinstance(value, dict) else None
+    message = error.get("message") if isinstance(error, dict) else error
+    text = message if isinstance(message, str) else text
+    return "" if text.lstrip().startswith("<") else " ".join(text.split())
+
+
 def param_headers(tools: object) -> list[str]:
     """The ``Mcp-Param-*`` headers that calls of these tools would carry: their schemas say so.
 

@@ -109,11 +109,11 @@ def fault_of(error: Exception, url: str) -> Fault:
         return Fault(
             "timeout", f"No answer from {url} in time.", "see whether the server hangs; --timeout waits longer"
         )
+    if isinstance(error, ConnectionResetError) or "RemoteDisconnected" in str(error):
+        words = f"{url} closes the connection without an answer."
+        return Fault("closed", words, "check the port; if the server speaks TLS there, write https:")
     if isinstance(error, ConnectionError) and "not HTTP" in str(error):
-        if "RemoteDisconnected" in str(error):
-            words = f"{url} closes the connection without an answer."
-        else:
-            words = f"What answers at {url} does not speak HTTP."
+        words = f"What answers at {url} does not speak HTTP."
         return Fault("not_http", words, "check the port; if the server speaks TLS there, write https:")
     if isinstance(error, ConnectionError) and "broke off" in str(error):
         return Fault("broke_off", f"A response of {url} ends in the middle.", "see the log of server and proxies")
