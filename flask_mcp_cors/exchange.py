@@ -84,5 +84,7 @@ def settle(site: Site, choice: Choice, facts: Facts, request: Callable[[], Any])
     except Exception:
         # Whatever went wrong in there, a request without a policy is refused, not let in.
         log.exception("%s failed, so the request is refused", choice.rule)
-        return site.default.refuse(Reason.POLICY_FAILED, preflight=facts.is_preflight, secure=facts.scheme == "https")
+        return site.default.refuse(
+            Reason.POLICY_FAILED, options=facts.method == "OPTIONS", secure=facts.scheme == "https"
+        )
     return site.decide(facts, site.default if chosen is None else chosen)

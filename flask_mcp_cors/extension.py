@@ -14,7 +14,7 @@ from typing import cast
 from typing import TYPE_CHECKING
 from typing import TypeVar
 from typing import Unpack
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 from flask import Blueprint
 from flask import Flask
@@ -23,7 +23,7 @@ from flask import request
 from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import MapAdapter
 
 from .configure import configure
 from .configure import Configured
@@ -101,7 +101,7 @@ class AppState:
         views = self.views
         if views.exist():
             if facts.is_preflight:
-                endpoint = _announced_endpoint(self.app, req, facts.request_method)
+                endpoint = _announced_endpoint(_url_adapter(self.app, req), facts.request_method)
                 method = facts.request_method or ""
             else:
                 endpoint, method = req.endpoint, facts.method
@@ -122,7 +122,7 @@ class AppState:
             facts = facts._replace(embeddable=True)
         decision = settle(self.configured.site, self.choose(facts, req), facts, lambda: req)
         current_exchange(environ).decision = decision
-        if decision.final or not decision.allowed:
+        if decision.final or decision.reported:
             report(self.app, facts, decision, environ, debug=self.app.debug)
         if decision.final:
             # A preflight's headers are left to ``finish``: putting them in twice costs 7 µs.
@@ -154,16 +154,10 @@ class AppState:
         decision = None if exchange is None else exchange.decision
         if decision is None:
             # Something failed before the first hook: no session, say. The error is to be readable.
-            decision = self._decide_late(req)
+            facts = facts_from_environ(req.environ, req.path)
+            decision = settle(self.site, self.choose(facts, req), facts, lambda: req)
         response.headers[:] = decision.apply(response.headers)
         return response
-
-    def _decide_late(self, req: Request) -> Decision:
-        facts = facts_from_environ(req.environ, req.path)
-        decision = settle(self.site, self.site.choose(facts.path), facts, lambda: req)
-        if decision.final:
-            decision = self.site.default.let_pass(decision.reason, secure=facts.scheme == "https")
-        return decision
 
     def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
         """``got_request_exception``: in debug mode no header can reach the debugger's page, so say so."""
@@ -182,12 +176,19 @@ def _current_request() -> Request:
     return req
 
 
-def _announced_endpoint(app: Flask, req: Request, method: str | None) -> str | None:
+def _url_adapter(app: Flask, req: Request) -> MapAdapter | None:
+    """What routes this request; ``None`` where Flask does not trust its ``Host``."""
+    try:
+        return app.create_url_adapter(req)
+    except HTTPException:
+        return None
+
+
+def _announced_endpoint(adapter: MapAdapter | None, method: str | None) -> str | None:
     """The endpoint that a preflight's announced method would reach, if any."""
     try:
-        adapter = app.create_url_adapter(req)
         return None if adapter is None else cast(str, adapter.match(method=method)[0])
-    except (HTTPException, RequestRedirect):
+    except HTTPException:
         return None
 
 
@@ -238,10 +239,9 @@ class _FlaskLayer(CORSMiddleware):
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         decision = super()._decide(environ, facts)
-        app = self._state.app
         if decision.reason is Reason.CROSS_SITE:
-            endpoint = _announced_endpoint(app, app.request_class(environ), facts.method)
-            if _is_static(app, endpoint):
+            endpoint = _announced_endpoint(self._adapter(environ, facts), facts.method)
+            if _is_static(self._state.app, endpoint):
                 return super()._decide(environ, facts._replace(embeddable=True))
         return decision
 
@@ -249,11 +249,29 @@ class _FlaskLayer(CORSMiddleware):
         state = self._state
         if not state.views.exist():
             return self._site.choose(facts.path)
-        req = state.app.request_class(environ)
         method = facts.request_method if facts.is_preflight else facts.method
-        endpoint = _announced_endpoint(state.app, req, method)
+        endpoint = _announced_endpoint(self._adapter(environ, facts), method)
         found = None if endpoint is None else state.views.find(endpoint, method or "").choice
         return found or self._site.choose(facts.path)
+
+    def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
+        app = self._state.app
+        if app.subdomain_matching or app.url_map.host_matching:
+            return _url_adapter(app, app.request_class(environ))
+        # By path alone: out here the Host may be a proxy's, which TRUSTED_HOSTS would not let through.
+        return app.url_map.bind("", path_info=facts.path, default_method=facts.method)
+
+    def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
+        """Flask's own, routed as far as that can be done out here."""
+        req = self._state.app.request_class(environ)
+        adapter = self._adapter(environ, facts)
+        if adapter is not None:
+            try:
+                req.url_rule, arguments = adapter.match(return_rule=True)
+                req.view_args = dict(arguments)
+            except HTTPException as error:
+                req.routing_exception = error
+        return req
 
 
 class MCPCors:
@@ -298,7 +316,8 @@ class MCPCors:
             raise PolicyError(problems)
         self._policy = policy
         self._settings = settings
-        self._states: WeakKeyDictionary[Flask, AppState] = WeakKeyDictionary()
+        # The states are in the apps: kept here, they would keep their apps alive.
+        self._apps: WeakSet[Flask] = WeakSet()
         #: Marks and guards made through this object, with the name of what they are on.
         self._made: list[tuple[PolicyMark | Guard, str]] = []
         self._warned_of: list[tuple[PolicyMark | Guard, str]] = []
@@ -334,7 +353,7 @@ class MCPCors:
         last.insert(0, last.pop())
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
-        self._states[app] = state
+        self._apps.add(app)
         if configured.wrap_wsgi:
             app.wsgi_app = _FlaskLayer(state)  # type: ignore[method-assign]
         configured.announce(f"MCPCors on {app.name!r}")
@@ -379,9 +398,9 @@ class MCPCors:
             if not (callable(target) or isinstance(target, Blueprint)):
                 raise TypeError(f"cors.policy and cors.exempt mark views and blueprints, not {target!r}")
             made = PolicyMark(describe(target), policy, settings, exempt=exempt)
-            for state in self._states.values():
+            for state in self._states():
                 made.resolve(state.site.default)
-            if not self._states and policy is not None:
+            if not self._apps and policy is not None:
                 made.resolve(policy)
             mark_policy(target, made)
             self._made.append((made, made.target))
@@ -469,10 +488,13 @@ class MCPCors:
             raise RuntimeError("serve_resource_metadata: MCPCors is not initialised on this app; call init_app first")
         serve(app, state.metadata, make_document(resource, authorization_servers, scopes_supported, **more))
 
+    def _states(self) -> list[AppState]:
+        return [app.extensions["mcp_cors"] for app in self._apps]
+
     def unused_marks(self) -> list[tuple[PolicyMark | Guard, str]]:
         """The marks of this object that no route of its apps carries, and what each was left on."""
         carried: set[object] = set()
-        for state in self._states.values():
+        for state in self._states():
             carried |= state.views.carried()
         return [made for made in self._made if made[0] not in carried]
 

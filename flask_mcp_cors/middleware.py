@@ -98,7 +98,11 @@ class CORSMiddleware:
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         """The decision with what is known out here."""
-        return settle(self._site, self._choose(environ, facts), facts, lambda: Request(environ))
+        return settle(self._site, self._choose(environ, facts), facts, lambda: self._request(environ, facts))
+
+    def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
+        """The request that a callable in ``policies`` takes."""
+        return Request(environ)
 
     def _choose(self, environ: WSGIEnvironment, facts: Facts) -> Choice:
         return self._site.choose(facts.path)

@@ -57,7 +57,7 @@ def report(
         if debug and not decision.allowed:
             log.warning("%s", _failed_preflight(facts, decision))
         signal = preflight_answered
-    elif decision.allowed or environ.get(_REPORTED) is decision.reason:
+    elif not (decision.final or decision.reported) or environ.get(_REPORTED) is decision.reason:
         return
     else:
         environ[_REPORTED] = decision.reason

@@ -94,6 +94,8 @@ class Decision(NamedTuple):
     final: bool = False
     #: The method or the lower-case header names that a preflight asked for in vain.
     offending: tuple[str, ...] = ()
+    #: Would this be a refusal, if ``validate_origin`` were not ``"report"``?
+    reported: bool = False
 
     def apply(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """A response's header list with ours put in.

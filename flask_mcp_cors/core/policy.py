@@ -185,7 +185,7 @@ class CORSPolicy:
     def _make_preflight(self, origin: str, method: str, headers: str | None, secure: bool) -> Decision:
         match = self._origins.match(origin)
         if match is not Match.ALLOWED:
-            return self.refuse(_REFUSED[match], preflight=True, secure=secure)
+            return self.refuse(_REFUSED[match], options=True, secure=secure)
 
         reason = Reason.PREFLIGHT_ALLOWED
         offending: tuple[str, ...] = ()
@@ -260,18 +260,22 @@ class CORSPolicy:
             return Decision(True, Reason.ORIGIN_ALLOWED, None, headers)
         if self.validate_origin is True:
             return self.refuse(_REFUSED[match], secure=secure)
-        return Decision(False, _REFUSED[match], None, self._unmatched[secure])
+        decision = self.let_pass(_REFUSED[match], secure=secure)
+        return decision._replace(reported=self.validate_origin == "report")
 
-    def refuse(self, reason: Reason, *, preflight: bool = False, secure: bool = False) -> Decision:
-        """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header."""
-        vary = VARY_OPTIONS if preflight else VARY_ACTUAL
+    def refuse(self, reason: Reason, *, options: bool = False, secure: bool = False) -> Decision:
+        """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header.
+
+        :param options: it answers an ``OPTIONS`` request.
+        """
+        vary = VARY_OPTIONS if options else VARY_ACTUAL
         return Decision(
             False, reason, refusal_status(reason), (*self._refusal[secure], vary), REFUSAL_BODIES[reason], True
         )
 
     def let_pass(self, reason: Reason, *, secure: bool = False) -> Decision:
         """What a request gets that would be refused for *reason*, where the policy only reports."""
-        return Decision(False, reason, None, self._unmatched[secure])
+        return Decision(False, reason, None, self._unmatched[secure], reported=True)
 
     @property
     def allows_any_origin(self) -> bool:

@@ -36,6 +36,10 @@ from .settings import wrong_type
 #: RFC 8615, section 3
 _WELL_KNOWN = ".well-known"
 
+# An application has few paths, all short; the bounds are for whoever asks for many, or for long ones.
+_REMEMBERED_PATHS = 1024
+_LONGEST_REMEMBERED = 512
+
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
 #: What ``policies`` may hold as a callable: it takes the adapter's request.
@@ -107,11 +111,13 @@ class Site:
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
 
-        # An application has few paths; the bound is for whoever asks for many.
-        self.choose = lru_cache(1024)(self._choose)
+        self._remember = lru_cache(_REMEMBERED_PATHS)(self._choose)
+
+    def choose(self, path: str) -> Choice:
+        """The policy for a path, before any mark on a view or blueprint."""
+        return self._choose(path) if len(path) > _LONGEST_REMEMBERED else self._remember(path)
 
     def _choose(self, path: str) -> Choice:
-        """The policy for a path, before any mark on a view or blueprint."""
         choice = self._well_known.find(path) or self._choices.find(path)
         if choice is not None:
             return choice
@@ -122,23 +128,24 @@ class Site:
     def decide(self, facts: Facts, policy: CORSPolicy | None) -> Decision:
         """The decision on one request under one policy; ``None``: nothing governs it. Never raises."""
         secure = facts.scheme == "https"
+        # Any answer to OPTIONS could have been one to a preflight.
+        options = facts.method == "OPTIONS"
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
-            return self.default.refuse(fault, secure=secure) if fault else _NOT_GOVERNED
-        preflight = facts.is_preflight
-        if preflight:
+            return self.default.refuse(fault, options=options, secure=secure) if fault else _NOT_GOVERNED
+        if facts.is_preflight:
             decision = policy.preflight(facts.origin, facts.request_method, facts.request_headers, secure=secure)
             if decision.status == 403:
                 return decision
         else:
             decision = self._actual(facts, policy, secure)
-            if facts.method == "OPTIONS":
+            if options:
                 decision = _vary_as_preflight(decision)
             if decision.final:
                 return decision
         # The Origin is checked first: a browser repeats a request that was answered with 421.
         fault = self.hosts.fault(facts.host, facts.scheme)
-        return policy.refuse(fault, preflight=preflight, secure=secure) if fault else decision
+        return policy.refuse(fault, options=options, secure=secure) if fault else decision
 
     def _actual(self, facts: Facts, policy: CORSPolicy, secure: bool) -> Decision:
         origin = facts.origin
