@@ -1,0 +1,393 @@
+"""What an attacker tries: each was once a hole, or a place where one could be, and none may come back."""
+
+import gc
+import logging
+import threading
+import weakref
+
+import pytest
+from flask import Flask
+from flask import jsonify
+from flask import request
+from flask.views import MethodView
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import Rule
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Response
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import Reason
+from flask_mcp_cors import request_refused
+from flask_mcp_cors.core.paths import PathIndex
+from flask_mcp_cors.core.site import Facts
+from flask_mcp_cors.core.site import make_site
+
+APP = "https://app.example.com"
+OTHER = "https://other.example.com"
+EVIL = "https://evil.example"
+PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+OPTIONS_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+
+
+@pytest.fixture
+def app():
+    return Flask("app")
+
+
+def init(app, **settings):
+    return MCPCors(app, **{"origins": APP, "hosts": "*", **settings})
+
+
+def header(decision, name):
+    return dict(decision.headers).get(name)
+
+
+class TestGuards:
+    def test_a_guard_holds_while_another_thread_looks_for_guards(self, app):
+        """The first requests come at once: one that arrives during the search must not find it finished."""
+        cors = init(app)
+
+        @cors.protected(lambda credential: None)
+        @app.endpoint("tools")
+        @app.route("/tools")
+        def tools():
+            return "reached"
+
+        views = app.extensions["mcp_cors"].views
+        search, statuses = views._marks, []
+
+        def slow_search(endpoint, method):
+            if not statuses:
+                statuses.append(None)
+                second = threading.Thread(target=lambda: statuses.append(app.test_client().get("/tools").status_code))
+                second.start()
+                second.join(10)
+            return search(endpoint, method)
+
+        views._marks = slow_search
+        assert app.test_client().get("/tools").status_code == 401
+        assert statuses == [None, 401]
+
+    @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PROPFIND"])
+    def test_a_guard_holds_on_a_rule_that_takes_every_method(self, app, method):
+        cors = init(app)
+
+        @cors.protected(lambda credential: None)
+        @app.endpoint("tools")
+        def tools():
+            return "reached"
+
+        app.url_map.add(Rule("/tools", endpoint="tools"))
+        assert app.test_client().open("/tools", method=method).status_code == 401
+
+    def test_a_guard_holds_on_a_rule_that_came_after_the_first_request(self, app):
+        cors = init(app)
+
+        @cors.protected(lambda credential: None)
+        @app.endpoint("tools")
+        def tools():
+            return "reached"
+
+        app.test_client().get("/")
+        app.url_map.add(Rule("/tools", endpoint="tools"))
+        assert app.test_client().get("/tools").status_code == 401
+
+    def test_made_up_methods_do_not_fill_the_memory(self, app):
+        cors = init(app)
+        app.endpoint("tools")(cors.policy(max_age=1)(lambda: "ok"))
+        app.url_map.add(Rule("/tools", endpoint="tools"))
+        client = app.test_client()
+        for number in range(500):
+            client.open("/tools", method=f"X{number}")
+        assert len(app.extensions["mcp_cors"].views._snapshot.found) <= 128
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "Token one, Token two",
+            "Token one two",
+            "Token a=b, Token c=d",
+            "Token a b=c",
+            "Token",
+            "Token =",
+            'Digest username="a", Digest username="b"',
+        ],
+    )
+    def test_an_ill_formed_or_second_credential_of_any_scheme_never_reaches_verify(self, app, header):
+        asked = []
+        cors = init(app)
+        app.add_url_rule("/tools", view_func=cors.protected(asked.append, schemes=("Token", "Digest"))(lambda: "ok"))
+        assert app.test_client().get("/tools", headers={"Authorization": header}).status_code == 401
+        assert asked == []
+
+    @pytest.mark.parametrize("header", ["Token one", "Token a=b", 'Digest username="a", uri="/tools"'])
+    def test_a_well_formed_one_does(self, app, header):
+        cors = init(app)
+        guard = cors.protected(lambda credential: "somebody", schemes=("Token", "Digest"))
+        app.add_url_rule("/tools", view_func=guard(lambda: "ok"))
+        assert app.test_client().get("/tools", headers={"Authorization": header}).status_code == 200
+
+
+class TestChoiceOfPolicy:
+    @pytest.mark.parametrize("path", ["/servers/**", "/servers/*"])
+    def test_a_wildcard_in_the_path_is_a_name_like_any_other(self, path):
+        """A tenant called ``**`` must not get from ``/servers/*`` to the policy of ``/servers/**``."""
+        assert PathIndex({"/servers/*": "tenant", "/servers/**": "any"}).find(path) == "tenant"
+
+    @pytest.mark.parametrize("method", ["HEAD", "head", "Head"])
+    def test_head_in_any_case_has_the_policy_of_get(self, app, method):
+        cors = init(app)
+
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def get(self):
+                return "reached"
+
+        app.add_url_rule("/tools", view_func=Tools.as_view("tools"))
+        client = app.test_client()
+        builder = EnvironBuilder("/tools", headers={"Origin": APP})
+        environ = {**builder.get_environ(), "REQUEST_METHOD": method}
+        assert client.open(environ).status_code == 403
+
+    @pytest.mark.parametrize("origins", ["*", APP])
+    def test_a_failure_before_the_first_hook_gives_nothing_to_a_refused_origin(self, app, origins):
+        """The answer to it is made by the path's own policy, not by the default one."""
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        init(app, origins=origins, policies={"/private": CORSPolicy(origins=OTHER)})
+        app.add_url_rule("/private", view_func=lambda: "reached")
+        app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+        response = app.test_client().get("/private", headers={"Origin": APP})
+        assert response.status_code == 500
+        assert [name for name, _ in response.headers if name.startswith("Access-Control")] == []
+        assert response.headers["Vary"] == "Origin"
+        assert response.content_type == "text/html; charset=utf-8"
+
+    def test_a_failure_before_the_first_hook_is_answered_by_the_views_policy(self, app):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        cors = init(app)
+        app.add_url_rule("/private", view_func=cors.policy(origins=OTHER)(lambda: "reached"))
+        app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+        client = app.test_client()
+        assert "Access-Control-Allow-Origin" not in client.get("/private", headers={"Origin": APP}).headers
+        allowed = client.get("/private", headers={"Origin": OTHER}).headers["Access-Control-Allow-Origin"]
+        assert allowed == OTHER
+
+
+class TestReflection:
+    def test_a_header_called_star_is_not_reflected(self):
+        """``Access-Control-Allow-Headers: *`` would let every header through, and Chromium ask every time."""
+        policy = CORSPolicy(origins=APP, allow_headers="*")
+        decision = policy.preflight(APP, "POST", "*,x-a")
+        assert header(decision, "Access-Control-Allow-Headers") == "x-a"
+        assert (decision.reason, decision.offending) == (Reason.HEADER_NOT_ALLOWED, ("*",))
+
+    def test_methods_differ_in_case(self):
+        """The browser compares byte for byte: ``patch`` is not ``PATCH``."""
+        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
+        assert header(policy.preflight(APP, "patch"), "Access-Control-Allow-Methods") == "PATCH, patch"
+
+    def test_a_method_is_named_once(self):
+        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
+        assert header(policy.preflight(APP, "PATCH"), "Access-Control-Allow-Methods") == "PATCH"
+
+
+class TestVary:
+    @pytest.mark.parametrize("announced", [{}, {"Access-Control-Request-Method": "POST"}], ids=["plain", "preflight"])
+    @pytest.mark.parametrize(
+        "settings", [{"hosts": "mcp.example.com"}, {"policies": {"/**": lambda request: 1 / 0}}], ids=["421", "failed"]
+    )
+    def test_a_refused_options_request_could_have_been_a_preflight(self, app, announced, settings):
+        init(app, **settings)
+        response = app.test_client().options("/", headers={"Origin": APP, **announced})
+        assert response.status_code in (403, 421)
+        assert response.headers.getlist("Vary") == [OPTIONS_VARY]
+
+    def test_so_could_one_outside_the_governed_paths(self, app):
+        init(app, hosts="mcp.example.com", paths="/mcp")
+        response = app.test_client().options("/", headers=PREFLIGHT)
+        assert (response.status_code, response.headers["Vary"]) == (421, OPTIONS_VARY)
+
+
+class TestMemory:
+    def test_long_paths_are_not_kept(self):
+        site = make_site({}, CORSPolicy(origins=APP))
+        kept = weakref.WeakSet()
+
+        class Path(str):
+            __slots__ = ("__weakref__",)
+
+        for number in range(50):
+            path = Path(f"/{number}{'x' * 5000}")
+            kept.add(path)
+            site.choose(path)
+        del path
+        gc.collect()
+        assert len(kept) == 0
+
+    def test_an_app_is_freed_though_the_extension_lives(self):
+        cors = MCPCors(origins=APP, hosts="*")
+        app = Flask("app")
+        cors.init_app(app)
+        app.test_client().get("/", headers={"Origin": APP})
+        gone = weakref.ref(app)
+        del app
+        gc.collect()
+        assert gone() is None
+
+
+class TestWithoutValidation:
+    """``validate_origin=False`` is plain CORS: nothing is refused, so nothing is reported."""
+
+    @pytest.mark.parametrize(
+        ("validate", "told"), [(False, 0), ("report", 1), (True, 1)], ids=["plain", "report", "refused"]
+    )
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    def test_only_what_is_or_would_be_refused_is_reported(self, app, caplog, validate, told, wrap):
+        init(app, validate_origin=validate, wrap_wsgi=wrap)
+        seen = []
+        caplog.set_level(logging.WARNING, "flask_mcp_cors")
+        with request_refused.connected_to(lambda sender, **facts: seen.append(facts), app):
+            app.test_client().get("/", headers={"Origin": EVIL})
+        assert (len(seen), len(caplog.records)) == (told, told)
+
+    def test_the_middleware_agrees(self, caplog):
+        caplog.set_level(logging.WARNING, "flask_mcp_cors")
+        middleware = CORSMiddleware(Response("ok"), origins=APP, hosts="*", validate_origin=False)
+        assert Client(middleware).get("/", headers={"Origin": EVIL}).status_code == 200
+        assert caplog.records == []
+
+
+class TestWrapWsgi:
+    """What the layer outside cannot know, it leaves to the hook inside: the two never disagree."""
+
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    @pytest.mark.parametrize("site", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["old-browser", "browser"])
+    @pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+    def test_a_views_policy_holds_where_only_the_proxy_knows_the_host(self, app, wrap, site, method):
+        app.config["TRUSTED_HOSTS"] = ["mcp.example.com"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_proto=1)
+        cors = MCPCors(app, origins=APP, wrap_wsgi=wrap)
+        app.add_url_rule("/tools", view_func=cors.policy(origins=OTHER)(lambda: "reached"), methods=["POST"])
+        headers = {
+            "X-Forwarded-Host": "mcp.example.com",
+            "X-Forwarded-Proto": "https",
+            "Origin": OTHER,
+            **({"Access-Control-Request-Method": "POST"} if method == "OPTIONS" else site),
+        }
+        response = app.test_client().open("/tools", method=method, headers=headers, base_url="http://backend:8000")
+        assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (200, OTHER)
+
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    @pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+    def test_a_callable_policy_gets_flasks_request(self, app, wrap, method):
+        def choose(req):
+            return CORSPolicy(origins=f"https://{req.view_args['tenant']}.example")
+
+        init(app, wrap_wsgi=wrap, policies={"/servers/*": choose})
+        app.add_url_rule("/servers/<tenant>", "tenant", lambda tenant: "reached", methods=["POST"])
+        headers = {**PREFLIGHT, "Origin": "https://acme.example", "Sec-Fetch-Site": "cross-site"}
+        client = app.test_client()
+        assert client.open("/servers/acme", method=method, headers=headers).status_code == 200
+        assert client.open("/servers/else", method=method, headers=headers).status_code == 403
+
+
+class TestServers:
+    """Repeated headers: PEP 3333 leaves joining to the server, and the servers differ."""
+
+    JOINTS = pytest.mark.parametrize("joint", [",", ", ", " , "], ids=["comma", "comma-space", "spaces"])
+
+    @JOINTS
+    @pytest.mark.parametrize("second", [APP, EVIL, "null", ""], ids=["same", "foreign", "null", "empty"])
+    def test_a_repeated_origin_is_refused_however_it_was_joined(self, app, joint, second):
+        init(app)
+        for value in (f"{APP}{joint}{second}", f"{second}{joint}{APP}"):
+            response = app.test_client().get("/", environ_overrides={"HTTP_ORIGIN": value})
+            assert response.status_code == 403
+
+    @JOINTS
+    def test_a_repeated_sec_fetch_site_never_makes_a_request_same_origin(self, app, joint):
+        init(app)
+        environ = {"HTTP_ORIGIN": EVIL, "HTTP_SEC_FETCH_SITE": f"same-origin{joint}same-origin"}
+        assert app.test_client().get("/", environ_overrides=environ).status_code == 403
+
+    @JOINTS
+    def test_a_repeated_host_is_never_served(self, app, joint):
+        init(app, hosts="mcp.example.com")
+        environ = {"HTTP_HOST": f"mcp.example.com{joint}mcp.example.com"}
+        assert app.test_client().get("/", environ_overrides=environ).status_code == 421
+
+    @JOINTS
+    def test_a_split_list_of_asked_headers_is_one_list(self, app, joint):
+        init(app)
+        environ = {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS": f"authorization{joint}{joint}mcp-param-a"}
+        response = app.test_client().options("/", headers=PREFLIGHT, environ_overrides=environ)
+        assert response.headers["Access-Control-Allow-Headers"].endswith(", Mcp-Name, mcp-param-a")
+
+    @JOINTS
+    def test_a_repeated_asked_method_is_no_method(self, app, joint):
+        decision = CORSPolicy(origins=APP, allow_methods="*").preflight(APP, f"POST{joint}POST")
+        assert decision.reason is Reason.METHOD_NOT_ALLOWED
+
+
+class TestSharedState:
+    def test_answers_to_one_request_do_not_show_in_the_next(self, app):
+        """A view that changes its response's headers changes nobody else's."""
+        init(app)
+
+        @app.route("/")
+        def index():
+            response = jsonify("ok")
+            response.headers["X-Frame-Options"] = request.args.get("frame", "DENY")
+            response.headers["Vary"] = "Cookie"
+            return response
+
+        client = app.test_client()
+        assert client.get("/?frame=SAMEORIGIN", headers={"Origin": APP}).headers["X-Frame-Options"] == "SAMEORIGIN"
+        assert client.get("/", headers={"Origin": APP}).headers.getlist("Vary") == ["Cookie, Origin"]
+        plain = client.get("/missing", headers={"Origin": APP}).headers
+        assert (plain["X-Frame-Options"], plain.getlist("Vary")) == ("DENY", ["Origin"])
+
+    def test_a_decision_cannot_be_changed(self):
+        decision = CORSPolicy(origins=APP).actual(APP)
+        with pytest.raises(AttributeError):
+            decision.headers = ()
+        assert isinstance(decision.headers, tuple)
+        assert all(isinstance(pair, tuple) for pair in decision.headers)
+
+
+class TestFacts:
+    """Rules 2 and 4 of Origin validation, with what only a hostile client would send."""
+
+    @pytest.fixture
+    def site(self):
+        return make_site({"hosts": ["mcp.example.com"]}, CORSPolicy(origins=APP))
+
+    @pytest.mark.parametrize("value", ["", "Same-Origin", "same-origin ", "none", "same-site", "cross-site"])
+    def test_no_other_sec_fetch_site_is_same_origin(self, site, value):
+        facts = Facts("POST", "/", "https", "mcp.example.com", "https://mcp.example.com", fetch_site=value)
+        assert site.decide(facts, site.default).status == 403
+
+    @pytest.mark.parametrize(
+        ("scheme", "host", "origin"),
+        [
+            pytest.param("http", "mcp.example.com", "https://mcp.example.com", id="other-scheme"),
+            pytest.param("https", "mcp.example.com:8443", "https://mcp.example.com", id="other-port"),
+            pytest.param("https", "mcp.example.com.", "https://mcp.example.com", id="trailing-dot"),
+            pytest.param("https", "evil.example", "https://evil.example", id="rebound-name"),
+            pytest.param("https", "10.0.0.1", "https://10.0.0.1", id="unlisted-address"),
+            pytest.param("https", "", "https://", id="empty-host"),
+            pytest.param("https", None, "https://mcp.example.com", id="no-host"),
+            pytest.param("https", "mcp.example.com@evil.example", "https://evil.example", id="userinfo"),
+        ],
+    )
+    def test_no_other_host_makes_an_origin_the_sites_own(self, site, scheme, host, origin):
+        assert site.decide(Facts("POST", "/", scheme, host, origin), site.default).status == 403
+
+    @pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", "", "Navigate", "navigate, navigate"])
+    @pytest.mark.parametrize("sent", ["cross-site", "same-site"])
+    def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
+        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
+        assert site.decide(facts, site.default).reason is Reason.CROSS_SITE
