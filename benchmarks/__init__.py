@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks`` measures everything and writes the tables; see README.md."""
