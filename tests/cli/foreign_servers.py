@@ -20,16 +20,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
+from typing import NoReturn
 
 import flask
+import pytest
 from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler
 
 ORIGIN = "https://app.example.com"
+#: The pages of the tests in Chromium.
+TEST_ORIGINS = "http://attacker.test:*"
 NODE_MODULES = Path(__file__).parents[1] / "browser" / "node_modules"
 
 
 class Unavailable(Exception):
     """This server is not installed; the message says how to get it."""
+
+
+def skip(server: Server, error: Unavailable) -> NoReturn:
+    """Skip the test, saying how to get the server; or fail where nothing may be skipped."""
+    message = f"{server.title} is not installed: {error}"
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
 
 
 def free_port() -> int:
@@ -49,10 +62,17 @@ def wait_for(port: int, is_alive: Callable[[], bool]) -> None:
     raise RuntimeError("the server did not start")
 
 
+class _Quiet(WSGIRequestHandler):
+    """No line for each request: a test that fails is to be readable."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
 @contextmanager
 def serving_wsgi(app: Any, **options: Any) -> Iterator[str]:
     """A WSGI app under werkzeug's server, with threads; its base URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, **options)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet, **options)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -221,7 +241,7 @@ def flask_mcp_cors() -> Iterator[str]:
     no_check = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     bridge = SDKBridge(lambda: _sdk_server().streamable_http_app(transport_security=no_check))
     app = flask.Flask(__name__)
-    MCPCors(app, origins=ORIGIN, hosts=LOOPBACK_HOSTS)
+    MCPCors(app, origins=(ORIGIN, TEST_ORIGINS), hosts=LOOPBACK_HOSTS)
     app.add_url_rule("/mcp", view_func=lambda: bridge.respond(), endpoint="mcp", methods=["GET", "POST", "DELETE"])
     with serving_wsgi(app) as url:
         yield url
