@@ -44,7 +44,7 @@ def page_on() -> Iterator[Callable[[Flask], Browser]]:
 
     def page_on(app: Flask) -> Browser:
         server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         running.append((server, thread))
         return Browser(HTTPTransport(), origin=PAGE, base_url=f"http://127.0.0.1:{server.port}")
