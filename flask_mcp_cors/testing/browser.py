@@ -145,7 +145,6 @@ class Browser:
         path_or_url: str,
         method: str = "GET",
         headers: Headers | None = None,
-        *,
         json: Any = None,
         body: str | bytes | None = None,
         credentials: Credentials = "same-origin",
@@ -294,11 +293,14 @@ class Browser:
 
     def _in_check_order(self, request: Request) -> tuple[str, ...]:
         """The CORS-unsafe request-header names, the one first that is named first when it is refused."""
+        headers = request.headers
+        if Quirk.REPEATED_HEADERS_ARE_ONE in self.quirks:
+            headers = HeaderList(headers.items())
         if Quirk.REFUSED_HEADER_BY_HASH not in self.quirks:
-            return tuple(sorted(cors_unsafe_request_header_names(request.headers, self.quirks)))
+            return tuple(sorted(cors_unsafe_request_header_names(headers, self.quirks)))
         client_hints = request.url_list[0].is_potentially_trustworthy()
         order = in_hash_order(request.initial_names, client_hints=client_hints)
-        headers = HeaderList((name, request.headers[name]) for name in order if name in request.headers)
+        headers = HeaderList(sorted(headers.pairs, key=lambda pair: order.index(pair[0].lower())))
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
     def _location_url(self, request: Request, location: str) -> URL:

@@ -68,8 +68,11 @@ def is_valid_url(value: str) -> bool:
         return False
     if found[1].lower() not in ("http", "https", "ws", "wss", "ftp"):
         return True
+    rest = value[found.end() :].lstrip("/\\")
     try:
-        url = parse_url(re.sub(r"^[A-Za-z]+:[/\\]*", "http://", value))
+        # The header is bytes, and a host is UTF-8.
+        re.split(r"[/\\?#]", rest, maxsplit=1)[0].encode("latin-1").decode()
+        url = parse_url(f"http://{rest}")
     except ValueError:
         return False
     return _is_valid_host(url.host)

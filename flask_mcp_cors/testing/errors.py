@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -36,6 +37,8 @@ class CORSErrorReason(StrEnum):
     METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE = "MethodDisallowedByPreflightResponse"
     HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE = "HeaderDisallowedByPreflightResponse"
 
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 _PREFLIGHT = "Response to preflight request doesn't pass access control check: "
 _VALID_VALUE = " Have the server send the header with a valid value."
@@ -121,7 +124,10 @@ class CORSError(TypeError):
         self.url = url
         self.initial_url = initial_url
         self.origin = origin
-        super().__init__(self.console_message)
+        super().__init__(reason, detail, url, initial_url, origin)
+
+    def __str__(self) -> str:
+        return self.console_message
 
     @property
     def console_message(self) -> str:
@@ -132,7 +138,8 @@ class CORSError(TypeError):
 Response to preflight request doesn't pass access control check: It does not have HTTP ok status.
         """
         redirected = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
-        words = CONSOLE_WORDS[self.reason].format(detail=self.detail)
+        detail = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", self.detail)
+        words = CONSOLE_WORDS[self.reason].format(detail=detail)
         return (
             f"Access to fetch at '{self.url}' {redirected}from origin '{self.origin}' "
             f"has been blocked by CORS policy: {words}"

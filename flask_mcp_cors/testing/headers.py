@@ -173,14 +173,13 @@ def cors_unsafe_request_header_names(headers: HeaderList, quirks: frozenset[Quir
     >>> cors_unsafe_request_header_names(HeaderList([("X-B", "1"), ("Accept", "text/html"), ("X-A", "2")]))
     ['x-b', 'x-a']
     """
-    unsafe: list[str] = []
-    potentially_unsafe: list[str] = []
+    unsafe: dict[str, None] = {}
+    potentially_unsafe: dict[str, None] = {}
     total = 0
-    for name in headers:
-        value = headers[name]
+    for name, value in headers.pairs:
         if is_safelisted_request_header(name, value, quirks):
-            potentially_unsafe.append(name.lower())
+            potentially_unsafe[name.lower()] = None
             total += len(value)
         else:
-            unsafe.append(name.lower())
-    return unsafe + potentially_unsafe if total > MAX_SAFELISTED_TOTAL else unsafe
+            unsafe[name.lower()] = None
+    return list(unsafe | potentially_unsafe if total > MAX_SAFELISTED_TOTAL else unsafe)

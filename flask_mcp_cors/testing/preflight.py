@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
+from typing import NamedTuple
 from typing import Protocol
 
 from ..core.headers import ALLOW_HEADERS
@@ -116,39 +118,56 @@ class PreflightCache(Protocol):
         """Forget what is known for this origin and URL: the request failed."""
 
 
+class _Key(NamedTuple):
+    """Which cache entry: one made for a request with credentials or without, of a method or a header name."""
+
+    with_credentials: bool
+    kind: Literal["method", "header"]
+    word: str
+
+
+class _Entry(NamedTuple):
+    stored: float
+    max_age: int
+
+
 class StandardPreflightCache:
     """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
 
     def __init__(self) -> None:
-        # (origin, URL) -> (credentials, "method" or "header", word) -> when it ends
-        self._entries: dict[tuple[str, str], dict[tuple[bool, str, str], float]] = {}
+        self._entries: dict[tuple[str, str], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
-        entries = self._entries.get((question.origin, question.url), {})
-
-        def known(kind: str, words: Iterable[str]) -> bool:
-            # An entry made with credentials serves all; one made without serves no request with them.
-            return any(
-                entries.get((credentials, kind, word), now) > now
-                for word in words
-                for credentials in {True, question.with_credentials}
-                # The standard's text would take * literally cached with credentials for a wildcard.
-                if not (word == "*" and credentials)
-            ) or any(entries.get((True, kind, word), now) > now for word in words if word != "*")
-
-        method_known = question.method in SAFELISTED_METHODS or known("method", (question.method, "*"))
-        return method_known and all(
-            known("header", (name,) if name == NON_WILDCARD else (name, "*")) for name in question.unsafe_names
-        )
+        if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
+            return False
+        return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         entries = self._entries.setdefault((question.origin, question.url), {})
-        words = [("method", word) for word in answer.methods] + [("header", word) for word in answer.header_names]
+        words: list[tuple[Literal["method", "header"], str]] = []
+        words += [("method", word) for word in answer.methods]
+        words += [("header", word) for word in answer.header_names]
         for kind, word in words:
-            entries[question.with_credentials, kind, word] = now + answer.max_age
+            if matches := self._matches(question, kind, word, now):
+                for key in matches:
+                    entries[key] = _Entry(entries[key].stored, answer.max_age)
+            else:
+                entries[_Key(question.with_credentials, kind, word)] = _Entry(now, answer.max_age)
 
     def clear(self, question: Question) -> None:
         self._entries.pop((question.origin, question.url), None)
+
+    def _matches(self, question: Question, kind: Literal["method", "header"], word: str, now: float) -> list[_Key]:
+        """https://fetch.spec.whatwg.org/#concept-cache-match-method, and its twin for header names."""
+        entries = self._entries.get((question.origin, question.url), {})
+        # An entry made with credentials serves all requests. There * is a word like any other: the standard's text
+        # forgets to say so here, and would let an answer to one method stand for all of them.
+        keys = [_Key(True, kind, word)]
+        if not question.with_credentials:
+            keys.append(_Key(False, kind, word))
+            if word != NON_WILDCARD:
+                keys.append(_Key(False, kind, "*"))
+        return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
 
 class ChromiumPreflightCache:
@@ -165,7 +184,7 @@ class ChromiumPreflightCache:
         if end <= now or (question.with_credentials and not with_credentials):
             return False
         # The answer is read as it was for its own request: with credentials, * is no wildcard.
-        asked = question if with_credentials == question.with_credentials else _with_credentials(question)
+        asked = replace(question, with_credentials=with_credentials)
         if answer.refused_method(asked) is not None or answer.refused_header(asked) is not None:
             return False
         self._entries[question.origin, question.url] = found
@@ -178,9 +197,3 @@ class ChromiumPreflightCache:
 
     def clear(self, question: Question) -> None:
         """Nothing: :attr:`Quirk.FAILURE_KEEPS_CACHE`."""
-
-
-def _with_credentials(question: Question) -> Question:
-    return Question(
-        question.origin, question.url, question.method, question.unsafe_names, question.has_authorization, True
-    )

@@ -42,6 +42,10 @@ class Quirk(Enum):
         "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, "
         "Save-Data) and Intervention need no preflight. The standard safelists none of them any more."
     )
+    REPEATED_HEADERS_ARE_ONE = (
+        "Request headers of one name are combined before they are judged, so that together they may be longer than 128 "
+        "bytes. The standard judges each by itself."
+    )
     RANGE_IN_64_BITS = (
         "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit."
     )

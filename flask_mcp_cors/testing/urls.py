@@ -24,8 +24,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 #: An opaque origin, serialized: that of a sandboxed frame, and of a request whose origin is tainted.
 OPAQUE = "null"
 
-#: What a URL keeps as it is in a path or query; all else is percent-encoded.
-_KEPT = "!#$%&'()*+,/:;=?@[]~|^`{}\\"
+#: What a path, a query and a fragment keep as it is; all else is percent-encoded.
+_PATH = "!$%&'()*+,/:;=@[]~"
+_QUERY = "!$%&()*+,/:;=?@[]~|^`{}\\"
+_FRAGMENT = _QUERY.replace("`", "") + "'#"
 
 _PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
 
@@ -138,16 +140,16 @@ def parse_url(text: str, base: URL | None = None) -> URL:
     if ":" in host:
         host = f"[{host}]"
     port = None if parts.port == DEFAULT_PORTS[parts.scheme] else parts.port
-    target = quote(_without_dot_segments(parts.path), safe=_KEPT)
+    target = quote(_without_dot_segments(parts.path), safe=_PATH)
     if parts.query or question_mark:
-        target += "?" + quote(parts.query, safe=_KEPT)
+        target += "?" + quote(parts.query, safe=_QUERY)
     return URL(
         parts.scheme,
         parts.netloc.rpartition("@")[0],
         host,
         port,
         target,
-        quote(fragment, safe=_KEPT) if hash_sign else None,
+        quote(fragment, safe=_FRAGMENT) if hash_sign else None,
     )
 
 

@@ -60,6 +60,7 @@ ALLOW_ORIGIN_VALUES: list[str | list[str] | None] = [
     "http://user@x", "http://a_b.example", "http://1.2.3.4.5", "http://256.256.256.256", "http://0x7f.1", "http://a..b",
     "http://x|y", "http://x:80a", "https://ex%20ample", "https://exa%mple", "file:///x", "data:x", "about:blank", "a:b",
     "1a:b", "//x", "/x", "'{origin}'", '"{origin}"', "<{origin}>", "{origin};", "chrome-extension://abc", "true", None,
+    "é", "http://é.example", "http://Ã©.example", "http://x/\x7f",
     ["{origin}", "{origin}"], ["{origin}", "*"], ["*", "*"], ["", "{origin}"], ["{origin}", ""],
 ]  # fmt: skip
 ALLOW_CREDENTIALS_VALUES: list[str | list[str] | None] = [
@@ -83,8 +84,10 @@ MAX_AGE_VALUES: list[str | list[str] | None] = [
     None, "0", "1", "5", "600", "86400", "-1", "+5", "1.5", "0600", " 600 ", "600, 600", "", "abc", "600;", "0x10",
     "1e3", "9223372036854775807", "9223372036854775808", "-99999999999999999999", ["600", "600"], ["0", "600"],
 ]  # fmt: skip
-REQUEST_HEADERS: list[dict[str, str]] = [
+REQUEST_HEADERS: list[Any] = [
     {},
+    [["Accept", "a" * 100], ["Accept", "b" * 100]],
+    [["Accept-Language", "en"], ["accept-language", "de"], ["X-B", "1"]],
     {"Content-Type": "application/json"},
     {"Content-Type": "text/plain;charset=utf-8"},
     {"Content-Type": 'text/plain; q="("'},
@@ -148,7 +151,7 @@ def header(name: str, value: str | list[str] | None) -> Headers:
     return [[name, each] for each in values]
 
 
-def step(method: str = "GET", headers: dict[str, str] | None = None, url: str = "{a}/", **init: Any) -> dict[str, Any]:
+def step(method: str = "GET", headers: Any = None, url: str = "{a}/", **init: Any) -> dict[str, Any]:
     return {"url": url, "init": {"method": method, "headers": headers or {}, **init}}
 
 

@@ -1,0 +1,600 @@
+"""Requests and responses: what is sent, what JavaScript gets, what is blocked, where redirects lead."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from written_server import Answer
+from written_server import APP
+from written_server import MCP
+from written_server import Server
+
+import flask_mcp_cors.testing
+from flask_mcp_cors.testing import Browser
+from flask_mcp_cors.testing import CORSError
+from flask_mcp_cors.testing import CORSErrorReason
+from flask_mcp_cors.testing import HeaderList
+from flask_mcp_cors.testing import Quirk
+from flask_mcp_cors.testing import QUIRKS
+
+OPEN = [("Access-Control-Allow-Origin", APP), ("Access-Control-Allow-Credentials", "true")]
+
+
+def sent(browser: Browser) -> HeaderList:
+    """The headers of the last request."""
+    return browser.network[-1].request.headers
+
+
+class TestResponse:
+    def test_javascript_reads_safelisted_and_exposed_headers_only(self, browser: Browser, server: Server) -> None:
+        server.actual.headers += [
+            ("Access-Control-Expose-Headers", "mcp-session-id, Set-Cookie"),
+            ("Set-Cookie", "a=b"),
+        ]
+        server.actual.headers += [("Mcp-Session-Id", "1"), ("Mcp-Session-Id", "2"), ("Cache-Control", "no-store")]
+        response = browser.fetch("/mcp")
+        assert dict(response.headers) == {
+            "cache-control": "no-store",
+            "content-type": "text/plain",
+            "mcp-session-id": "1, 2",
+        }
+        assert response.headers["MCP-Session-Id"] == "1, 2"
+        assert "x-secret" not in response.headers
+        assert browser.network[-1].response is not None
+        assert browser.network[-1].response.headers["X-Secret"] == "s"
+
+    @pytest.mark.parametrize(
+        ("exposed", "credentials", "readable"),
+        [
+            ("*", "omit", ["access-control-allow-credentials", "access-control-allow-origin", "x-a", "x-b"]),
+            ("*", "include", []),
+            ("*, X-A", "include", ["x-a"]),
+            ("X-A,, X-B,", "omit", ["x-a", "x-b"]),
+            ("X-A, B AD", "omit", []),
+            ("", "omit", []),
+            ("access-control-allow-origin", "omit", ["access-control-allow-origin"]),
+        ],
+    )
+    def test_expose_headers(
+        self, browser: Browser, server: Server, exposed: str, credentials: Any, readable: list[str]
+    ) -> None:
+        server.actual.headers = [*OPEN, ("X-A", "1"), ("X-B", "2"), ("Access-Control-Expose-Headers", exposed)]
+        names = list(browser.fetch("/mcp", credentials=credentials).headers)
+        assert [name for name in names if name != "access-control-expose-headers"] == readable
+
+    def test_everything_of_ones_own_origin_can_be_read(self, server: Server) -> None:
+        server.actual.headers.append(("Set-Cookie", "a=b"))
+        response = Browser(server, origin=MCP).fetch("/mcp")
+        assert response.type == "basic"
+        assert list(response.headers) == ["access-control-allow-origin", "content-type", "x-secret"]
+
+    def test_text_json_and_status(self, browser: Browser, server: Server) -> None:
+        server.actual.status = 418
+        server.actual.body = b'\xef\xbb\xbf{"a": "\xc3\xa9"}'
+        response = browser.fetch("/mcp")
+        assert (response.status, response.ok, response.type) == (418, False, "cors")
+        assert (response.text, response.json()) == ('{"a": "é"}', {"a": "é"})
+        assert (response.url, response.redirected) == ("https://mcp.example.com/mcp", False)
+
+    def test_an_opaque_response_shows_nothing(self, browser: Browser, server: Server) -> None:
+        server.actual.headers = []
+        response = browser.fetch("/mcp", mode="no-cors")
+        assert (response.type, response.status, response.url) == ("opaque", 0, "")
+        assert (dict(response.headers), response.text) == ({}, "")
+        assert "Origin" not in sent(browser)
+
+    def test_a_body_can_be_read_as_it_comes(self) -> None:
+        came: list[int] = []
+
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            start_response("200 OK", [("Access-Control-Allow-Origin", "*")])
+            for number in range(3):
+                came.append(number)
+                yield b"data: %d\n\n" % number
+
+        response = Browser(app).fetch("/sse")
+        chunks = response.chunks()
+        assert next(chunks) == b"data: 0\n\n"
+        assert came == [0]
+        response.close()
+        assert list(chunks) == []
+        assert came == [0]
+
+    def test_a_head_response_has_no_body(self, browser: Browser) -> None:
+        assert browser.fetch("/mcp", "HEAD").text == ""
+
+    def test_responses_are_values(self, browser: Browser) -> None:
+        assert browser.fetch("/mcp") == browser.fetch("/mcp")
+
+
+class TestRequest:
+    def test_origin_goes_with_cors_requests_and_with_unsafe_methods(self, browser: Browser, server: Server) -> None:
+        browser.fetch("/mcp")
+        assert sent(browser)["Origin"] == APP
+        own = Browser(server, origin=MCP)
+        own.fetch("/mcp")
+        assert "Origin" not in sent(own)
+        own.fetch("/mcp", "POST")
+        assert sent(own)["Origin"] == MCP
+
+    @pytest.mark.parametrize(
+        ("origin", "url", "site"),
+        [
+            (APP, "https://mcp.example.com/", "same-site"),
+            (APP, "https://app.example.com/", "same-origin"),
+            (APP, "https://mcp.other.example/", "cross-site"),
+            ("http://127.0.0.1:8000", "https://mcp.example.com/", "cross-site"),
+            ("http://localhost:8000", "http://localhost:5000/", "same-site"),
+            ("http://localhost:8000", "http://127.0.0.1:5000/", "cross-site"),
+            ("http://localhost:8000", "http://mcp.example.com/", None),
+            ("null", "https://mcp.example.com/", "cross-site"),
+            ("vscode-webview://abc", "https://mcp.example.com/", "cross-site"),
+            ("https://a.github.io", "https://b.github.io/", "cross-site"),
+        ],
+    )
+    def test_sec_fetch_site_goes_to_trustworthy_urls_only(
+        self, server: Server, origin: str, url: str, site: str | None
+    ) -> None:
+        browser = Browser(server, origin=origin)
+        browser.fetch(url, mode="no-cors")
+        assert sent(browser).get("Sec-Fetch-Site") == site
+        assert sent(browser).get("Sec-Fetch-Mode") == ("no-cors" if site else None)
+
+    def test_forbidden_headers_are_dropped_silently(self, browser: Browser, server: Server) -> None:
+        forbidden = {"Cookie": "a=b", "Host": "evil", "Sec-Fetch-Site": "same-origin", "X-HTTP-Method": "GET, trace"}
+        browser.fetch("/mcp", headers=forbidden | {"Origin": "https://evil.example", "Accept": "a/b"})
+        assert "Cookie" not in sent(browser)
+        assert "X-HTTP-Method" not in sent(browser)
+        assert sent(browser)["Host"] == "mcp.example.com"
+        assert sent(browser)["Origin"] == APP
+        assert sent(browser)["Sec-Fetch-Site"] == "same-site"
+        assert sent(browser)["Accept"] == "a/b"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"method": "TRACE"},
+            {"method": "connect"},
+            {"method": "A B"},
+            {"body": "x"},
+            {"method": "HEAD", "json": {}},
+            {"method": "POST", "json": {}, "body": "x"},
+            {"headers": {"a b": "x"}},
+            {"headers": {"X-A": "a\nb"}},
+            {"headers": {"X-A": "\u0100"}},
+            {"method": "PUT", "mode": "no-cors"},
+            {"mode": "no-cors", "redirect": "manual"},
+            {"mode": "same-origin"},
+            {"mode": "websocket"},
+            {"credentials": "yes"},
+            {"redirect": "never"},
+        ],
+    )
+    def test_fetch_throws_before_anything_is_sent(
+        self, browser: Browser, server: Server, arguments: dict[str, Any]
+    ) -> None:
+        with pytest.raises(TypeError) as caught:
+            browser.fetch("/mcp", **arguments)
+        assert not isinstance(caught.value, CORSError)
+        assert server.requests == []
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://u:p@mcp.example.com/", "ftp://x/", "http://", "https://x:99999", "http://x:6000/", "http://foreign/"],
+    )
+    def test_fetch_rejects_these_urls(self, browser: Browser, server: Server, url: str) -> None:
+        """Credentials, another scheme, no host, no such port, a blocked port, mixed content."""
+        with pytest.raises(TypeError):
+            browser.fetch(url)
+        assert server.requests == []
+
+    def test_bodies(self, browser: Browser, server: Server) -> None:
+        for arguments, expected in (
+            ({"body": "é"}, ("text/plain;charset=UTF-8", "2", "é".encode())),
+            ({"body": b"\xff"}, (None, "1", b"\xff")),
+            ({"json": {"a": 1}}, ("application/json", "8", b'{"a": 1}')),
+            ({"json": [], "headers": {"content-type": "text/plain"}}, ("text/plain", "2", b"[]")),
+            ({}, (None, "0", b"")),
+        ):
+            browser.fetch("/mcp", "POST", **arguments)  # type: ignore[arg-type]
+            environ = server.requests[-1]
+            assert (environ.get("CONTENT_TYPE"), environ["CONTENT_LENGTH"], environ["body"]) == expected
+
+    def test_no_cors_keeps_safelisted_headers_only(self, browser: Browser) -> None:
+        headers = {"X-A": "1", "Content-Type": "application/json", "Accept-Language": "en", "Range": "bytes=0-1"}
+        browser.fetch("/mcp", "POST", headers, body="x", mode="no-cors")
+        assert "X-A" not in sent(browser)
+        assert "Range" not in sent(browser)
+        assert sent(browser)["Content-Type"] == "text/plain;charset=UTF-8"
+        assert sent(browser)["Accept-Language"] == "en"
+
+    def test_repeated_headers_are_combined(self, browser: Browser) -> None:
+        browser.fetch("/mcp", headers=[("Accept", "a/a"), ("accept", "b/b")])
+        assert sent(browser).getall("Accept") == ["a/a, b/b"]
+
+    def test_a_misdirected_request_is_sent_again_once(self, browser: Browser, server: Server) -> None:
+        server.actual.status = 421
+        assert browser.fetch("/mcp").status == 421
+        assert len(server.requests) == 2
+
+    def test_proxy_authentication_is_a_network_error(self, browser: Browser, server: Server) -> None:
+        server.actual.status = 407
+        with pytest.raises(TypeError, match="407"):
+            browser.fetch("/mcp")
+
+    def test_a_navigation_leaves_the_page(self, server: Server) -> None:
+        """As a form or a link: no CORS, the cookies a top-level navigation has, and everything to be seen."""
+        server.actual.headers = [("Set-Cookie", "lax=1"), ("Set-Cookie", "strict=1; SameSite=Strict"), ("X-A", "1")]
+        browser = Browser(server, origin="https://elsewhere.example")
+        response = browser.fetch("/login", "POST", body="a=b", mode="navigate")
+        assert (response.type, response.text, response.headers["x-a"]) == ("basic", "hello", "1")
+        assert sent(browser)["Origin"] == "https://elsewhere.example"
+        assert sent(browser)["Sec-Fetch-Mode"] == "navigate"
+        browser.fetch("/", mode="navigate")
+        assert sent(browser)["Cookie"] == "lax=1"
+
+
+class TestCORSCheck:
+    @pytest.mark.parametrize(
+        ("allowed", "credentials", "reason"),
+        [
+            ([APP], "omit", None),
+            (["*"], "omit", None),
+            (["*"], "same-origin", None),
+            ([f" {APP} "], "omit", None),
+            (["*"], "include", "WildcardOriginNotAllowed"),
+            ([], "omit", "MissingAllowOriginHeader"),
+            ([APP, APP], "omit", "MultipleAllowOriginValues"),
+            ([f"{APP} https://x.example"], "omit", "MultipleAllowOriginValues"),
+            (["https://APP.example.com"], "omit", "AllowOriginMismatch"),
+            (["null"], "omit", "AllowOriginMismatch"),
+            (["https://*.example.com"], "omit", "AllowOriginMismatch"),
+            ([""], "omit", "InvalidAllowOriginValue"),
+            (["*.example.com"], "omit", "InvalidAllowOriginValue"),
+        ],
+    )
+    def test_allow_origin(
+        self, browser: Browser, server: Server, allowed: list[str], credentials: Any, reason: str | None
+    ) -> None:
+        server.actual.headers = [("Access-Control-Allow-Origin", value) for value in allowed]
+        if reason is None:
+            assert browser.fetch("/mcp", credentials=credentials).type == "cors"
+            return
+        with pytest.raises(CORSError) as caught:
+            browser.fetch("/mcp", credentials=credentials)
+        assert caught.value.reason == reason
+
+    @pytest.mark.parametrize("value", ["true", "TRUE", "True", "false", "", "true, true"])
+    def test_allow_credentials_is_exactly_true(self, browser: Browser, server: Server, value: str) -> None:
+        server.actual.headers.append(("Access-Control-Allow-Credentials", value))
+        assert browser.fetch("/mcp", credentials="same-origin").status == 200
+        if value == "true":
+            assert browser.fetch("/mcp", credentials="include").status == 200
+            return
+        with pytest.raises(CORSError) as caught:
+            browser.fetch("/mcp", credentials="include")
+        assert caught.value.reason is CORSErrorReason.INVALID_ALLOW_CREDENTIALS
+        assert caught.value.console_message == (
+            "Access to fetch at 'https://mcp.example.com/mcp' from origin 'https://app.example.com' has been blocked "
+            f"by CORS policy: The value of the 'Access-Control-Allow-Credentials' header in the response is '{value}' "
+            "which must be 'true' when the request's credentials mode is 'include'."
+        )
+
+    def test_an_error_response_is_blocked_like_any_other(self, browser: Browser, server: Server) -> None:
+        server.actual = Answer(401, [("WWW-Authenticate", "Bearer")])
+        with pytest.raises(CORSError) as caught:
+            browser.fetch("/mcp")
+        assert isinstance(caught.value, TypeError)
+        assert str(caught.value) == caught.value.console_message
+        assert browser.network[-1].response is not None
+        assert browser.network[-1].response.status == 401
+
+    def test_a_sandboxed_frame_is_the_origin_null(self, server: Server) -> None:
+        server.actual.headers = [("Access-Control-Allow-Origin", "null")]
+        browser = Browser(server, origin="null")
+        assert browser.fetch("/mcp").type == "cors"
+        assert sent(browser)["Origin"] == "null"
+        assert "Referer" not in sent(browser)
+
+    @pytest.mark.parametrize(
+        ("policy", "origin", "blocked"),
+        [
+            ("same-origin", APP, True),
+            ("same-origin", MCP, False),
+            ("same-site", APP, False),
+            ("same-site", "https://elsewhere.example", True),
+            ("cross-origin", "https://elsewhere.example", False),
+        ],
+    )
+    def test_cross_origin_resource_policy(self, server: Server, policy: str, origin: str, blocked: bool) -> None:
+        server.actual.headers.append(("Cross-Origin-Resource-Policy", policy))
+        browser = Browser(server, origin=origin)
+        if blocked:
+            with pytest.raises(TypeError, match="Cross-Origin-Resource-Policy"):
+                browser.fetch("/mcp", mode="no-cors")
+        else:
+            browser.fetch("/mcp", mode="no-cors")
+
+    def test_an_error_can_be_pickled_by_a_parallel_test_run(self) -> None:
+        error = CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://a/", APP)
+        assert pickle.loads(pickle.dumps(error)).console_message == error.console_message
+
+
+class TestRedirects:
+    def redirect(self, server: Server, path: str, location: str, status: int = 302) -> None:
+        server.by_url[MCP + path] = Answer(status, [*OPEN, ("Location", location)])
+
+    def test_it_is_followed(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/old", "new?x#y")
+        response = browser.fetch("/old")
+        assert (response.url, response.redirected) == ("https://mcp.example.com/new?x", True)
+
+    @pytest.mark.parametrize(
+        ("status", "method", "expected"),
+        [
+            (301, "POST", ("GET", b"", None)),
+            (302, "POST", ("GET", b"", None)),
+            (303, "POST", ("GET", b"", None)),
+            (303, "PUT", ("GET", b"", None)),
+            (303, "HEAD", ("HEAD", b"", None)),
+            (302, "PUT", ("PUT", b"x", "text/plain;charset=UTF-8")),
+            (307, "POST", ("POST", b"x", "text/plain;charset=UTF-8")),
+            (308, "POST", ("POST", b"x", "text/plain;charset=UTF-8")),
+        ],
+    )
+    def test_method_and_body(
+        self, browser: Browser, server: Server, status: int, method: str, expected: tuple[str, bytes, str | None]
+    ) -> None:
+        self.redirect(server, "/old", "/new", status)
+        browser.fetch("/old", method, body=None if method == "HEAD" else "x")
+        last = server.requests[-1]
+        assert (last["REQUEST_METHOD"], last["body"], last.get("CONTENT_TYPE")) == expected
+
+    def test_each_hop_has_its_own_preflight_and_check(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/old", "/new", 307)
+        browser.fetch("/old", "PUT")
+        assert [exchange.is_preflight for exchange in browser.network] == [True, False, True, False]
+        server.by_url[MCP + "/old"].headers = [("Location", "/new")]
+        with pytest.raises(CORSError) as caught:
+            browser.fetch("/old")
+        assert caught.value.reason == "MissingAllowOriginHeader"
+
+    def test_a_second_foreign_origin_sees_the_origin_null(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/old", "https://other.example.com/new")
+        with pytest.raises(CORSError) as caught:
+            browser.fetch("/old")
+        assert sent(browser)["Origin"] == "null"
+        assert caught.value.console_message == (
+            "Access to fetch at 'https://other.example.com/new' (redirected from 'https://mcp.example.com/old') from "
+            "origin 'https://app.example.com' has been blocked by CORS policy: The 'Access-Control-Allow-Origin' "
+            "header has a value 'https://app.example.com' that is not equal to the supplied origin. Have the server "
+            "send the header with a valid value."
+        )
+
+    def test_authorization_does_not_cross_origins(self, browser: Browser, server: Server) -> None:
+        server.preflight.headers.append(("Access-Control-Allow-Headers", "authorization"))
+        self.redirect(server, "/old", "/new")
+        self.redirect(server, "/new", "https://other.example.com/")
+        server.actual.headers = [("Access-Control-Allow-Origin", "*")]
+        browser.fetch("/old", headers={"Authorization": "b", "Accept": "a/b"})
+        actual = [exchange.request.headers for exchange in browser.network if not exchange.is_preflight]
+        assert ["Authorization" in headers for headers in actual] == [True, True, False]
+        assert actual[-1]["Accept"] == "a/b"
+
+    def test_a_way_back_to_ones_own_origin_is_still_cors(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/old", f"{APP}/new")
+        server.actual.headers = [("Access-Control-Allow-Origin", "*"), ("X-Secret", "s")]
+        response = browser.fetch("/old")
+        assert response.type == "cors"
+        assert "x-secret" not in response.headers
+
+    def test_error_and_manual(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/old", "/new")
+        with pytest.raises(TypeError, match="redirect is 'error'"):
+            browser.fetch("/old", redirect="error")
+        response = browser.fetch("/old", redirect="manual")
+        assert (response.type, response.status, response.url) == ("opaqueredirect", 0, "https://mcp.example.com/old")
+        assert (dict(response.headers), response.text) == ({}, "")
+
+    @pytest.mark.parametrize(
+        ("location", "reason"),
+        [
+            ("https://u:p@mcp.example.com/", "RedirectContainsCredentials"),
+            ("ftp://mcp.example.com/", "CorsDisabledScheme"),
+            ("data:text/plain,x", None),
+            ("https://", None),
+            ("http://mcp.example.com/", None),
+        ],
+    )
+    def test_where_a_redirect_cannot_lead(
+        self, browser: Browser, server: Server, location: str, reason: str | None
+    ) -> None:
+        self.redirect(server, "/old", location)
+        with pytest.raises(TypeError) as caught:
+            browser.fetch("/old")
+        assert getattr(caught.value, "reason", None) == reason
+        assert len(server.requests) == 1
+
+    def test_there_is_an_end_to_it(self, browser: Browser, server: Server) -> None:
+        self.redirect(server, "/loop", "/loop")
+        with pytest.raises(TypeError, match="too many redirects"):
+            browser.fetch("/loop")
+        assert len(server.requests) == 21
+
+    def test_without_location_it_is_a_response(self, browser: Browser, server: Server) -> None:
+        server.actual.status = 302
+        assert browser.fetch("/mcp").status == 302
+        with pytest.raises(TypeError):
+            browser.fetch("/mcp", redirect="error")
+
+    def test_chromium_needs_a_location(self, chromium_like: Browser, server: Server) -> None:
+        server.actual.status = 302
+        assert chromium_like.fetch("/mcp", redirect="error").status == 302
+        assert chromium_like.fetch("/mcp", redirect="manual").type == "opaqueredirect"
+
+    def test_sec_fetch_site_remembers_the_way_and_chromium_forgets(
+        self, browser: Browser, chromium_like: Browser, server: Server
+    ) -> None:
+        self.redirect(server, "/old", "https://app.example.com/new", 307)
+        server.actual.headers = [("Access-Control-Allow-Origin", "*")]
+        server.preflight.headers[0] = ("Access-Control-Allow-Origin", "*")
+        for client, site in ((browser, "same-site"), (chromium_like, "same-origin")):
+            client.fetch("/old", "PUT")
+            assert sent(client)["Sec-Fetch-Site"] == site
+            assert sent(client)["Origin"] == "null"
+
+    def test_chromium_taints_a_no_cors_post_at_once(
+        self, browser: Browser, chromium_like: Browser, server: Server
+    ) -> None:
+        server.by_url[f"{APP}/old"] = Answer(307, [("Location", f"{MCP}/new")])
+        for client, origin in ((browser, APP), (chromium_like, "null")):
+            client.fetch(f"{APP}/old", "POST", mode="no-cors")
+            assert sent(client)["Origin"] == origin
+
+
+class TestCookies:
+    @pytest.mark.parametrize(
+        ("set_cookie", "origin", "expected"),
+        [
+            ("s=1", APP, "s=1"),
+            ("s=1; SameSite=Strict", APP, "s=1"),
+            ("s=1; Max-Age=60", APP, "s=1"),
+            ("s=1; Max-Age=0", APP, None),
+            ("s=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", APP, None),
+            ("s=1; Path=/other", APP, None),
+            ("s=1; Domain=example.com", APP, "s=1"),
+            ("s=1; Domain=com", APP, None),
+            ("s=1; Domain=elsewhere.example", APP, None),
+            ("s=1", "https://elsewhere.example", None),
+            ("s=1; SameSite=None", "https://elsewhere.example", None),
+            ("s=1; SameSite=None; Secure", "https://elsewhere.example", "s=1"),
+            ("s=1; SameSite=None; Secure", "null", "s=1"),
+            ("s=1", "null", None),
+        ],
+    )
+    def test_a_cookie_is_kept_and_sent_where_it_belongs(
+        self, server: Server, set_cookie: str, origin: str, expected: str | None
+    ) -> None:
+        server.actual.headers = [
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Set-Cookie", set_cookie),
+        ]
+        browser = Browser(server, origin=origin)
+        browser.fetch("/mcp", credentials="include")
+        browser.fetch("/mcp", credentials="include")
+        assert sent(browser).get("Cookie") == expected
+
+    def test_the_credentials_mode_decides(self, browser: Browser, server: Server) -> None:
+        server.actual.headers = [*OPEN, ("Set-Cookie", "s=1")]
+        for credentials in ("omit", "same-origin"):
+            browser.fetch("/mcp", credentials=credentials)  # type: ignore[arg-type]
+        browser.fetch("/mcp", credentials="include")
+        assert "Cookie" not in sent(browser), "nothing was kept before"
+        browser.fetch("/mcp", credentials="same-origin")
+        assert "Cookie" not in sent(browser)
+        browser.fetch("/mcp", credentials="include")
+        assert sent(browser)["Cookie"] == "s=1"
+
+    def test_same_origin_requests_have_cookies_by_default(self, server: Server) -> None:
+        server.actual.headers = [("Set-Cookie", "s=1")]
+        browser = Browser(server, origin=MCP)
+        browser.fetch("/")
+        browser.fetch("/")
+        assert sent(browser)["Cookie"] == "s=1"
+        browser.fetch("/", credentials="omit")
+        assert "Cookie" not in sent(browser)
+
+    def test_time_passes(self, server: Server) -> None:
+        server.actual.headers = [("Set-Cookie", "s=1; Max-Age=60")]
+        browser = Browser(server, origin=MCP)
+        browser.fetch("/")
+        browser.clock += 61
+        server.actual.headers = []
+        browser.fetch("/")
+        assert "Cookie" not in sent(browser)
+
+
+class TestQuirks:
+    @pytest.mark.parametrize(
+        "headers",
+        [{"DPR": "1.5"}, {"Save-Data": "on"}, {"ECT": "4g"}, {"Width": "5"}, {"User-Agent": "mine"}],
+        ids=lambda headers: next(iter(headers)),
+    )
+    def test_chromium_asks_for_no_permission(
+        self, browser: Browser, chromium_like: Browser, headers: dict[str, str]
+    ) -> None:
+        chromium_like.fetch("/mcp", headers=headers)
+        assert [exchange.is_preflight for exchange in chromium_like.network] == [False]
+        assert sent(chromium_like)["User-Agent"] != "mine"
+        with pytest.raises(CORSError):
+            browser.fetch("/mcp", headers=headers)
+
+    def test_chromium_judges_repeated_headers_together(self, browser: Browser, chromium_like: Browser) -> None:
+        headers = [("Accept", "a" * 100), ("Accept", "b" * 100)]
+        browser.fetch("/mcp", headers=headers)
+        with pytest.raises(CORSError):
+            chromium_like.fetch("/mcp", headers=headers)
+
+    def test_a_range_too_large_for_chromium(self, browser: Browser, chromium_like: Browser) -> None:
+        browser.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
+        with pytest.raises(CORSError):
+            chromium_like.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
+
+    def test_each_quirk_says_what_it_is(self) -> None:
+        assert dict(QUIRKS) == {"chromium": frozenset(Quirk)}
+        assert all(quirk.value.endswith(".") for quirk in Quirk)
+
+    def test_an_unknown_browser_is_an_error(self, server: Server) -> None:
+        with pytest.raises(ValueError, match="one of chromium"):
+            Browser(server, quirks="netscape")  # type: ignore[arg-type]
+
+
+def test_it_works_on_a_flask_app() -> None:
+    app = Flask(__name__)
+
+    @app.post("/mcp")
+    def mcp() -> tuple[dict[str, str], int, dict[str, str]]:
+        return {"it": "works"}, 202, {"Access-Control-Allow-Origin": "*"}
+
+    @app.after_request
+    def allow(response: Any) -> Any:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Allow-Headers"] = "content-type"
+        return response
+
+    response = Browser(app).fetch("/mcp", "POST", json={})
+    assert (response.status, response.json()) == (202, {"it": "works"})
+
+
+def test_an_exception_in_the_app_reaches_the_test() -> None:
+    app = Flask(__name__)
+    app.testing = True
+
+    @app.get("/")
+    def broken() -> str:
+        raise LookupError("broken")
+
+    with pytest.raises(LookupError):
+        Browser(app).fetch("/")
+
+
+def test_the_package_imports_the_core_and_nothing_else_of_ours() -> None:
+    """It must work on any server, and without pytest."""
+    allowed = {"werkzeug", "publicsuffixlist", "_typeshed"}
+    for file in Path(flask_mcp_cors.testing.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                if node.level == 2:
+                    assert module.startswith("core."), file
+                elif node.level == 0:
+                    top = module.partition(".")[0]
+                    assert top in allowed or top in sys.stdlib_module_names, file
