@@ -48,6 +48,7 @@ def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
     yield from _other_layers(state, governed)
     yield from _outer_layers(state, governed)
     yield from _options(governed)
+    yield from _open_options(state, governed)
     yield from _redirects(state, governed)
     yield from _cookies(state, governed)
     yield from _loopback_only(state)
@@ -107,13 +108,19 @@ def _code_of(function: Any) -> CodeType | None:
     return code if isinstance(code, CodeType) else None
 
 
-def _names_cors_headers(code: CodeType) -> bool:
-    """Is a CORS header that a server sends written out in this code?"""
-    for constant in code.co_consts:
+def _own_hooks(state: AppState) -> list[Any]:
+    """The app's ``before_request`` functions."""
+    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
+    return [hook for hook in hooks if hook not in (state.gate, state.guard)]
+
+
+def _mentions(code: CodeType | None, word: str) -> bool:
+    """Is this word written out in this code?"""
+    for constant in () if code is None else code.co_consts:
         if isinstance(constant, CodeType):
-            if _names_cors_headers(constant):
+            if _mentions(constant, word):
                 return True
-        elif isinstance(constant, (str, bytes, tuple)) and "access-control-allow-origin" in repr(constant).lower():
+        elif isinstance(constant, (str, bytes, tuple, frozenset)) and word.lower() in repr(constant).lower():
             return True
     return False
 
@@ -128,8 +135,7 @@ def _sets_cors_headers(function: Any) -> bool:
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
-        code = _code_of(layer)
-        if code is not None and _names_cors_headers(code):
+        if _mentions(_code_of(layer), ALLOW_ORIGIN):
             return True
     return False
 
@@ -148,12 +154,7 @@ def _other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     if hooks:
         words = sentence.format("An after_request function")
         yield Finding("other_cors_layer", Severity.WARNING, _named(hooks), words, fix)
-    before = [
-        function
-        for functions in app.before_request_funcs.values()
-        for function in functions
-        if function not in (state.gate, state.guard) and _sets_cors_headers(function)
-    ]
+    before = [hook for hook in _own_hooks(state) if _sets_cors_headers(hook)]
     if before:
         words = sentence.format("A before_request function")
         yield Finding("other_cors_layer", Severity.WARNING, _named(before), words, fix)
@@ -259,6 +260,30 @@ def _options(governed: list[Route]) -> Iterator[Finding]:
             "and whatever it answers there is no way to allow a browser anything.",
             "take OPTIONS out of its methods: Flask answers it",
         )
+
+
+def _open_options(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Hooks that ask every request for credentials but ``OPTIONS``: what it takes where preflights reach them."""
+    hooks = [hook for hook in _own_hooks(state) if _mentions(_code_of(hook), "OPTIONS")]
+    base, _ = base_url(state)
+    for route in governed if hooks else ():
+        if not getattr(route.rule, "provide_automatic_options", True):
+            continue  # this view would run
+        refused = _send(state, route.path, MADE_UP_METHOD, base, {})
+        if isinstance(refused, Exception) or refused.status not in (401, 403):
+            continue
+        passed = _send(state, route.path, "OPTIONS", base, {})
+        if not isinstance(passed, Exception) and passed.status < 300:
+            yield Finding(
+                "options_let_through",
+                Severity.NOTE,
+                _named(hooks),
+                f"A hook answers requests without credentials with {refused.status}, but lets OPTIONS through. No "
+                "preflight gets that far any more; what the exception still does is to leave other OPTIONS requests "
+                "without authentication.",
+                "take the exception for OPTIONS out of the hook",
+            )
+        return
 
 
 def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from foreign_servers import Server
 from foreign_servers import SERVERS
 from foreign_servers import serving_wsgi
+from foreign_servers import skip
 from foreign_servers import Unavailable
 
 if TYPE_CHECKING:

@@ -127,7 +127,7 @@ def python_sdk() -> AbstractContextManager[str]:
 
 
 def python_sdk_with_cors() -> AbstractContextManager[str]:
-    """The same inside Starlette's CORSMiddleware, set up as the SDK's README shows."""
+    """The same inside Starlette's CORSMiddleware, set up as the SDK's example servers had it (python-sdk #1059)."""
 
     def make_app() -> Any:
         app = _sdk_server().streamable_http_app()

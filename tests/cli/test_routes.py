@@ -266,6 +266,18 @@ def test_notes_are_no_fault() -> None:
     assert run(app, "--strict").exit_code == 0
 
 
+@pytest.mark.parametrize(("excepted", "codes"), [(True, ["options_let_through"]), (False, [])])
+def test_a_hook_that_still_lets_options_through(excepted: bool, codes: list[str]) -> None:
+    app, _ = make()
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+
+    @app.before_request
+    def authenticate() -> Response | None:
+        return None if excepted and request.method == "OPTIONS" else Response(status=401)
+
+    assert list(findings(app)) == codes
+
+
 def test_what_is_not_governed_is_nobodys_business() -> None:
     app, cors = make()
     app.add_url_rule("/other/", view_func=cors.exempt(new_view()), methods=["POST", "OPTIONS"])
