@@ -34,20 +34,22 @@ html_sidebars = {"**": ["project.html", "localtoc.html", "searchbox.html"]}
 html_show_sourcelink = False
 
 _GENERATED = re.compile(r"^<!-- generated: (\S+) \| (.+) -->$", re.MULTILINE)
+_TITLE = re.compile(r"^# .*\n", re.MULTILINE)
 
 
 def include_generated(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put in what other commands have written, or say which command writes it.
+    """Put in what commands have written.
 
-    A line ``<!-- generated: NAME | COMMAND -->`` stands for ``_generated/NAME``.
+    A line ``<!-- generated: NAME | WORDS -->`` stands for the file ``_generated/NAME`` without its title, or for the
+    words where there is no such file.
     """
 
     def text(match: re.Match[str]) -> str:
         path = HERE / "_generated" / match[1]
         if not path.is_file():
-            return f"Not generated yet. This command writes it: `{match[2]}`"
+            return match[2]
         content = path.read_text(encoding="utf-8")
-        return content if path.suffix == ".md" else f"```text\n{content.rstrip()}\n```"
+        return _TITLE.sub("", content, count=1) if path.suffix == ".md" else f"```text\n{content.rstrip()}\n```"
 
     source[0] = _GENERATED.sub(text, source[0])
 
