@@ -317,7 +317,7 @@ def through_the_core(settings, environ):
 
 
 def answer_of(application, environ):
-    body, status, headers = run_wsgi_app(application, environ)
+    _, status, headers = run_wsgi_app(application, environ)
     return int(status.split()[0]), list(headers)
 
 
