@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 from typing import Literal
 from typing import NoReturn
@@ -39,11 +39,6 @@ _REFUSED = {
     Match.MALFORMED: Reason.ORIGIN_MALFORMED,
     Match.REPEATED: Reason.ORIGIN_REPEATED,
 }
-
-# How many answers a policy keeps, and to questions of how many characters. A gateway has a policy for
-# each tenant, and strangers choose the questions: it comes to 100 KB a policy at most.
-_ANSWERS = 64
-_LONGEST_QUESTION = 512
 
 _NOT_A_PREFLIGHT = Decision(False, Reason.NOT_A_PREFLIGHT, None, ())
 
@@ -144,13 +139,8 @@ class CORSPolicy:
         fixed = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         state["_refusal"] = [(*fixed, *(h for h in s if h[0].lower() != "cache-control")) for s in security]
 
-        state["_answer_preflight"] = self._make_preflight
-        state["_answer_actual"] = self._make_actual
-        # A site's pages ask the same few questions over and over. Looking the answer up takes 0.2 µs, making
-        # it 0.8 (exact origin), 3.1 (subdomain pattern) or 1.3 (preflight). A callable may change its mind.
-        if isinstance(self._origins, OriginIndex):
-            state["_answer_preflight"] = lru_cache(_ANSWERS)(self._make_preflight)
-            state["_answer_actual"] = lru_cache(_ANSWERS)(self._make_actual)
+        #: Does the same question always get the same answer? A callable may change its mind.
+        state["is_constant"] = isinstance(self._origins, OriginIndex)
 
     def replace(self, **settings: Unpack[PolicySettings]) -> CORSPolicy:
         """A new policy: this one's settings with *settings* over them, validated together.
@@ -178,11 +168,6 @@ class CORSPolicy:
         """
         if origin is None or method is None:
             return _NOT_A_PREFLIGHT
-        if len(origin) + len(method) + len(headers or "") > _LONGEST_QUESTION:
-            return self._make_preflight(origin, method, headers, secure)
-        return self._answer_preflight(origin, method, headers, secure)
-
-    def _make_preflight(self, origin: str, method: str, headers: str | None, secure: bool) -> Decision:
         match = self._origins.match(origin)
         if match is not Match.ALLOWED:
             return self.refuse(_REFUSED[match], options=True, secure=secure)
@@ -248,16 +233,13 @@ class CORSPolicy:
         """
         if origin is None:
             return self._no_origin[secure]
-        answer = self._make_actual if len(origin) > _LONGEST_QUESTION else self._answer_actual
-        decision = answer(origin, secure)
-        return self._same_origin[secure] if same_origin and not decision.allowed else decision
-
-    def _make_actual(self, origin: str, secure: bool) -> Decision:
         match = self._origins.match(origin)
         if match is Match.ALLOWED:
             allow_origin = (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)
             headers = (*self._security[secure], allow_origin, *self._actual_tail)
             return Decision(True, Reason.ORIGIN_ALLOWED, None, headers)
+        if same_origin:
+            return self._same_origin[secure]
         if self.validate_origin is True:
             return self.refuse(_REFUSED[match], secure=secure)
         decision = self.let_pass(_REFUSED[match], secure=secure)
@@ -306,8 +288,7 @@ class CORSPolicy:
     _no_origin: list[Decision]
     _same_origin: list[Decision]
     _refusal: list[Headers]
-    _answer_preflight: Callable[[str, str, str | None, bool], Decision]
-    _answer_actual: Callable[[str, bool], Decision]
+    is_constant: bool
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a CORSPolicy is immutable; write policy.replace({name}=…)")
@@ -321,6 +302,10 @@ class CORSPolicy:
         return all(getattr(self, word) == getattr(other, word) for word in POLICY_SETTINGS)
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.origins, self.allow_methods, self.allow_headers, self.max_age))
 
     def __repr__(self) -> str:

