@@ -439,6 +439,16 @@ class TestRedirects:
         assert chromium_like.fetch("/mcp", redirect="error").status == 302
         assert chromium_like.fetch("/mcp", redirect="manual").type == "opaqueredirect"
 
+    def test_chromium_looks_at_a_location_that_it_does_not_follow(
+        self, browser: Browser, chromium_like: Browser, server: Server
+    ) -> None:
+        self.redirect(server, "/old", "https://")
+        assert browser.fetch("/old", redirect="manual").type == "opaqueredirect"
+        with pytest.raises(TypeError):
+            chromium_like.fetch("/old", redirect="manual")
+        self.redirect(server, "/old", "mailto:x")
+        assert chromium_like.fetch("/old", redirect="manual").type == "opaqueredirect"
+
     def test_sec_fetch_site_remembers_the_way_and_chromium_forgets(
         self, browser: Browser, chromium_like: Browser, server: Server
     ) -> None:
@@ -469,6 +479,8 @@ class TestCookies:
             ("s=1; Max-Age=0", APP, None),
             ("s=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", APP, None),
             ("s=1; Path=/other", APP, None),
+            ("s=1; Expires=soon", APP, "s=1"),
+            ("v", APP, "v"),
             ("s=1; Domain=example.com", APP, "s=1"),
             ("s=1; Domain=com", APP, None),
             ("s=1; Domain=elsewhere.example", APP, None),
@@ -510,6 +522,13 @@ class TestCookies:
         browser.fetch("/")
         assert sent(browser)["Cookie"] == "s=1"
         browser.fetch("/", credentials="omit")
+        assert "Cookie" not in sent(browser)
+
+    def test_secure_cookies_are_for_secure_urls(self, server: Server) -> None:
+        server.actual.headers = [("Set-Cookie", "s=1; Secure")]
+        browser = Browser(server, origin="http://mcp.example.com", base_url="http://mcp.example.com")
+        browser.fetch("/")
+        browser.fetch("/")
         assert "Cookie" not in sent(browser)
 
     def test_time_passes(self, server: Server) -> None:

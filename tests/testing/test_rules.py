@@ -137,6 +137,8 @@ def test_sites(one: str, other: str, same: bool) -> None:
         ("http://é.example", False),
         ("http://1.2.3.4.5", False),
         ("http://256.1.1.1", False),
+        ("http://a.b.1", False),
+        ("http://[::1", False),
         ("http://1.2.3.x9", True),
         ("http://a|b", False),
         ("http://a%zz", False),
@@ -157,6 +159,10 @@ def test_which_allow_origin_chromium_calls_invalid(value: str, valid: bool) -> N
         (
             ["MCP-Protocol-Version", "X-C", "X-API-Key", "Last-Event-ID", "Content-Type"],
             ["x-c", "x-api-key", "mcp-protocol-version", "last-event-id", "content-type"],
+        ),
+        (
+            ["X-C", "a", "Authorization", "x-very-long-header-name-that-is-longer-than-usual-for-a-header"],
+            ["authorization", "x-c", "x-very-long-header-name-that-is-longer-than-usual-for-a-header", "a"],
         ),
     ],
 )
