@@ -4,6 +4,7 @@ import gc
 import logging
 import threading
 import weakref
+from functools import wraps
 
 import pytest
 from flask import Flask
@@ -19,6 +20,7 @@ from werkzeug.wrappers import Response
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
 from flask_mcp_cors import Reason
 from flask_mcp_cors import request_refused
 from flask_mcp_cors.core.paths import PathIndex
@@ -130,6 +132,59 @@ class TestGuards:
         app.add_url_rule("/tools", view_func=guard(lambda: "ok"))
         assert app.test_client().get("/tools", headers={"Authorization": header}).status_code == 200
 
+    def test_the_route_of_a_public_document_gives_what_the_hook_gives(self, app):
+        """The hook answers first, so that no other hook asks for credentials; the route is what is listed."""
+        cors = init(app)
+        cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+        path = "/.well-known/oauth-protected-resource/mcp"
+        with app.test_request_context(path):
+            view = app.view_functions[request.endpoint]
+            assert (
+                view().json
+                == app.test_client().get(path).json
+                == {
+                    "resource": "https://mcp.example.com/mcp",
+                    "bearer_methods_supported": ["header"],
+                }
+            )
+
+
+class TestMarks:
+    def test_a_mark_made_after_init_app_is_checked_against_the_apps_policy(self, app):
+        cors = init(app, allow_credentials=True)
+        with pytest.raises(PolicyError):
+            cors.policy(origins="*")(lambda: "ok")
+
+    def test_an_inner_functions_own_mark_is_left_alone(self, app):
+        cors = init(app)
+
+        @cors.policy(origins=OTHER)
+        def inner():
+            return "reached"
+
+        @wraps(inner, updated=())
+        def outer():
+            return inner()
+
+        app.add_url_rule("/outer", "outer", cors.policy(origins=EVIL)(outer))
+        app.add_url_rule("/inner", "inner", inner)
+        client = app.test_client()
+        assert client.get("/outer", headers={"Origin": EVIL}).status_code == 200
+        assert client.get("/inner", headers={"Origin": EVIL}).status_code == 403
+
+    def test_an_app_without_marks_finds_none(self, app):
+        init(app)
+        app.add_url_rule("/tools", "tools", lambda: "ok")
+        found = app.extensions["mcp_cors"].views.find("tools", "GET")
+        assert (found.choice, found.guards) == (None, ())
+
+    def test_an_unused_mark_is_warned_of_once(self, app, caplog):
+        cors = init(app)
+        for _ in range(2):
+            cors.policy(max_age=1)(lambda: "ok")
+            app.test_client().get("/")
+        assert len([record for record in caplog.records if "no route carries" in record.message]) == 2
+
 
 class TestChoiceOfPolicy:
     @pytest.mark.parametrize("path", ["/servers/**", "/servers/*"])
@@ -192,6 +247,19 @@ class TestReflection:
     def test_a_method_is_named_once(self):
         policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
         assert header(policy.preflight(APP, "PATCH"), "Access-Control-Allow-Methods") == "PATCH"
+
+
+class TestOrigins:
+    @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
+    def test_a_bracketed_host_that_is_no_address_is_malformed(self, host):
+        assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED
+
+    def test_a_callable_that_gives_an_awaitable_object_says_no(self):
+        class Later:
+            def __await__(self):
+                return iter(())
+
+        assert CORSPolicy(origins=lambda origin: Later()).actual(APP).status == 403
 
 
 class TestVary:
@@ -292,6 +360,43 @@ class TestWrapWsgi:
         client = app.test_client()
         assert client.open("/servers/acme", method=method, headers=headers).status_code == 200
         assert client.open("/servers/else", method=method, headers=headers).status_code == 403
+
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    @pytest.mark.parametrize(("path", "status"), [("/servers/acme", 200), ("/servers/acme/x", 403)])
+    def test_a_callable_policy_can_see_that_there_is_no_view(self, app, wrap, path, status):
+        def choose(req):
+            return CORSPolicy(origins=EVIL if req.routing_exception else APP)
+
+        init(app, wrap_wsgi=wrap, policies={"/servers/**": choose})
+        app.add_url_rule("/servers/<tenant>", "tenant", lambda tenant: "reached")
+        assert app.test_client().options(path, headers=PREFLIGHT).status_code == status
+
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [("api.example.com", 200), ("www.example.com", 403), ("api.evil.example", 421)],
+        ids=["its-subdomain", "another", "untrusted"],
+    )
+    def test_a_views_policy_holds_on_its_own_subdomain(self, wrap, host, status):
+        """The path's policy allows ``OTHER`` nothing, the view's allows it everything."""
+        app = Flask("app", subdomain_matching=True)
+        app.config.update(SERVER_NAME="example.com", TRUSTED_HOSTS=[".example.com"])
+        cors = MCPCors(app, origins=[APP, EVIL], wrap_wsgi=wrap)
+        view = cors.policy(origins=[OTHER, EVIL])(lambda: "reached")
+        app.add_url_rule("/tools", "tools", view, subdomain="api", methods=["POST"])
+        origin = EVIL if status == 421 else OTHER
+        headers = {**PREFLIGHT, "Origin": origin}
+        response = app.test_client().options("/tools", headers=headers, base_url=f"https://{host}")
+        assert response.status_code == status
+
+    @pytest.mark.parametrize("trusted", [[], ["mcp.example.com"]], ids=["any-host", "untrusted-host"])
+    def test_a_callable_policy_is_asked_though_the_host_matches_no_rule(self, trusted):
+        app = Flask("app", host_matching=True, static_host="static.example.com")
+        app.config["TRUSTED_HOSTS"] = trusted or None
+        asked = []
+        MCPCors(app, origins=APP, hosts="*", wrap_wsgi=True, policies={"/**": lambda req: asked.append(req.url_rule)})
+        assert app.test_client().options("/", headers=PREFLIGHT).status_code == 200
+        assert asked == [None]
 
 
 class TestServers:
