@@ -30,28 +30,28 @@ html_theme = "flask"
 html_title = f"Flask-MCP-CORS {version}"
 html_static_path = ["_static"]
 html_context = {"project_links": [ProjectLink("PyPI releases", "https://pypi.org/project/Flask-MCP-CORS/")]}
-html_sidebars = {"**": ["project.html", "localtoc.html", "searchbox.html"]}
+html_sidebars = {
+    "index": ["project.html", "localtoc.html", "searchbox.html"],
+    "**": ["localtoc.html", "relations.html", "searchbox.html"],
+}
 html_show_sourcelink = False
 
-_GENERATED = re.compile(r"^<!-- generated: (\S+) \| (.+) -->$", re.MULTILINE)
+_INCLUDED = re.compile(r"^\[.+\]\(((?:\.\./)*_generated/\S+|\.\./CHANGELOG\.md)\)$", re.MULTILINE)
 _TITLE = re.compile(r"^# .*\n", re.MULTILINE)
 
 
 def include_generated(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put in what commands have written.
+    """Put in what commands have written: a link to such a file, alone on its line, becomes the file.
 
-    A line ``<!-- generated: NAME | WORDS -->`` stands for the file ``_generated/NAME`` without its title, or for the
-    words where there is no such file.
+    So the pages can be read without Sphinx too.
     """
 
     def text(match: re.Match[str]) -> str:
-        path = HERE / "_generated" / match[1]
-        if not path.is_file():
-            return match[2]
+        path = (HERE / docname).parent / match[1]
         content = path.read_text(encoding="utf-8")
         return _TITLE.sub("", content, count=1) if path.suffix == ".md" else f"```text\n{content.rstrip()}\n```"
 
-    source[0] = _GENERATED.sub(text, source[0])
+    source[0] = _INCLUDED.sub(text, source[0])
 
 
 def setup(app: Sphinx) -> None:

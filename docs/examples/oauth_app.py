@@ -171,6 +171,4 @@ def mcp():
     return {"jsonrpc": "2.0", "id": 1, "result": {"user": g.mcp_identity["user"]}}
 
 
-cors.serve_resource_metadata(
-    app, resource=f"{ISSUER}/mcp", authorization_servers=[ISSUER], scopes_supported=["tools"]
-)
+cors.serve_resource_metadata(app, resource=f"{ISSUER}/mcp", authorization_servers=[ISSUER], scopes_supported=["tools"])

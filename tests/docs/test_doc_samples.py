@@ -16,15 +16,18 @@ from sybil.parsers.myst import PythonCodeBlockParser
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(path.parts))
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in DOCS.rglob("*.md") if not {"_build", "_generated"} & set(path.parts)),
+]
 
 #: What a fence may hold. A Python sample under another name would not be run.
-LANGUAGES = {"python", "text", "nginx", "yaml", "javascript"}
+LANGUAGES = {"python", "text", "nginx", "yaml", "javascript", "sh"}
 DIRECTIVES = {"{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
 
 
 def page_id(path: Path) -> str:
-    return str(path.relative_to(DOCS).with_suffix(""))
+    return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -32,7 +35,6 @@ def test_samples_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("sample")
     module.__file__ = str(page)
     monkeypatch.setitem(sys.modules, "sample", module)
-    monkeypatch.syspath_prepend(ROOT)
     document = Sybil(parsers=[PythonCodeBlockParser()], path=str(DOCS)).parse(page)
     document.namespace["__name__"] = "sample"
     for example in document.examples():

@@ -6,9 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import flask_mcp_cors
+import flask_mcp_cors.testing
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import Reason
@@ -201,3 +204,12 @@ def test_revisions_are_as_documented() -> None:
 
 def test_every_reason_is_documented() -> None:
     assert [row[0].strip("`") for row in rows(read("counting.md"), "## Reasons")] == [reason.value for reason in Reason]
+
+
+# public names
+
+
+@pytest.mark.parametrize("module", [flask_mcp_cors, flask_mcp_cors.testing], ids=lambda module: module.__name__)
+def test_every_public_name_is_in_the_reference(module: ModuleType) -> None:
+    described = set(re.findall(r"^\.\. (?:auto\w+|py:data):: (\w+)$", read("api.md"), re.MULTILINE))
+    assert {name for name in module.__all__ if not name.startswith("__")} <= described
