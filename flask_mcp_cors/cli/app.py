@@ -21,7 +21,7 @@ from ..core.site import Facts
 from ..core.site import PolicyCallable
 from ..exchange import facts_from_environ
 from ..exchange import settle
-from ..extension import AppState
+from ..hooks import AppState
 from ..protect import Guard
 
 if TYPE_CHECKING:

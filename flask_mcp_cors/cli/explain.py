@@ -12,7 +12,7 @@ from click import UsageError
 from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
-from ..extension import AppState
+from ..hooks import AppState
 from ..testing import Browser
 from ..testing import CORSError
 from ..testing import Exchange

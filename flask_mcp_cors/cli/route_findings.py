@@ -22,7 +22,7 @@ from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
 from ..core.policy import CORSPolicy
-from ..extension import AppState
+from ..hooks import AppState
 from ..marks import describe
 from ..protect import Guard
 from .app import base_url

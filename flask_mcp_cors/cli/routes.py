@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.policy import CORSPolicy
 from ..core.site import Choice
-from ..extension import AppState
+from ..hooks import AppState
 from ..protect import Guard
 from .app import guard_words
 from .findings import are_clean

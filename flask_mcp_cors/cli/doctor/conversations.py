@@ -290,10 +290,11 @@ def _two_endpoints(exam: Examination, page: Page, revision: Revision) -> str:
         exam.blame(opened, page, revision)
         return BLOCKED
     endpoint = next((data for kind, data in events(opened.body) if kind == "endpoint"), None)
-    if endpoint is None:
-        return NOT_SPOKEN
     message: dict[str, Any] = initialize(revision.name)
-    url = urljoin(exam.href, endpoint)
+    try:
+        url = urljoin(exam.href, endpoint or "")
+    except ValueError:
+        return NOT_SPOKEN
     asked = exam.note(page.ask(url, "POST", post_headers(revision, message, exam.asked_token)))
     if asked.is_rejected:
         exam.blame(asked, page, revision)

@@ -150,10 +150,20 @@ def examine(
                 exam.verdicts[origin, revision.name] = verdict
         else:
             exam.verdicts.update({(origin, revision.name): "cannot connect" for revision in REVISIONS})
+        _must_connect_or_say_why(exam, origin)
     if reachable:
         say("who else may call it, and its headers")
         exposure.look(exam, origins)
     return Report.of(exam, origins)
+
+
+def _must_connect_or_say_why(exam: Examination, origin: str) -> None:
+    """No report is healthy where nobody connects."""
+    verdicts = {exam.verdicts[origin, revision.name] for revision in REVISIONS}
+    blamed = {about for finding, about, _ in exam.findings if finding.severity is Severity.ERROR}
+    if not verdicts & {"connects", "log in first"} and not blamed & {"", origin}:
+        words = "No revision's conversation comes to anything, though CORS forbids none of it."
+        exam.add(Finding("no_conversation", Severity.ERROR, "", words, "see the server's log"), origin)
 
 
 def _is_there(exam: Examination) -> bool:
@@ -204,7 +214,8 @@ def _speak(exam: Examination, revision: Revision) -> Fetched:
         return fetched
     result = fetched.result or {}
     if revision.is_stateless:
-        exam.speaks[revision.name] = revision.name in result.get("supportedVersions", ())
+        versions = result.get("supportedVersions")
+        exam.speaks[revision.name] = isinstance(versions, list) and revision.name in versions
     else:
         exam.speaks[revision.name] = result.get("protocolVersion") == revision.name
         exam.has_sessions[revision.name] = "mcp-session-id" in fetched.headers

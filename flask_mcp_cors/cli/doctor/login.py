@@ -6,7 +6,6 @@ request to the token endpoint has a grant type that does not exist.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +17,7 @@ from ..findings import Severity
 from ..terminal import printable
 from .diagnosis import diagnose
 from .examination import Examination
+from .messages import parse_json
 from .messages import Revision
 from .page import Fetched
 from .page import Page
@@ -113,10 +113,7 @@ def _document(exam: Examination, page: Page, revision: Revision, urls: Iterable[
             exam.blame(fetched, page, None)
             return None
         if fetched.status == 200:
-            try:
-                document = json.loads(fetched.body)
-            except ValueError:
-                continue
+            document = parse_json(fetched.body)
             if isinstance(document, dict):
                 return document
     if blocked is not None:

@@ -13,6 +13,7 @@ from typing import cast
 from typing import NamedTuple
 
 from ... import __version__
+from ...core.headers import is_token
 from ...core.mcp import MCP_REVISIONS
 
 Message = dict[str, Any]
@@ -114,6 +115,14 @@ def events(data: bytes) -> Iterator[tuple[str, str]]:
             yield kind, "\n".join(lines)
 
 
+def parse_json(text: str | bytes) -> object:
+    """The value of a JSON text; ``None`` where it is none, or nested without end."""
+    try:
+        return cast(object, json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
 def read_message(body: bytes, content_type: str) -> Message | None:
     """The JSON-RPC response in a body, plain or as an event.
 
@@ -122,10 +131,7 @@ def read_message(body: bytes, content_type: str) -> Message | None:
     """
     texts = [data for _, data in events(body)] if "event-stream" in content_type else [body.decode("utf-8", "replace")]
     for text in texts:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            continue
+        value = parse_json(text)
         if isinstance(value, dict) and ("result" in value or "error" in value):
             return cast(Message, value)
     return None
@@ -138,10 +144,7 @@ def words_of(body: bytes) -> str:
     'This origin is not allowed.'
     """
     text = body.decode("utf-8", "replace")
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
+    value = parse_json(text)
     error = value.get("error") if isinstance(value, dict) else None
     message = error.get("message") if isinstance(error, dict) else error
     text = message if isinstance(message, str) else text
@@ -156,17 +159,15 @@ def param_headers(tools: object) -> list[str]:
     ['Mcp-Param-Region']
     """
     names: list[str] = []
-
-    def visit(value: object) -> None:
+    # No recursion: a server may nest as it likes.
+    rest = [tools]
+    while rest:
+        value = rest.pop()
         if isinstance(value, Mapping):
             name = value.get("x-mcp-header")
-            if isinstance(name, str):
+            if isinstance(name, str) and is_token(name):
                 names.append(f"Mcp-Param-{name}")
-            for inner in value.values():
-                visit(inner)
+            rest.extend(value.values())
         elif isinstance(value, list):
-            for inner in value:
-                visit(inner)
-
-    visit(tools)
-    return list(dict.fromkeys(names))
+            rest.extend(value)
+    return sorted(dict.fromkeys(names))
