@@ -318,8 +318,9 @@ def test_a_session_id_that_javascript_cannot_read() -> None:
 
 def test_a_session_that_the_other_worker_does_not_know() -> None:
     report, _ = sessions(workers=2)
-    found = codes(report)
-    assert {"session_lost", "no_result"} & set(found)
+    assert codes(report) == {"session_lost": "error"}
+    assert "got 404" in next(f.sentence for f in report.findings if f.code == "session_lost")
+    assert report.verdicts[ORIGIN, "2025-11-25"] == "refused"
 
 
 def test_delete_that_is_not_allowed() -> None:
@@ -495,6 +496,14 @@ def test_what_no_browser_sends_at_all() -> None:
         assert codes(report)["local_network_insecure"] == "warning"
     report = examine("http://127.0.0.1:6667/mcp", [ORIGIN], timeout=1)
     assert codes(report) == {"port_blocked": "error"}
+
+
+def test_an_ipv6_address_and_a_url_without_scheme() -> None:
+    with serving_wsgi(make_app()) as url:
+        report = examine(f"{url.removeprefix('http://')}/mcp", [ORIGIN], timeout=2)
+        assert report.url == f"{url}/mcp"
+        assert codes(report) == {}
+    assert only_finding(examine(f"http://[::1]:{free_port()}/mcp", [ORIGIN], timeout=2)) in ("refused", "network")
 
 
 def test_mixed_content(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,12 +182,15 @@ def _with_session(exam: Examination, page: Page, revision: Revision) -> str:
                 exam.blame(fetched, page, revision)
                 return BLOCKED
             if step is not INITIALIZED and fetched.result is None:
+                if session is not None and _is_lost(exam, page, revision, session, fetched):
+                    return REFUSED
                 _no_answer(exam, page, revision, fetched, "tools/list")
                 return REFUSED
             done.append(step["method"])
         if session is not None:
             done.append("the session id is readable") if verdict == CONNECTS else None
-            _ask_again(exam, page, revision, session)
+            if _is_lost(exam, page, revision, session):
+                verdict = REFUSED
         if revision is _newest(exam):
             done += _stream(exam, page, revision, session)
         done += _end(exam, page, revision, session)
@@ -214,26 +217,28 @@ def _no_answer(exam: Examination, page: Page, revision: Revision, fetched: Fetch
     )
 
 
-def _ask_again(exam: Examination, page: Page, revision: Revision, session: str) -> None:
-    """Does every worker know the session?"""
+def _is_lost(
+    exam: Examination, page: Page, revision: Revision, session: str, unanswered: Fetched | None = None
+) -> bool:
+    """Is the session known to one worker only? Then some requests are answered and some are not."""
     message = request(revision, "tools/list")
     headers = post_headers(revision, message, exam.token, session)
     answers = [page.fetch(exam.href, "POST", headers, message=message) for _ in range(REPEATS)]
+    if unanswered is not None:
+        answers.append(unanswered)
     lost = [answer.status for answer in answers if answer.status is not None and answer.result is None]
-    if lost:
-        exam.add(
-            Finding(
-                "session_lost",
-                Severity.ERROR,
-                "",
-                f"The session is not known everywhere: {len(lost)} of {REPEATS} requests got {lost[0]}, on new "
-                "connections. A worker or instance that did not open it answered.",
-                "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the "
-                "load balancer route by Mcp-Session-Id",
-            ),
-            page.origin,
-            revision.name,
-        )
+    if not lost or len(lost) == len(answers):
+        return False
+    words = (
+        f"The session is not known everywhere: {len(lost)} of {len(answers)} requests, each on a new connection, got "
+        f"{lost[0]}. A worker or instance that did not open the session answered them."
+    )
+    fix = (
+        "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
+        "balancer route by Mcp-Session-Id"
+    )
+    exam.add(Finding("session_lost", Severity.ERROR, "", words, fix), page.origin, revision.name)
+    return True
 
 
 def _stream(exam: Examination, page: Page, revision: Revision, session: str | None) -> list[str]:
