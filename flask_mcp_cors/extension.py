@@ -1,17 +1,10 @@
-"""MCPCors: the Flask extension.
-
-It registers one ``before_request`` function that comes first, one for guards, and one
-``after_request`` function that comes last. All of them only translate: the decision is the core's.
-"""
+"""MCPCors: the Flask extension, as a user meets it. What happens per request is in ``hooks.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
-from typing import cast
-from typing import TYPE_CHECKING
 from typing import TypeVar
 from typing import Unpack
 from weakref import WeakSet
@@ -19,16 +12,8 @@ from weakref import WeakSet
 from flask import Blueprint
 from flask import Flask
 from flask import got_request_exception
-from flask import request
-from flask import Response
-from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import MapAdapter
 
 from .configure import configure
-from .configure import Configured
-from .core.decision import Decision
-from .core.decision import Reason
 from .core.policy import CORSPolicy
 from .core.settings import check_words
 from .core.settings import EXTENSION_SETTINGS
@@ -36,242 +21,21 @@ from .core.settings import ExtensionSettings
 from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
 from .core.settings import PolicySettings
-from .core.site import Choice
-from .core.site import Facts
-from .core.site import Site
-from .exchange import current_exchange
-from .exchange import EXCHANGE
-from .exchange import Exchange
-from .exchange import facts_from_environ
-from .exchange import settle
+from .hooks import AppState
+from .layer import FlaskLayer
 from .marks import describe
 from .marks import mark_policy
 from .marks import MarkedViews
 from .marks import PolicyMark
-from .middleware import CORSMiddleware
 from .protect import Guard
 from .protect import guard_view
 from .protect import make_document
-from .protect import metadata_response
 from .protect import ResourceMetadata
 from .protect import serve
 from .protect import Verify
 from .reporting import log
-from .reporting import report
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-    from flask import Request
 
 V = TypeVar("V")
-View = Callable[..., Any]
-
-
-class _FinalResponse(Response):
-    """A response that is exactly the decision: an empty body has no ``Content-Type``."""
-
-    default_mimetype = None
-
-    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
-        if self.response or self.status_code == 204:
-            return super().get_wsgi_headers(environ)
-        # An empty answer needs none of the corrections for which werkzeug copies the headers one by
-        # one: that would be an eighth of the time that a preflight takes.
-        self.headers["Content-Length"] = "0"
-        return self.headers
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True)
-class AppState:
-    """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
-
-    app: Flask
-    extension: MCPCors
-    configured: Configured
-    views: MarkedViews
-    metadata: ResourceMetadata
-
-    @property
-    def site(self) -> Site:
-        """The compiled settings."""
-        return self.configured.site
-
-    def choose(self, facts: Facts, req: Request) -> Choice:
-        """The policy for a request: the view's mark, its blueprint's, the path's, the default."""
-        views = self.views
-        if views.exist():
-            if facts.is_preflight:
-                endpoint = _announced_endpoint(_url_adapter(self.app, req), facts.request_method)
-                method = facts.request_method or ""
-            else:
-                endpoint, method = req.endpoint, facts.method
-            if endpoint is not None:
-                found = views.find(endpoint, method)
-                if found.choice is not None:
-                    return found.choice
-        return self.configured.site.choose(facts.path)
-
-    # hooks
-
-    def gate(self) -> Response | None:
-        """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
-        req = _current_request()
-        environ = req.environ
-        facts = facts_from_environ(environ, req.path)
-        if facts.origin is None and facts.fetch_site is not None and _is_static(self.app, req.endpoint):
-            facts = facts._replace(embeddable=True)
-        decision = settle(self.configured.site, self.choose(facts, req), facts, lambda: req)
-        current_exchange(environ).decision = decision
-        if decision.final or decision.reported:
-            report(self.app, facts, decision, environ, debug=self.app.debug)
-        if decision.final:
-            # A preflight's headers are left to ``finish``: putting them in twice costs 7 µs.
-            headers = list(decision.headers) if decision.body else None
-            return _FinalResponse(decision.body or None, decision.status, headers)
-        if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
-            return metadata_response(self.metadata.bodies[facts.path])
-        return None
-
-    def guard(self) -> Response | None:
-        """``before_request``: verify the credential where the view or its blueprint is protected."""
-        if not self.views.exist():
-            return None
-        req = _current_request()
-        if req.endpoint is None:
-            return None
-        for guard in self.views.find(req.endpoint, req.method).guards:
-            refusal = guard.check(req)
-            if refusal is not None:
-                return refusal
-        return None
-
-    def finish(self, response: Response) -> Response:
-        """``after_request``, last: put the decision's headers into the response."""
-        req = _current_request()
-        exchange: Exchange | None = req.environ.get(EXCHANGE)
-        if exchange is not None and exchange.finished_outside:
-            return response
-        decision = None if exchange is None else exchange.decision
-        if decision is None:
-            # Something failed before the first hook: no session, say. The error is to be readable.
-            facts = facts_from_environ(req.environ, req.path)
-            decision = settle(self.site, self.choose(facts, req), facts, lambda: req)
-        response.headers[:] = decision.apply(response.headers)
-        return response
-
-    def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
-        """``got_request_exception``: in debug mode no header can reach the debugger's page, so say so."""
-        exchange: Exchange | None = request.environ.get(EXCHANGE)
-        if sender.debug and exchange is not None and exchange.decision is not None and "Origin" in request.headers:
-            log.error(
-                "%s in the application: whatever the browser's console says, "
-                "this is not CORS: see the traceback above or right below",
-                type(exception).__name__,
-            )
-
-
-def _current_request() -> Request:
-    """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
-    req: Request = request._get_current_object()  # type: ignore[attr-defined]
-    return req
-
-
-def _url_adapter(app: Flask, req: Request) -> MapAdapter | None:
-    """What routes this request; ``None`` where Flask does not trust its ``Host``."""
-    try:
-        return app.create_url_adapter(req)
-    except HTTPException:
-        return None
-
-
-def _announced_endpoint(adapter: MapAdapter | None, method: str | None) -> str | None:
-    """The endpoint that a preflight's announced method would reach, if any."""
-    try:
-        return None if adapter is None else cast(str, adapter.match(method=method)[0])
-    except HTTPException:
-        return None
-
-
-def _is_static(app: Flask, endpoint: str | None) -> bool:
-    """Is this the endpoint of static files, of the app or of a blueprint?"""
-    if endpoint == "static":
-        return app.has_static_folder
-    name, _, last = (endpoint or "").rpartition(".")
-    return last == "static" and name in app.blueprints and app.blueprints[name].has_static_folder
-
-
-class _FlaskLayer(CORSMiddleware):
-    """``wrap_wsgi=True``: the layer around ``app.wsgi_app``.
-
-    It answers preflights before anything else and finishes the responses that Flask does not make.
-    What depends on ``Host`` and scheme is left to the hook inside, where ``ProxyFix`` has been; a
-    response that comes back without having been judged there is judged here.
-    """
-
-    def __init__(self, state: AppState) -> None:
-        self.wsgi_app = state.app.wsgi_app
-        self._state = state
-        self._site = state.site
-
-    def _sender(self) -> Flask:
-        return self._state.app
-
-    def _debug(self) -> bool:
-        return self._state.app.debug
-
-    def _raises(self, environ: WSGIEnvironment) -> bool:
-        return self._state.app.testing or super()._raises(environ)
-
-    def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if not facts.is_preflight and facts.origin is None and facts.fetch_mode is None:
-            return None
-        decision = self._decide(environ, facts)
-        # The path's policy may be stricter than the one that a mark gives to the view.
-        if not decision.final or decision.status == 421:
-            return None
-        by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
-        if not by_host or facts.is_preflight:
-            return decision
-        # Where no view has a policy of its own the hook could only say the same of a page that cannot
-        # be the site's own, and what is mounted beside Flask has no hook.
-        is_certain = not self._state.views.exist() and not self._site.has_host_of_its_own(facts.origin)
-        return decision if is_certain else None
-
-    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        decision = super()._decide(environ, facts)
-        if decision.reason is Reason.CROSS_SITE:
-            endpoint = _announced_endpoint(self._adapter(environ, facts), facts.method)
-            if _is_static(self._state.app, endpoint):
-                return super()._decide(environ, facts._replace(embeddable=True))
-        return decision
-
-    def _choose(self, environ: WSGIEnvironment, facts: Facts) -> Choice:
-        state = self._state
-        if not state.views.exist():
-            return self._site.choose(facts.path)
-        method = facts.request_method if facts.is_preflight else facts.method
-        endpoint = _announced_endpoint(self._adapter(environ, facts), method)
-        found = None if endpoint is None else state.views.find(endpoint, method or "").choice
-        return found or self._site.choose(facts.path)
-
-    def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
-        app = self._state.app
-        if app.subdomain_matching or app.url_map.host_matching:
-            return _url_adapter(app, app.request_class(environ))
-        # By path alone: out here the Host may be a proxy's, which TRUSTED_HOSTS would not let through.
-        return app.url_map.bind("", path_info=facts.path, default_method=facts.method)
-
-    def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
-        """Flask's own, routed as far as that can be done out here."""
-        req = self._state.app.request_class(environ)
-        adapter = self._adapter(environ, facts)
-        if adapter is not None:
-            try:
-                req.url_rule, arguments = adapter.match(return_rule=True)
-                req.view_args = dict(arguments)
-            except HTTPException as error:
-                req.routing_exception = error
-        return req
 
 
 class MCPCors:
@@ -355,7 +119,7 @@ class MCPCors:
         app.extensions["mcp_cors"] = state
         self._apps.add(app)
         if configured.wrap_wsgi:
-            app.wsgi_app = _FlaskLayer(state)  # type: ignore[method-assign]
+            app.wsgi_app = FlaskLayer(state)  # type: ignore[method-assign]
         configured.announce(f"MCPCors on {app.name!r}")
 
     # marks
