@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pallets_sphinx_themes import ProjectLink
 from sphinx.application import Sphinx
 
 from flask_mcp_cors import __version__
@@ -29,7 +28,6 @@ autodoc_preserve_defaults = True
 html_theme = "flask"
 html_title = f"Flask-MCP-CORS {version}"
 html_static_path = ["_static"]
-html_context = {"project_links": [ProjectLink("PyPI releases", "https://pypi.org/project/Flask-MCP-CORS/")]}
 html_sidebars = {
     "index": ["project.html", "localtoc.html", "searchbox.html"],
     "**": ["localtoc.html", "relations.html", "searchbox.html"],
