@@ -255,6 +255,34 @@ def test_any_origin_with_credentials() -> None:
     assert codes(examined(changing(reflect, app)))["any_origin_with_credentials"] == "error"
 
 
+def own_list(status: int, *, preflights_pass: bool) -> Any:
+    """A server whose MCP library refuses the origin that CORS in front of it allows."""
+
+    def application(environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        if request.method == "POST" and "Origin" in request.headers:
+            return Response("Invalid Origin header", status)(environ, start_response)
+        return make_app(validate_origin=False).wsgi_app(environ, start_response)
+
+    allow = {} if preflights_pass else {"allow_headers": ["Content-Type"]}
+    return CORSMiddleware(application, origins=ORIGIN, hosts=LOOPBACK_HOSTS, **allow)
+
+
+@pytest.mark.parametrize(
+    ("status", "passes", "found", "verdict"),
+    [
+        (403, True, {"request_refused"}, "refused"),
+        (403, False, {"header_not_allowed", "request_refused"}, "cannot connect"),
+        (500, True, {"no_result"}, "refused"),
+    ],
+)
+def test_a_second_list_of_origins(status: int, passes: bool, found: set[str], verdict: str) -> None:
+    report = examined(own_list(status, preflights_pass=passes))
+    assert set(codes(report)) - {"question_blocked"} == found
+    assert report.verdicts[ORIGIN, "2025-11-25"] == verdict
+    assert any(f'{status}, "Invalid Origin header"' in finding.sentence for finding in report.findings)
+
+
 class Sessions:
     """An MCP server with sessions, and what one can get wrong about them."""
 
@@ -506,6 +534,28 @@ def test_an_ipv6_address_and_a_url_without_scheme() -> None:
     assert only_finding(examine(f"http://[::1]:{free_port()}/mcp", [ORIGIN], timeout=2)) in ("refused", "network")
 
 
+def test_a_certificate_that_nobody_trusts() -> None:
+    pytest.importorskip("cryptography", reason="pip install cryptography, for a certificate made on the spot")
+    with serving_wsgi(make_app(), ssl_context="adhoc") as url:
+        report = examine(f"{url.replace('http:', 'https:')}/mcp", [ORIGIN], timeout=3)
+    assert only_finding(report) == "certificate"
+
+
+def test_localhost_where_two_servers_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flask_mcp_cors.cli.doctor import surroundings
+
+    monkeypatch.setattr(surroundings, "_listens", lambda address, port: True)
+    with serving_wsgi(make_app()) as url:
+        report = examine(f"{url.replace('127.0.0.1', 'localhost')}/mcp", [ORIGIN], timeout=2)
+    assert codes(report) == {"localhost_twice": "note"}
+
+
+def test_an_address_to_listen_on() -> None:
+    with serving_wsgi(make_app()) as url:
+        report = examine(f"{url.replace('127.0.0.1', '0.0.0.0')}/mcp", ["http://localhost:3000"], timeout=2)
+    assert codes(report)["unspecified_address"] == "warning"
+
+
 def test_mixed_content(monkeypatch: pytest.MonkeyPatch) -> None:
     original = socket.getaddrinfo
 
@@ -600,6 +650,23 @@ def test_discovery_that_pages_cannot_read() -> None:
     app = protected(policies={"/.well-known/oauth-authorization-server/**": None})
     found = codes(logged_in(app))
     assert found["authorization_server_hidden"] == "error"
+
+
+def test_discovery_without_the_header_of_mcp() -> None:
+    """Clients ask again without it, so it is no more than a warning."""
+    narrow = {"origins": "*", "allow_methods": "GET", "allow_headers": ["Accept"]}
+    report = logged_in(protected(policies={"/.well-known/oauth-authorization-server/**": narrow}))
+    assert codes(report)["header_not_allowed"] == "warning"
+    assert report.is_healthy
+
+
+def test_an_issuer_that_is_no_url() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        document = {"resource": f"{url}/mcp", "authorization_servers": ["not a URL"]}
+        app.add_url_rule("/.well-known/oauth-protected-resource/mcp", "document", lambda: document)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    assert codes(report)["issuer_malformed"] == "error"
 
 
 def test_metadata_of_another_resource() -> None:
