@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Generic
 from typing import TypeVar
 
@@ -39,13 +41,15 @@ def path_fault(pattern: str) -> str | None:
 
 
 class _Node(Generic[V]):
-    __slots__ = ("any_number", "children", "value")
+    __slots__ = ("children", "value")
 
-    def __init__(self, *, any_number: bool = False) -> None:
+    def __init__(self) -> None:
         self.children: dict[str, _Node[V]] = {}
         self.value: V | None = None
-        #: Is this the node of a ``**``?
-        self.any_number = any_number
+
+
+# How specific a segment is, and, between the two, the end of a pattern.
+_NAME, _ONE, _END, _ANY_NUMBER = range(4)
 
 
 class PathIndex(Generic[V]):
@@ -61,36 +65,40 @@ class PathIndex(Generic[V]):
         for pattern, value in dict(patterns).items():
             node = self._root
             for segment in segments(pattern):
-                node = node.children.setdefault(segment, _Node(any_number=segment == "**"))
+                node = node.children.setdefault(segment, _Node())
             node.value = value
 
     def find(self, path: str) -> V | None:
         """The value of the most specific pattern that matches *path*, or ``None``."""
-        parts = segments(path)
-        # A stack instead of recursion: a path may have more segments than Python has frames.
-        # The least specific way on is pushed first, so that the most specific is tried first.
-        stack = [(self._root, 0)]
-        # What was tried in vain is not tried again: two ** would cost the square of a long path.
-        tried: set[tuple[int, int]] = set()
-        while stack:
-            node, place = stack.pop()
-            if (id(node), place) in tried:
-                continue
-            tried.add((id(node), place))
-            children = node.children
-            if place < len(parts):
-                if node.any_number:
-                    stack.append((node, place + 1))
-                if "**" in children:
-                    stack.append((children["**"], place))
-                if "*" in children:
-                    stack.append((children["*"], place + 1))
-                # A path may hold a segment "*" or "**": there it is a name, not one of our signs.
-                name = parts[place]
-                if name in children and name not in ("*", "**"):
-                    stack.append((children[name], place + 1))
-            elif node.value is not None:
-                return node.value
-            elif "**" in children:
-                stack.append((children["**"], place))
-        return None
+        found = _most_specific(self._root, segments(path), range(1))
+        return None if found is None else found[1]
+
+
+def _most_specific(node: _Node[V], parts: list[str], places: Sequence[int]) -> tuple[tuple[int, ...], V] | None:
+    """The most specific of the patterns that go on from *node*, and how specific each of its segments is.
+
+    :param places: where in the path the pattern so far may end. Going over all of them at once means that each
+        node is seen once, however long the path is, and that no path can choose among the patterns by the
+        place at which a ``**`` stops.
+    """
+    children = node.children
+    end = len(parts)
+    after: dict[str, list[int]] = {}
+    for place in places:
+        # A path may hold a segment "*" or "**": there it is a name, not one of our signs.
+        if place < end and (name := parts[place]) in children and name not in ("*", "**"):
+            after.setdefault(name, []).append(place + 1)
+    named = [_most_specific(children[name], parts, following) for name, following in after.items()]
+    if found := min(filter(None, named), key=itemgetter(0), default=None):
+        return _below(_NAME, found)
+    if "*" in children and (found := _most_specific(children["*"], parts, [p + 1 for p in places if p < end])):
+        return _below(_ONE, found)
+    if node.value is not None and end in places:
+        return (_END,), node.value
+    if "**" in children and places:
+        return _below(_ANY_NUMBER, _most_specific(children["**"], parts, range(places[0], end + 1)))
+    return None
+
+
+def _below(segment: int, found: tuple[tuple[int, ...], V] | None) -> tuple[tuple[int, ...], V] | None:
+    return None if found is None else ((segment, *found[0]), found[1])
