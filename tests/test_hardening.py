@@ -11,6 +11,8 @@ from flask import Flask
 from flask import jsonify
 from flask import request
 from flask.views import MethodView
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 from werkzeug.test import Client
@@ -192,6 +194,68 @@ class TestChoiceOfPolicy:
         """A tenant called ``**`` must not get from ``/servers/*`` to the policy of ``/servers/**``."""
         assert PathIndex({"/servers/*": "tenant", "/servers/**": "any"}).find(path) == "tenant"
 
+    @pytest.mark.parametrize(
+        ("path", "winner"),
+        [
+            ("/admin/secret", "/**/admin/secret"),
+            ("/admin/x", "/**/admin/**"),
+            ("/admin/x/admin/secret", "/**/admin/secret"),
+            ("/a/admin/admin/secret", "/**/admin/secret"),
+            ("/admin/b/c", "/**/b/c"),
+        ],
+    )
+    def test_a_path_cannot_choose_the_looser_pattern_by_saying_a_name_twice(self, path, winner):
+        patterns = ["/**/admin/**", "/**/b/c", "/**/admin/secret", "/**"]
+        for order in (patterns, patterns[::-1]):
+            assert PathIndex({pattern: pattern for pattern in order}).find(path) == winner
+
+    @given(
+        st.lists(
+            st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4).map("/".join),
+            min_size=1,
+            max_size=5,
+            unique=True,
+        ),
+        st.lists(st.sampled_from(["a", "b", "c", "*", "**"]), max_size=6),
+    )
+    def test_no_pattern_that_covers_the_path_is_more_specific_than_the_one_chosen(self, patterns, parts):
+        def covers(pattern, parts):
+            if not pattern:
+                return not parts
+            head, *rest = pattern
+            if head == "**":
+                return any(covers(rest, parts[i:]) for i in range(len(parts) + 1))
+            return bool(parts) and head in ("*", parts[0]) and covers(rest, parts[1:])
+
+        def specificity(pattern):
+            return [*({"*": 1, "**": 3}.get(segment, 0) for segment in pattern.split("/") if segment), 2]
+
+        found = PathIndex({f"/{pattern}": pattern for pattern in patterns}).find("/" + "/".join(parts))
+        covering = [pattern for pattern in patterns if covers([s for s in pattern.split("/") if s], parts)]
+        assert (found is None) == (not covering)
+        assert all(specificity(found) <= specificity(pattern) for pattern in covering)
+
+    def test_the_cost_of_a_long_path_does_not_grow_with_its_square(self):
+        """Counted, not timed: how often a segment is looked up."""
+
+        class Counted(str):
+            __slots__ = ()
+            hashed = 0
+
+            def __hash__(self):
+                type(self).hashed += 1
+                return super().__hash__()
+
+        class Path(str):
+            __slots__ = ()
+
+            def split(self, *args):
+                return [Counted(part) for part in super().split(*args)]
+
+        index = PathIndex({"/**/a/**/a/**/a/**/b": 1})
+        assert index.find(Path("/a" * 5000)) is None
+        assert Counted.hashed < 50 * 5000
+
     @pytest.mark.parametrize("method", ["HEAD", "head", "Head"])
     def test_head_in_any_case_has_the_policy_of_get(self, app, method):
         cors = init(app)
@@ -232,6 +296,10 @@ class TestChoiceOfPolicy:
 
 
 class TestReflection:
+    def test_every_response_header_may_be_exposed_without_credentials(self):
+        decision = CORSPolicy(origins=APP, expose_headers="*").actual(APP)
+        assert header(decision, "Access-Control-Expose-Headers") == "*"
+
     def test_a_header_called_star_is_not_reflected(self):
         """``Access-Control-Allow-Headers: *`` would let every header through, and Chromium ask every time."""
         policy = CORSPolicy(origins=APP, allow_headers="*")
