@@ -19,6 +19,7 @@ import pytest
 
 from flask_mcp_cors.cli.doctor import examine
 from flask_mcp_cors.cli.doctor import page as doctor_page
+from flask_mcp_cors.cli.doctor.messages import initialize
 from flask_mcp_cors.cli.doctor.page import Fetched
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
@@ -30,6 +31,7 @@ from foreign_servers import skip
 from foreign_servers import Unavailable
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from playwright.sync_api import Page
 
 #: Chromium finds this name on 127.0.0.1: to a server it is as foreign as any, and no permission is asked for.
@@ -143,3 +145,27 @@ def check(page: Page, fetch: Replayed) -> bool:
         assert status == fetch.fetched.status, context
         assert set(names) == set(fetch.fetched.headers), context
     return False
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)
+def test_a_rebound_name_gets_in_where_the_doctor_says_so(server: Server, chromium: Browser) -> None:
+    """DNS rebinding, carried out: the page's own name leads to the server, so its requests are same-origin."""
+    with ExitStack() as running:
+        try:
+            base = running.enter_context(server.start())
+        except Unavailable as error:
+            skip(server, error)
+        report = examine(f"{base}{server.path}", ["https://app.example.com"], timeout=5)
+        context = chromium.new_context()
+        running.callback(context.close)
+        page = context.new_page()
+        page.route("**/page", lambda route: route.fulfill(content_type="text/html", body="<!doctype html>"))
+        page.goto(f"{base.replace('127.0.0.1', NAME)}/page")
+        headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+        answer = page.evaluate(
+            "async ([url, headers, body]) => (await fetch(url, {method: 'POST', headers, body})).text()",
+            [server.path, headers, json.dumps(initialize("2025-11-25"))],
+        )
+    gets_in = '"protocolVersion"' in answer
+    assert gets_in is any(finding.code == "dns_rebinding" for finding in report.findings)
+    assert gets_in is (server.name == "flask-cors")

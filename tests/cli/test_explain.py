@@ -139,6 +139,33 @@ def test_a_chosen_policy_is_the_one_that_is_explained() -> None:
     assert result["requests"][0]["policy"] == "policies['/chosen']"
 
 
+@pytest.mark.parametrize("origin", [ORIGIN, "https://a.example.org", "https://evil.example", "null"])
+@pytest.mark.parametrize("path", ["/mcp", "/open", "/nowhere", "/.well-known/oauth-protected-resource", "/chosen"])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH"])
+def test_it_explains_what_the_app_answers(origin: str, path: str, method: str) -> None:
+    result = explained(path, "--origin", origin, "--method", method, "--header", "X-Foo", "--header", "Authorization")
+    [explained_headers] = [request["response_headers"] for request in result["requests"] if request["preflight"]]
+    if result["requests"][0]["reason"] == "not_governed":
+        assert explained_headers == []
+        return
+    answer = (
+        make_app()
+        .test_client()
+        .options(
+            path,
+            base_url="https://mcp.example.com",
+            headers={
+                "Origin": origin,
+                "Access-Control-Request-Method": method,
+                "Access-Control-Request-Headers": "authorization,x-foo",
+            },
+        )
+    )
+    assert answer.status_code == result["requests"][0]["status"]
+    sent = {(name, value) for name, value in answer.headers if name != "Content-Length"}
+    assert sent == {(name, value) for name, value in explained_headers}
+
+
 def test_the_curl_command_shows_it() -> None:
     command = explained("/mcp", "--origin", ORIGIN, "--header", "Authorization")["requests"][0]["curl"]
     assert shlex.split(command) == [
