@@ -7,6 +7,8 @@ https://modelcontextprotocol.io/specification/versioning
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from itertools import pairwise
 from types import MappingProxyType
 from typing import cast
 from typing import TypedDict
@@ -63,11 +65,13 @@ MCP_REVISIONS: Mapping[str, RevisionSettings] = MappingProxyType(
 
 
 def _union(key: str) -> tuple[str, ...]:
-    """The values of all revisions, in the order in which the revisions brought them."""
-    members: dict[str, None] = {}
+    """The values of all revisions, in an order that agrees with the order of each."""
+    order: TopologicalSorter[str] = TopologicalSorter()
     for revision in MCP_REVISIONS.values():
-        members.update(dict.fromkeys(cast(Mapping[str, tuple[str, ...]], revision)[key]))
-    return tuple(members)
+        values = cast(Mapping[str, tuple[str, ...]], revision)[key]
+        for before, value in pairwise(values):
+            order.add(value, before)
+    return tuple(order.static_order())
 
 
 DEFAULT_ALLOW_METHODS = _union("allow_methods")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Answer
-from conftest import Server
+from written_server import Answer
+from written_server import Server
 
 from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
