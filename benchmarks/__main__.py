@@ -54,6 +54,11 @@ def _machine() -> dict[str, Any]:
     }
 
 
+def _rounded(results: dict[str, Any]) -> str:
+    rounded = json.loads(json.dumps(results), parse_float=lambda digits: round(float(digits), 4))
+    return json.dumps(rounded, separators=(",", ":")) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="for the comparison; default: %(default)s")
@@ -75,8 +80,8 @@ def main() -> None:
             print(f"{name}: left out: {found}", file=sys.stderr)
             continue
         results[name] = found
+        options.json.write_text(_rounded(results))
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
-    options.json.write_text(json.dumps(results, indent=1) + "\n")
     page = to_markdown(results)
     options.page.parent.mkdir(parents=True, exist_ok=True)
     options.page.write_text(page)

@@ -43,7 +43,7 @@ REQUESTS = {
 }
 
 CONNECTIONS = 8
-ROUNDS = 6
+ROUNDS = 4
 
 _SCRIPT = """
 wrk.method = {method}
