@@ -1,0 +1,132 @@
+"""From a 401 to the authorization server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import flask
+import pytest
+from faulty_servers import behind
+from faulty_servers import codes
+from faulty_servers import examined
+from faulty_servers import TOKEN
+from foreign_servers import by_hand
+from foreign_servers import ORIGIN
+from foreign_servers import serving_wsgi
+from werkzeug.wrappers import Response
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import LOOPBACK_HOSTS
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors.cli.doctor import examine
+from flask_mcp_cors.cli.doctor import Report
+
+
+def protected(**settings: Any) -> flask.Flask:
+    app = flask.Flask(__name__)
+    cors = MCPCors(app, **{"origins": ORIGIN, "hosts": LOOPBACK_HOSTS, **settings})
+    guard = cors.protected(lambda credential: {"name": "somebody"} if credential.token == TOKEN else None)
+    app.add_url_rule("/mcp", view_func=guard(lambda: by_hand()), endpoint="mcp", methods=["POST"])
+    app.extensions["cors"] = cors
+    return app
+
+
+def with_login(app: flask.Flask, url: str, **documents: Any) -> None:
+    """Put an authorization server into the app itself."""
+    app.extensions["cors"].serve_resource_metadata(app, resource=f"{url}/mcp", authorization_servers=[url])
+    document = {
+        "issuer": url,
+        "token_endpoint": f"{url}/token",
+        "registration_endpoint": f"{url}/register",
+        **documents,
+    }
+    app.add_url_rule("/.well-known/oauth-authorization-server", "metadata", lambda: document)
+    app.add_url_rule("/token", "token", lambda: ({"error": "unsupported_grant_type"}, 400), methods=["POST"])
+    app.add_url_rule("/register", "register", lambda: pytest.fail("the doctor registers nothing"), methods=["POST"])
+
+
+def logged_in(app: flask.Flask, **options: Any) -> Report:
+    login = options.pop("login", True)
+    with serving_wsgi(app) as url:
+        if login:
+            with_login(app, url)
+        return examine(f"{url}/mcp", [ORIGIN], timeout=3, **options)
+
+
+def test_the_way_to_a_login() -> None:
+    report = logged_in(protected())
+    assert codes(report) == {"foreign_origin_unknown": "note"} or codes(report) == {}
+    assert report.is_healthy
+    assert report.verdicts[ORIGIN, "2025-11-25"] == "log in first"
+    said = "; ".join(what for works in report.works.values() for what in works)
+    for step in ("can read the 401", "can read WWW-Authenticate", "token endpoint answers", "may register"):
+        assert step in said
+
+
+def test_with_a_token() -> None:
+    report = logged_in(protected(), token=TOKEN)
+    assert codes(report) == {}
+    assert report.verdicts[ORIGIN, "2025-11-25"] == "connects"
+    assert TOKEN not in report.to_text()
+    assert TOKEN not in json.dumps(report.to_json())
+
+
+def test_with_a_wrong_token() -> None:
+    report = logged_in(protected(), token="wrong")
+    assert codes(report)["token_refused"] == "error"
+    assert report.verdicts[ORIGIN, "2025-11-25"] == "refused"
+
+
+def test_a_challenge_that_javascript_cannot_read() -> None:
+    report = logged_in(protected(expose_headers=["Mcp-Session-Id"]))
+    assert codes(report)["challenge_hidden"] == "warning"
+
+
+def test_a_server_that_does_not_say_where_to_log_in() -> None:
+    report = logged_in(protected(), login=False)
+    assert codes(report)["discovery_missing"] == "note"
+
+
+def test_an_authorization_server_that_pages_cannot_use() -> None:
+    app = protected(policies={"/token": None, "/register": None})
+    assert codes(logged_in(app))["cors_missing"] == "error"
+
+
+def test_discovery_that_pages_cannot_read() -> None:
+    app = protected(policies={"/.well-known/oauth-authorization-server/**": None})
+    found = codes(logged_in(app))
+    assert found["authorization_server_hidden"] == "error"
+
+
+def test_discovery_without_the_header_of_mcp() -> None:
+    """Clients ask again without it, so it is no more than a warning."""
+    narrow = {"origins": "*", "allow_methods": "GET", "allow_headers": ["Accept"]}
+    report = logged_in(protected(policies={"/.well-known/oauth-authorization-server/**": narrow}))
+    assert codes(report)["header_not_allowed"] == "warning"
+    assert report.is_healthy
+
+
+def test_an_issuer_that_is_no_url() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        document = {"resource": f"{url}/mcp", "authorization_servers": ["not a URL"]}
+        app.add_url_rule("/.well-known/oauth-protected-resource/mcp", "document", lambda: document)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    assert codes(report)["issuer_malformed"] == "error"
+
+
+def test_metadata_of_another_resource() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        app.extensions["cors"].serve_resource_metadata(app, resource=f"{url}/mcp/other")
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    assert codes(report)["resource_mismatch"] == "error"
+
+
+def test_a_challenge_that_is_missing() -> None:
+    report = examined(behind(lambda request: Response(status=401) if request.method == "POST" else None))
+    # Such a 401 comes from outside, so it has no CORS headers either.
+    assert codes(report)["response_without_cors"] == "error"
+    wrapped = CORSMiddleware(Response(status=401), origins=ORIGIN, hosts=LOOPBACK_HOSTS)
+    assert codes(examined(wrapped))["challenge_missing"] == "warning"
