@@ -318,6 +318,12 @@ class TestReflection:
 
 
 class TestOrigins:
+    @pytest.mark.parametrize("text", ["hé://a", "https\x85://*.example.com:443", "\u212attp://localhost", "ｈttps://A"])
+    def test_a_scheme_that_is_not_ascii_is_one_problem(self, text):
+        with pytest.raises(PolicyError) as caught:
+            CORSPolicy(origins=text)
+        assert [problem.code for problem in caught.value.problems] == ["origin_not_ascii"]
+
     @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
     def test_a_bracketed_host_that_is_no_address_is_malformed(self, host):
         assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED

@@ -164,6 +164,8 @@ class PatternFault(ValueError):
 def _suggestion(text: str) -> str:
     """The origin that somebody most likely meant, with "; write …" before it, or nothing."""
     scheme, _, rest = text.partition("://")
+    if not scheme.isascii():
+        return ""
     rest = re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2]
     origin = f"{scheme.lower()}://{to_ascii(rest)}"
     default = DEFAULT_PORTS.get(scheme.lower())
