@@ -40,6 +40,11 @@ FLAGS = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put these tests last: while Playwright is there, its event loop runs in the thread of the tests."""
+    items.sort(key=lambda item: HERE in item.path.parents)
+
+
 def no_browser(why: str) -> NoReturn:
     """Skip, saying how to get a browser; or fail where one is required."""
     missing(f"{why}: `pip install playwright`, install Chromium, set CHROMIUM to its path if it is elsewhere")
