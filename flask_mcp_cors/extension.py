@@ -46,7 +46,8 @@ class MCPCors:
     - a ``before_request`` function that comes first, whatever is registered before or after: it
       answers CORS-preflight requests, refuses foreign origins and hosts, and serves the documents of
       :meth:`serve_resource_metadata`;
-    - a ``before_request`` function that enforces :meth:`protected`;
+    - a ``before_request`` function that enforces :meth:`protected`, as soon as that is used: after the
+      functions that are there by then, so that a rate limit counts failed attempts;
     - an ``after_request`` function that comes last and adds the headers to every response;
     - with ``wrap_wsgi=True`` a layer around ``app.wsgi_app``.
 
@@ -111,13 +112,14 @@ class MCPCors:
         app.before_request(state.gate)
         first = app.before_request_funcs[None]
         first.insert(0, first.pop())
-        app.before_request(state.guard)
         app.after_request(state.finish)
         last = app.after_request_funcs[None]  # called from the end to the beginning
         last.insert(0, last.pop())
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
         self._apps.add(app)
+        if any(isinstance(mark, Guard) for mark, _ in self._made):
+            state.enforce_guards()
         if configured.wrap_wsgi:
             app.wsgi_app = FlaskLayer(state)  # type: ignore[method-assign]
         configured.announce(f"MCPCors on {app.name!r}")
@@ -211,8 +213,11 @@ class MCPCors:
         guard = Guard(verify, scopes=scopes, schemes=schemes, realm=realm, api_key_header=api_key_header)
 
         def protect(target: V) -> V:
+            guarded = guard_view(target, guard)
             self._made.append((guard, describe(target)))
-            return guard_view(target, guard)
+            for state in self._states():
+                state.enforce_guards()
+            return guarded
 
         return protect
 

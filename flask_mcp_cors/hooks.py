@@ -99,12 +99,19 @@ class AppState:
             return _FinalResponse(decision.body or None, decision.status, headers)
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
-        return None
+        # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
+        return self.guard() if self.views.exist() and not self._enforces_guards() else None
+
+    def enforce_guards(self) -> None:
+        """Register :meth:`guard`, which an app without protected views need not pay for."""
+        if not self._enforces_guards():
+            self.app.before_request_funcs[None].append(self.guard)
+
+    def _enforces_guards(self) -> bool:
+        return self.guard in self.app.before_request_funcs[None]
 
     def guard(self) -> Response | None:
         """``before_request``: verify the credential where the view or its blueprint is protected."""
-        if not self.views.exist():
-            return None
         req = _current_request()
         if req.endpoint is None:
             return None

@@ -350,6 +350,21 @@ class TestWrongUse:
         assert "cors.protected" in caplog.text
         assert "forgotten" in caplog.text
 
+    def test_a_guard_of_another_object_is_enforced_too(self, app, cors):
+        blueprint = Blueprint("elsewhere", __name__)
+        MCPCors().protected(verify)(blueprint)
+        blueprint.post("/x", endpoint="x")(lambda: g.mcp_identity)
+        app.register_blueprint(blueprint)
+        assert ask(app).status_code == 401
+        assert ask(app, **GOOD).text == "caller"
+
+    def test_guards_come_after_the_hooks_that_were_there(self, app, cors):
+        counted = []
+        app.before_request(lambda: counted.append(1))
+        app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
+        assert ask(app).status_code == 401
+        assert counted == [1]
+
     def test_a_guard_works_without_the_extension(self):
         app = Flask("bare")
         app.post("/x", endpoint="x")(MCPCors().protected(verify)(lambda: "in"))

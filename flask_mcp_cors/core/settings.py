@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 from typing import Literal
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 from typing import TypedDict
 
@@ -116,8 +115,7 @@ WORDS_WITHOUT_COUNTERPART = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyProblem:
+class PolicyProblem(NamedTuple):
     """One fault of a configuration.
 
     *code* is stable and names the kind of fault; *message* says what is wrong and what to write
@@ -159,8 +157,7 @@ class PolicyError(ValueError):
     def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
         """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
         return PolicyError(
-            replace(
-                problem,
+            problem._replace(
                 setting=f"{setting}.{problem.setting}" if setting else problem.setting,
                 key=problem.key or (keys or {}).get(setting.partition("[")[0] or problem.setting),
             )
