@@ -209,32 +209,6 @@ class TestChoiceOfPolicy:
         for order in (patterns, patterns[::-1]):
             assert PathIndex({pattern: pattern for pattern in order}).find(path) == winner
 
-    @given(
-        st.lists(
-            st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4).map("/".join),
-            min_size=1,
-            max_size=5,
-            unique=True,
-        ),
-        st.lists(st.sampled_from(["a", "b", "c", "*", "**"]), max_size=6),
-    )
-    def test_no_pattern_that_covers_the_path_is_more_specific_than_the_one_chosen(self, patterns, parts):
-        def covers(pattern, parts):
-            if not pattern:
-                return not parts
-            head, *rest = pattern
-            if head == "**":
-                return any(covers(rest, parts[i:]) for i in range(len(parts) + 1))
-            return bool(parts) and head in ("*", parts[0]) and covers(rest, parts[1:])
-
-        def specificity(pattern):
-            return [*({"*": 1, "**": 3}.get(segment, 0) for segment in pattern.split("/") if segment), 2]
-
-        found = PathIndex({f"/{pattern}": pattern for pattern in patterns}).find("/" + "/".join(parts))
-        covering = [pattern for pattern in patterns if covers([s for s in pattern.split("/") if s], parts)]
-        assert (found is None) == (not covering)
-        assert all(specificity(found) <= specificity(pattern) for pattern in covering)
-
     def test_the_cost_of_a_long_path_does_not_grow_with_its_square(self):
         """Counted, not timed: how often a segment is looked up."""
 
@@ -570,3 +544,30 @@ class TestFacts:
     def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
         facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
         assert site.decide(facts, site.default).reason is Reason.CROSS_SITE
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4).map("/".join),
+        min_size=1,
+        max_size=5,
+        unique=True,
+    ),
+    st.lists(st.sampled_from(["a", "b", "c", "*", "**"]), max_size=6),
+)
+def test_no_pattern_that_covers_the_path_is_more_specific_than_the_one_chosen(patterns, parts):
+    def covers(pattern, parts):
+        if not pattern:
+            return not parts
+        head, *rest = pattern
+        if head == "**":
+            return any(covers(rest, parts[i:]) for i in range(len(parts) + 1))
+        return bool(parts) and head in ("*", parts[0]) and covers(rest, parts[1:])
+
+    def specificity(pattern):
+        return [*({"*": 1, "**": 3}.get(segment, 0) for segment in pattern.split("/") if segment), 2]
+
+    found = PathIndex({f"/{pattern}": pattern for pattern in patterns}).find("/" + "/".join(parts))
+    covering = [pattern for pattern in patterns if covers([s for s in pattern.split("/") if s], parts)]
+    assert (found is None) == (not covering)
+    assert all(specificity(found) <= specificity(pattern) for pattern in covering)
