@@ -44,8 +44,9 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     },
 )
 
+# What most requests hold is there several times, so that most of them get past the first check.
 ORIGINS = (
-    APP,
+    *(APP,) * 8,
     "https://evil.example",
     "null",
     "file://",
@@ -104,7 +105,7 @@ HEADER_LISTS = (
     "\xff\x00",
 )
 HOSTS = (
-    "mcp.example.com",
+    *("mcp.example.com", "localhost:8000") * 12,
     "MCP.Example.Com:443",
     "mcp.example.com:8443",
     "a.mcp.example.com",

@@ -23,7 +23,8 @@ SEGMENTS = ("a", "b", "*", "**", "mcp", "MCP", "%61", "..", ".", "+", " ", "é",
 def _path(source: Source, most: int) -> str:
     parts = [source.choose(SEGMENTS) for _ in range(source.byte() % (most + 1))]
     slashes = source.choose(("/", "/", "//"))
-    return "/" + slashes.join(parts) + source.choose(("", "", "/", "//"))
+    end = source.choose(("", "", "/", "//"))
+    return f"/{slashes.join(parts)}{end}"
 
 
 def target(source: Source) -> None:
