@@ -156,13 +156,13 @@ class PolicyError(ValueError):
 
     def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
         """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
-        return PolicyError(
-            problem._replace(
-                setting=f"{setting}.{problem.setting}" if setting else problem.setting,
-                key=problem.key or (keys or {}).get(setting.partition("[")[0] or problem.setting),
-            )
-            for problem in self.problems
-        )
+        located = []
+        for problem in self.problems:
+            place = f"{setting}.{problem.setting}" if setting else problem.setting
+            # One key holds all that is below it: policies['/mcp'].max_age, security_headers.frame_options.
+            word = place.partition("[")[0].partition(".")[0]
+            located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
+        return PolicyError(located)
 
 
 def shown(value: object) -> str:
