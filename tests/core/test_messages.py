@@ -1,0 +1,86 @@
+"""What a wrong configuration is told, word for word: ``messages.json`` beside this file.
+
+The words are part of what the package gives: each says what was written, why it cannot be, and what to write instead.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import PolicyError
+from flask_mcp_cors.configure import configure
+from flask_mcp_cors.core.origins import parse_pattern
+from flask_mcp_cors.core.origins import PatternFault
+from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
+from flask_mcp_cors.core.settings import settings_from_config
+
+MESSAGES = json.loads(Path(__file__).with_name("messages.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row["settings"]))
+def test_each_fault_is_told_in_these_words(row):
+    with pytest.raises(PolicyError) as caught:
+        configure(EXTENSION_SETTINGS, None, row["settings"])
+    assert [str(problem) for problem in caught.value.problems] == row["problems"]
+
+
+def test_the_text_of_the_error_is_one_line_a_problem():
+    with pytest.raises(PolicyError) as caught:
+        CORSPolicy(origins="null", max_age=-1, preflight_status=300)
+    first, *others = str(caught.value).splitlines()
+    assert first == "3 problems in the CORS configuration:"
+    assert others == [f"  - {problem}" for problem in caught.value.problems]
+
+
+def test_one_problem_is_one_problem():
+    with pytest.raises(PolicyError, match=r"^1 problem in the CORS configuration:\n  - max_age=-1: "):
+        CORSPolicy(max_age=-1)
+
+
+def test_a_pattern_fault_says_what_its_problem_says():
+    with pytest.raises(PatternFault, match=r"^invalid port; write 80$"):
+        parse_pattern("https://a.example:080")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"MCP_CORS_ORGINS": 1},
+            "MCP_CORS_ORGINS (orgins)=1: unknown setting; did you mean MCP_CORS_ORIGINS? [unknown_setting]",
+        ),
+        (
+            {"MCP_CORS_resources": "a"},
+            "MCP_CORS_resources (resources)='a': unknown setting; write MCP_CORS_POLICIES [unknown_setting]",
+        ),
+    ],
+)
+def test_a_key_is_named_as_it_was_written(config, expected):
+    with pytest.raises(PolicyError) as caught:
+        settings_from_config(config)
+    assert list(map(str, caught.value.problems)) == [expected]
+
+
+def test_every_unknown_key_is_told():
+    with pytest.raises(PolicyError) as caught:
+        settings_from_config({"MCP_CORS_A": 1, "OTHER": 2, "MCP_CORS_B": 3, "MCP_CORS_ORIGINS": "*"})
+    assert [problem.key for problem in caught.value.problems] == ["MCP_CORS_A", "MCP_CORS_B"]
+
+
+def test_a_problem_inside_a_value_names_the_key_of_the_whole():
+    config = {
+        "MCP_CORS_MAX_AGE": -1,
+        "MCP_CORS_SECURITY_HEADERS": {"frame_options": ""},
+        "MCP_CORS_POLICIES": {"/a": {"max_age": -1}},
+        "MCP_CORS_HOSTS": "a b",
+    }
+    with pytest.raises(PolicyError) as caught:
+        configure(EXTENSION_SETTINGS, None, {}, config)
+    assert [(problem.key, problem.setting) for problem in caught.value.problems] == [
+        ("MCP_CORS_MAX_AGE", "max_age"),
+        ("MCP_CORS_SECURITY_HEADERS", "security_headers.frame_options"),
+        ("MCP_CORS_HOSTS", "hosts"),
+        ("MCP_CORS_POLICIES", "policies['/a'].max_age"),
+    ]
