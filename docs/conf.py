@@ -28,6 +28,7 @@ autodoc_preserve_defaults = True
 html_theme = "flask"
 html_title = f"Flask-MCP-CORS {version}"
 html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 html_sidebars = {
     "index": ["project.html", "localtoc.html", "searchbox.html"],
     "**": ["localtoc.html", "relations.html", "searchbox.html"],
