@@ -119,9 +119,7 @@ class Client:
     @property
     def preflights(self) -> int:
         """How many preflights went to the endpoint."""
-        return sum(
-            exchange.is_preflight and exchange.request.url == self.endpoint for exchange in self.browser.network
-        )
+        return sum(exchange.is_preflight and exchange.request.url == self.endpoint for exchange in self.browser.network)
 
     @property
     def _authorization(self) -> dict[str, str]:
