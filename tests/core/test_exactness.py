@@ -16,6 +16,8 @@ from flask_mcp_cors.core.hosts import HostIndex
 from flask_mcp_cors.core.hosts import parse_host
 from flask_mcp_cors.core.mcp import _revision
 from flask_mcp_cors.core.mcp import _union
+from flask_mcp_cors.core.origins import Match
+from flask_mcp_cors.core.origins import OriginCallable
 from flask_mcp_cors.core.origins import parse_origin
 from flask_mcp_cors.core.settings import settings_from_config
 from flask_mcp_cors.core.site import Facts
@@ -150,6 +152,30 @@ class TestLimits:
         assert parse_origin(f"s{longest}") is None
 
 
+class TestCallables:
+    def test_a_failure_says_which_origin_was_not_allowed(self, caplog):
+        policy = CORSPolicy(origins=lambda origin: 1 / 0)
+        assert policy.actual(APP).reason is Reason.ORIGIN_NOT_ALLOWED
+        assert caplog.messages == [f"the origins callable failed, so '{APP}' is not allowed"]
+
+    def test_a_promise_is_no_answer(self, caplog):
+        async def later(origin):
+            return True
+
+        assert CORSPolicy(origins=lambda origin: later(origin)).actual(APP).status == 403
+        (record,) = caplog.records
+        message = "the origins callable must return a bool; this one returned something to await"
+        assert str(record.exc_info[1]) == message
+
+    @pytest.mark.parametrize("origin", ["null", "file://"])
+    def test_it_is_not_asked_about_opaque_origins_unless_allowed_to(self, origin):
+        asked = []
+        for index in (OriginCallable(asked.append), OriginCallable(asked.append, allow_null=True)):
+            assert index.match(origin) is Match.NOT_ALLOWED
+            assert index.any_origin is False
+        assert asked == [origin]
+
+
 class TestLists:
     def test_only_space_and_tab_are_trimmed(self):
         assert list(split_list(" a\t,\tb ,\x0bc\x0b, \t,d")) == ["a", "b", "\x0bc\x0b", "d"]
@@ -158,6 +184,10 @@ class TestLists:
         policy = CORSPolicy(origins=APP)
         assert policy.actual(f"{APP} ,\t{APP}").reason is Reason.ORIGIN_REPEATED
         assert policy.actual(f"{APP}\x0b,{APP}").reason is Reason.ORIGIN_MALFORMED
+
+    @pytest.mark.parametrize("value", [f" {APP}", f"{APP} ", f"X{APP}, {APP}X"])
+    def test_one_origin_with_something_around_it_is_malformed_not_repeated(self, value):
+        assert CORSPolicy(origins=APP).actual(value).reason is Reason.ORIGIN_MALFORMED
 
     @pytest.mark.parametrize(("count", "reason"), [(9, "origin_repeated"), (10, "origin_malformed")])
     def test_nine_origins_are_looked_at(self, count, reason):
@@ -217,6 +247,11 @@ class TestHosts:
     )
     def test_an_origin_on_a_host_of_the_sites_own_may_be_its_own_page(self, origin, own):
         site = make_site({"hosts": "mcp.example.com"}, CORSPolicy(origins=APP))
+        assert site.has_host_of_its_own(origin) is own
+
+    @pytest.mark.parametrize(("origin", "own"), [("https://mcp.example.com", True), ("http://mcp.example.com", False)])
+    def test_the_port_of_such_an_origin_is_its_schemes(self, origin, own):
+        site = make_site({"hosts": "mcp.example.com:443"}, CORSPolicy(origins=APP))
         assert site.has_host_of_its_own(origin) is own
 
 
