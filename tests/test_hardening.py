@@ -7,6 +7,7 @@ import weakref
 from functools import wraps
 
 import pytest
+from flask import Blueprint
 from flask import Flask
 from flask import jsonify
 from flask import request
@@ -134,6 +135,22 @@ class TestGuards:
         app.add_url_rule("/tools", view_func=guard(lambda: "ok"))
         assert app.test_client().get("/tools", headers={"Authorization": header}).status_code == 200
 
+    @pytest.mark.parametrize("own", [True, False], ids=["its-own-object", "another-object"])
+    def test_a_guard_made_before_the_app_holds_on_the_app(self, own):
+        """An app factory: the views and their guards are there first, above the route's decorator too."""
+        cors = MCPCors(origins=APP, hosts="*")
+        pages = Blueprint("pages", __name__)
+
+        @cors.protected(lambda credential: None)
+        @pages.route("/tools")
+        def tools():
+            return "reached"
+
+        app = Flask("app")
+        app.register_blueprint(pages)
+        (cors if own else MCPCors(origins=APP, hosts="*")).init_app(app)
+        assert app.test_client().get("/tools").status_code == 401
+
     def test_the_route_of_a_public_document_gives_what_the_hook_gives(self, app):
         """The hook answers first, so that no other hook asks for credentials; the route is what is listed."""
         cors = init(app)
@@ -152,6 +169,10 @@ class TestGuards:
 
 
 class TestMarks:
+    def test_a_mark_whose_policy_cannot_be_is_refused_though_there_is_no_app_yet(self):
+        with pytest.raises(PolicyError):
+            MCPCors().policy(CORSPolicy(origins=APP, allow_credentials=True), origins="*")(lambda: "ok")
+
     def test_a_mark_made_after_init_app_is_checked_against_the_apps_policy(self, app):
         cors = init(app, allow_credentials=True)
         with pytest.raises(PolicyError):
@@ -445,6 +466,39 @@ class TestWrapWsgi:
         MCPCors(app, origins=APP, hosts="*", wrap_wsgi=True, policies={"/**": lambda req: asked.append(req.url_rule)})
         assert app.test_client().options("/", headers=PREFLIGHT).status_code == 200
         assert asked == [None]
+
+
+class TestBelowFlask:
+    """An application in Flask's place that no hook judges: the layer's verdict stands, whatever it does."""
+
+    def ask(self, application):
+        app = Flask("app")
+        app.wsgi_app = application
+        init(app, wrap_wsgi=True, hosts="mcp.example.com")
+        environ = EnvironBuilder(base_url="http://other.example.com").get_environ()
+        answers, sent = [], []
+        body = app.wsgi_app(environ, lambda status, headers, exc_info=None: answers.append(status) or sent.append)
+        return answers, sent, body
+
+    def test_a_second_start_does_not_take_a_refusal_back(self):
+        def application(environ, start_response):
+            for status in ("200 OK", "500 INTERNAL SERVER ERROR"):
+                start_response(status, [])(b"secret")
+            return [b"secret"]
+
+        answers, sent, body = self.ask(application)
+        assert (answers, sent) == (["421 MISDIRECTED REQUEST"], [])
+        assert b"secret" not in b"".join(body)
+
+    def test_a_crash_does_not_either_and_reaches_the_server(self):
+        def application(environ, start_response):
+            raise ZeroDivisionError
+
+        answers, sent, body = self.ask(application)
+        assert (answers, sent) == (["421 MISDIRECTED REQUEST"], [])
+        assert b"host_not_served" in next(body)
+        with pytest.raises(ZeroDivisionError):
+            next(body)
 
 
 class TestServers:

@@ -146,8 +146,8 @@ class TestLimits:
         assert (parse_origin(f"https://{name[: length - 1]}b") is not None) is valid
 
     def test_the_longest_origin_is_one(self):
-        host = ("a" * 63 + ".") * 3 + "a" * 61 + "."
-        longest = f"{'s' * 64}://{host[:-1]}:65535"
+        host = ("a" * 63 + ".") * 3 + "a" * 62
+        longest = f"{'s' * 64}://{host}:65535"
         assert parse_origin(longest) is not None
         assert parse_origin(f"s{longest}") is None
 
@@ -228,6 +228,7 @@ class TestHosts:
 
     def test_a_trailing_dot_does_not_hide_a_public_suffix(self):
         assert covers_public_suffix("github.io.")
+        assert covers_public_suffix("amazonaws.com.")
         assert not covers_public_suffix("example.com.")
         with pytest.raises(PolicyError, match="origin_public_suffix"):
             CORSPolicy(origins="https://*.github.io.")
