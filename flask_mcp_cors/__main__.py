@@ -110,6 +110,7 @@ def doctor(url: str, origins: tuple[str, ...], token: str | None, timeout: float
 @click.option("-A", "--app", envvar="FLASK_APP", metavar="IMPORT", help="The app, as for the flask command.")
 @click.pass_context
 def main(context: click.Context, app: str | None) -> None:
+    """``python -m flask_mcp_cors``: the same commands, where there need not be an app."""
     os.environ["FLASK_RUN_FROM_CLI"] = "true"  # as the flask command does: app.run() in the module is to do nothing
     context.obj = ScriptInfo(app_import_path=app)
 
