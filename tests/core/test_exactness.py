@@ -19,6 +19,7 @@ from flask_mcp_cors.core.mcp import _union
 from flask_mcp_cors.core.origins import Match
 from flask_mcp_cors.core.origins import OriginCallable
 from flask_mcp_cors.core.origins import parse_origin
+from flask_mcp_cors.core.paths import PathIndex
 from flask_mcp_cors.core.settings import settings_from_config
 from flask_mcp_cors.core.site import Facts
 from flask_mcp_cors.core.site import make_site
@@ -285,6 +286,24 @@ class TestChoices:
         site = make_site({"hosts": "*"}, policy)
         facts = Facts("GET", "/", "https", "mcp.example.com", APP)
         assert [site.decide(facts, policy).status for _ in range(3)] == [None, 403, None]
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        ("patterns", "path", "winner"),
+        [
+            pytest.param(["/**/*/c", "/**/a/**"], "/a/*/c", "/**/a/**", id="a-star-in-the-path-is-no-wildcard"),
+            pytest.param(["/**/a/*", "/**/b/**"], "/a/b", "/**/a/*", id="one-segment-before-any-number"),
+            pytest.param(["/**/b/**", "/**/a/b"], "/a/b", "/**/a/b", id="a-name-before-any-number"),
+        ],
+    )
+    def test_alternatives_are_compared_segment_by_segment(self, patterns, path, winner):
+        assert PathIndex({pattern: pattern for pattern in patterns}).find(path) == winner
+
+    def test_what_a_pattern_stands_for_is_never_compared(self):
+        """Two patterns as specific as each other, with values that have no order."""
+        values = object(), object()
+        assert PathIndex(dict(zip(["/**/a/**", "/**/b/**"], values, strict=True))).find("/a/b") in values
 
 
 class TestMadeAtImport:
