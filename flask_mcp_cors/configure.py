@@ -82,10 +82,7 @@ def configure(
     settings: dict[str, Any] = {}
     keys: dict[str, str] = {}
     if config is not None:
-        try:
-            settings, keys = settings_from_config(config)
-        except PolicyError as error:
-            problems.extend(error.problems)
+        settings, keys = settings_from_config(config, problems)
         _warn_of_lost_keys(config)
     for word in keywords:
         keys.pop(word, None)

@@ -20,7 +20,9 @@ from .core.settings import EXTENSION_SETTINGS
 from .core.settings import ExtensionSettings
 from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
+from .core.settings import PolicyProblem
 from .core.settings import PolicySettings
+from .core.settings import settled
 from .hooks import AppState
 from .layer import FlaskLayer
 from .marks import describe
@@ -76,11 +78,8 @@ class MCPCors:
     def __init__(
         self, app: Flask | None = None, policy: CORSPolicy | None = None, **settings: Unpack[ExtensionSettings]
     ) -> None:
-        problems = check_words(settings, EXTENSION_SETTINGS)
-        if problems:
-            raise PolicyError(problems)
         self._policy = policy
-        self._settings = settings
+        self._settings: dict[str, Any] = settled(settings)
         # The states are in the apps: kept here, they would keep their apps alive.
         self._apps: WeakSet[Flask] = WeakSet()
         #: Marks and guards made through this object, with the name of what they are on.
@@ -88,6 +87,8 @@ class MCPCors:
         self._warned_of: list[tuple[PolicyMark | Guard, str]] = []
         if app is not None:
             self.init_app(app)
+        elif problems := check_words(settings, EXTENSION_SETTINGS):
+            raise PolicyError(problems)
 
     def init_app(self, app: Flask, policy: CORSPolicy | None = None, **settings: Unpack[ExtensionSettings]) -> None:
         """Initialise one app. *policy* and *settings* go over those of the constructor.
@@ -101,12 +102,10 @@ class MCPCors:
             raise RuntimeError(
                 f"MCPCors is initialised on this app ({app.name!r}) already: create it once, with or without init_app"
             )
-        keywords = {**self._settings, **settings}
+        keywords = {**self._settings, **settled(settings)}
         configured = configure(EXTENSION_SETTINGS, policy or self._policy, keywords, app.config)
         views = MarkedViews(app, configured.site.default, self.warn_of_unused_marks)
-        for mark, _ in self._made:
-            if isinstance(mark, PolicyMark):
-                mark.resolve(configured.site.default)
+        _check_marks([mark for mark, _ in self._made if isinstance(mark, PolicyMark)], configured.site.default)
         state = AppState(app, self, configured, views, ResourceMetadata())
 
         app.before_request(state.gate)
@@ -145,7 +144,7 @@ class MCPCors:
             raise PolicyError(problems)
         if policy is not None and not isinstance(policy, CORSPolicy):
             raise TypeError("cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])")
-        return self._marker(policy, dict(settings), exempt=False)
+        return self._marker(policy, settled(settings), exempt=False)
 
     def exempt(self, target: V) -> V:
         """No policy for a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.
@@ -281,3 +280,15 @@ class MCPCors:
                 word,
                 target,
             )
+
+
+def _check_marks(marks: Iterable[PolicyMark], default: CORSPolicy) -> None:
+    """Resolve every mark once, so that one that makes no policy is found at the start."""
+    problems: list[PolicyProblem] = []
+    for mark in marks:
+        try:
+            mark.resolve(default)
+        except PolicyError as error:
+            problems += error.problems
+    if problems:
+        raise PolicyError(problems)

@@ -129,9 +129,10 @@ class AppState:
             return response
         decision = None if exchange is None else exchange.decision
         if decision is None:
-            # Something failed before the first hook: no session, say. The error is to be readable.
+            # Something failed before the first hook: no session, say. The error is to be readable, and it
+            # is no refusal, whatever would have been refused.
             facts = facts_from_environ(req.environ, req.path)
-            decision = settle(self.site, self.choose(facts, req), facts, lambda: req)
+            decision = settle(self.site, self.choose(facts, req), facts, lambda: req)._replace(final=False)
         response.headers[:] = decision.apply(response.headers)
         return response
 

@@ -85,6 +85,10 @@ ORIGINS = (
     "vscode-webview://0a1b:1",
     "chrome-extension://abc",
     "app://-",
+    "app://.",
+    "vscode-webview://0A1B",
+    "https://xn--bcher-kva.example.org",
+    "https://xn--f.example.org",
     "a" * 5000,
 )
 METHODS = ("GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "BREW", "options", "TRACE")

@@ -6,6 +6,7 @@ pattern, and keeps nothing between two questions. Fuzzing and soak ask both and 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from ipaddress import IPv6Address
 from typing import Any
 
 LOWER = "abcdefghijklmnopqrstuvwxyz"
+LETTERS = LOWER + LOWER.upper()
 DIGITS = "0123456789"
 HEX = DIGITS + "abcdef"
-TOKEN = "!#$%&'*+-.^_`|~" + DIGITS + LOWER + LOWER.upper()
+TOKEN = "!#$%&'*+-.^_`|~" + DIGITS + LETTERS
 DEFAULT_PORT = {"http": 80, "ws": 80, "https": 443, "wss": 443, "ftp": 21}
 SAFELISTED = {"GET", "HEAD", "POST"}
 FORBIDDEN = {"CONNECT", "TRACE", "TRACK"}
@@ -76,15 +78,37 @@ def serialized_ipv6(text: str) -> str | None:
     return ":".join(words[: best[0]]) + "::" + ":".join(words[best[0] + best[1] :])
 
 
+def is_xn_label(label: str) -> bool:
+    """The ASCII form of a label that has letters beyond ASCII, and is spelled as browsers spell it."""
+    try:
+        text = label.removeprefix("xn--").encode().decode("punycode")
+    except UnicodeError:
+        return False
+    kinds = [unicodedata.category(letter) for letter in text]
+    if not text or max(text) < "\x80" or kinds[0] in ("Mn", "Mc", "Me", "Cf"):
+        return False
+    if set(kinds) & {"Cc", "Cs", "Co", "Zs", "Zl", "Zp"} or unicodedata.normalize("NFKC", text.lower()) != text:
+        return False
+    return text.encode("punycode") == label.removeprefix("xn--").encode()
+
+
 def is_name(host: str) -> bool:
     """A name of the Internet: labels of at most 63 letters, digits, inner ``-`` and ``_``; not a number at the end."""
     labels = host.removesuffix(".").split(".")
     for label in labels:
         if not consists_of(label, LOWER + DIGITS + "-_") or len(label) > 63 or label[0] in "-_" or label[-1] in "-_":
             return False
+        if label.startswith("xn--") and not is_xn_label(label):
+            return False
     last = labels[-1]
     is_numeric = consists_of(last, DIGITS) or (last.startswith("0x") and (last == "0x" or consists_of(last[2:], HEX)))
-    return len(host) <= 254 and not is_numeric
+    return len(host.removesuffix(".")) <= 253 and not is_numeric
+
+
+def is_own_host(host: str) -> bool:
+    """A host of an application's own scheme: whatever it calls itself, or the single dot of Electron."""
+    labels = host.split(".")
+    return host == "." or (len(host) <= 253 and all(consists_of(label, LETTERS + DIGITS + "-_") for label in labels))
 
 
 @dataclass
@@ -112,7 +136,7 @@ def take_apart(value: str) -> Parts | None:
         if scheme in DEFAULT_PORT:
             if not (is_dotted_quad(host) or is_name(host)):
                 return None
-        elif len(host) > 254 or not all(consists_of(label, LOWER + DIGITS + "-_") for label in host.split(".")):
+        elif not is_own_host(host):
             return None
     if port is not None and (not is_number(port, 65535) or port == "0" or DEFAULT_PORT.get(scheme) == int(port)):
         return None
@@ -202,9 +226,10 @@ def take_host_apart(value: str | None) -> Served | None:
     text = value.lower()
     if text.startswith("["):
         address, bracket, tail = text[1:].partition("]")
-        if not bracket or serialized_ipv6(address) != address or "." in address:
+        number = serialized_ipv6(address)
+        if not bracket or number is None:
             return None
-        name = f"[{address}]"
+        name = f"[{number}]"
     else:
         name, colon, digits = text.partition(":")
         tail = colon + digits

@@ -112,7 +112,7 @@ class Decision(NamedTuple):
         result = list(headers)
         if self.reason is Reason.NOT_GOVERNED:
             return result
-        touched = _touched_names(self.headers)
+        touched = _touched_names(self.headers, self.final)
         for name, value in result:
             name = name.lower()
             if name in touched or name.startswith("access-control-"):
@@ -132,7 +132,7 @@ class Decision(NamedTuple):
             name = pair[0].lower()
             if name == "vary":
                 vary.append(pair[1])
-            elif not name.startswith("access-control-"):
+            elif not (name.startswith("access-control-") or (self.final and name in _OF_A_FINAL_ANSWER)):
                 present.add(name)
                 result.append(pair)
                 if name == "content-type":
@@ -151,10 +151,14 @@ class Decision(NamedTuple):
         return result
 
 
+#: What a final answer alone decides: an empty one has no type, and a refusal must not be kept.
+_OF_A_FINAL_ANSWER = frozenset({"content-type", "cache-control"})
+
+
 @lru_cache(512)
-def _touched_names(headers: Headers) -> frozenset[str]:
+def _touched_names(headers: Headers, final: bool) -> frozenset[str]:
     """The names, in lower case, that cannot stay as they are next to these headers."""
-    return frozenset(("vary", *(name.lower() for name, _ in headers)))
+    return frozenset(("vary", *(name.lower() for name, _ in headers), *(_OF_A_FINAL_ANSWER if final else ())))
 
 
 def _is_event_stream(content_type: str) -> bool:

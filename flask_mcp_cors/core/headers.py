@@ -76,14 +76,51 @@ SAFELISTED_RESPONSE_HEADERS = frozenset(
     }
 )
 
-#: Names that only a server sends: no request header, so nothing for ``allow_headers``.
-CORS_RESPONSE_HEADERS = frozenset(
-    name.lower() for name in (ALLOW_ORIGIN, ALLOW_CREDENTIALS, ALLOW_METHODS, ALLOW_HEADERS, EXPOSE_HEADERS, MAX_AGE)
-) | {"access-control-allow-private-network", "access-control-allow-local-network"}
+#: What only the answer to a preflight carries.
+PREFLIGHT_RESPONSE_ONLY = frozenset(name.lower() for name in (ALLOW_METHODS, ALLOW_HEADERS, MAX_AGE)) | {
+    "access-control-allow-private-network",
+    "access-control-allow-local-network",
+}
 
-#: Names that only a browser sends: no response header, so nothing for ``expose_headers``.
-CORS_REQUEST_HEADERS = frozenset(
-    {"origin", REQUEST_METHOD.lower(), REQUEST_HEADERS.lower(), "access-control-request-private-network"}
+#: Names that only a server sends, so nothing for ``allow_headers``.
+RESPONSE_ONLY = (
+    PREFLIGHT_RESPONSE_ONLY
+    | {name.lower() for name in (ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE_HEADERS)}
+    | {
+        "accept-ranges",
+        "age",
+        "allow",
+        "authentication-info",
+        "etag",
+        "location",
+        "retry-after",
+        "server",
+        "set-cookie2",
+        "vary",
+        "www-authenticate",
+    }
+)
+
+#: Names that only a client sends, so nothing for ``expose_headers``.
+REQUEST_ONLY = frozenset(
+    {
+        "access-control-request-private-network",
+        "cookie",
+        "expect",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "origin",
+        "range",
+        "referer",
+        "te",
+        "user-agent",
+        REQUEST_HEADERS.lower(),
+        REQUEST_METHOD.lower(),
+    }
 )
 
 #: The CORS non-wildcard request-header name: ``*`` never covers it.

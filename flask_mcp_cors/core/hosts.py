@@ -18,6 +18,7 @@ from .origins import is_host
 from .origins import is_ipv4
 from .origins import LOOPBACK_HOSTS
 from .origins import Origin
+from .origins import serialized_ip
 from .origins import to_ascii
 from .settings import PolicyProblem
 from .settings import string_list
@@ -53,7 +54,7 @@ def parse_host(value: str) -> Host | None:
     match = _HOST.fullmatch(value)
     if match is None:
         return None
-    name = match[1].lower()
+    name = _spelled(match[1].lower())
     port = int(match[2]) if match[2] else None
     return Host(name, port) if is_host(name) and (port is None or port <= 65535) else None
 
@@ -99,22 +100,29 @@ class HostIndex:
         return Reason.HOST_NOT_SERVED
 
 
+def _spelled(name: str) -> str:
+    # Whoever types an IPv6 address may spell it in another way than browsers do.
+    return (serialized_ip(name) or name) if name.startswith("[") else name
+
+
 def _split_pattern(pattern: str) -> tuple[str, int | None]:
     head, colon, port = pattern.rpartition(":")
     if not colon or port.endswith("]"):
-        return pattern, None
-    return head, None if port == ANY_PORT else int(port)
+        return _spelled(pattern), None
+    return _spelled(head), None if port == ANY_PORT else int(port)
 
 
-def hosts_from_trusted_hosts(trusted: Iterable[str]) -> tuple[str, ...]:
+def hosts_from_trusted_hosts(trusted: str | Iterable[str]) -> tuple[str, ...]:
     """Flask's ``TRUSTED_HOSTS`` in our words: ``.example.com`` there is the name and what is below it.
 
-    >>> hosts_from_trusted_hosts([".example.com", "localhost"])
+    One string is one host there, and a port means nothing.
+
+    >>> hosts_from_trusted_hosts([".example.com", "localhost:5000"])
     ('example.com', '*.example.com', 'localhost')
     """
     hosts: list[str] = []
-    for host in trusted:
-        name = to_ascii(host)
+    for host in (trusted,) if isinstance(trusted, str) else trusted:
+        name = to_ascii(host).partition(":")[0]
         hosts += [name[1:], f"*{name}"] if name.startswith(".") else [name]
     return tuple(hosts)
 

@@ -35,25 +35,34 @@ LOOPBACK = tuple(f"{scheme}://{host}:*" for host in LOOPBACK_HOSTS for scheme in
 
 ANY_PORT = "*"
 
+#: What to write instead of a regular expression.
+REGEX_ADVICE = "write https://*.example.com, or pass a callable such as re.compile(…).fullmatch"
+
 #: What opaque origins are serialized as: sandboxed frames and data: URLs, and pages from files.
 OPAQUE = frozenset({"null", "file://"})
 
 _log = logging.getLogger("flask_mcp_cors")
 
-# Longer than any origin that this grammar admits: a scheme of 64, "://", a host of 253, ":", a port.
-_MAX_LENGTH = 64 + 3 + 254 + 6
+# The longest origin that this grammar admits: a scheme of 64, "://", a host of 253, ":", a port.
+_MAX_LENGTH = 64 + 3 + 253 + 6
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,63}")
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]{0,63})://(\[[0-9a-f:]+\]|[a-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]{0,63})://(\[[0-9a-f:]+\]|[A-Za-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
 
 # Letters, digits and inner hyphens (RFC 1123), and the inner underscore of Compose and Windows names.
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
-# The opaque hosts of applications: extension ids, UUIDs, "-".
-_APPLICATION_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+# The opaque hosts of applications: extension ids, UUIDs (Safari's in upper case), "-", Electron's ".".
+_APPLICATION_HOST = re.compile(r"\.|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 # https://url.spec.whatwg.org/#ends-in-a-number-checker
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
-_REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|//\.\*|\[[^0-9a-fA-F:.]")
+_REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|(?:^|[/:])\.\*|\[(?:[^0-9a-fA-F:.]|[^\]%]*-)|\][*?]")
+
+# What IDNA leaves out of a name: the soft hyphen, zero-width characters, variation selectors.
+_IGNORED = re.compile("[\u00ad\u200b\u2060\ufeff\ufe00-\ufe0f]")
+
+# A host name of 253 characters is the longest that DNS can hold.
+_LONGEST_NAME = 253
 
 
 class Origin(NamedTuple):
@@ -92,13 +101,38 @@ def is_host(host: str, scheme: str = "https") -> bool:
     if host.startswith("["):
         address = _ipv6_address(host)
         return address is not None and ipv6_host(address) == host
-    if len(host) > 254:
+    if len(host.removesuffix(".")) > _LONGEST_NAME:
         return False
     if scheme not in WEB_SCHEMES:
         return _APPLICATION_HOST.fullmatch(host) is not None
     if _ENDS_IN_NUMBER.fullmatch(host):
         return is_ipv4(host)
-    return _NAME.fullmatch(host) is not None
+    if _NAME.fullmatch(host) is None:
+        return False
+    return "xn--" not in host or all(map(_is_ascii_label, host.split(".")))
+
+
+def _is_ascii_label(label: str) -> bool:
+    """Is this label, where it starts with ``xn--``, the ASCII form of one that needs such a form?
+
+    https://unicode.org/reports/tr46/#Validity_Criteria, as far as the standard library knows.
+    """
+    if not label.startswith("xn--"):
+        return True
+    try:
+        text = label[4:].encode("ascii").decode("punycode")
+    except UnicodeError:
+        return False
+    if text.isascii() or unicodedata.normalize("NFKC", text.lower()) != text:
+        return False
+    categories = [unicodedata.category(character) for character in text]
+    # No controls, surrogates, private characters or spaces, and no mark or joiner without a letter before it.
+    is_text = all(c[0] != "Z" and c not in ("Cc", "Cs", "Co") for c in categories)
+    return is_text and categories[0][0] != "M" and categories[0] != "Cf" and f"xn--{_punycode(text)}" == label
+
+
+def _punycode(text: str) -> str:
+    return text.encode("punycode").decode("ascii")
 
 
 def is_ipv4(host: str) -> bool:
@@ -163,14 +197,20 @@ class PatternFault(ValueError):
 
 def _suggestion(text: str) -> str:
     """The origin that somebody most likely meant, with "; write …" before it, or nothing."""
-    scheme, _, rest = text.partition("://")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "https", text
     if not scheme.isascii():
         return ""
-    rest = re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2]
-    origin = f"{scheme.lower()}://{to_ascii(rest)}"
-    default = DEFAULT_PORTS.get(scheme.lower())
-    if default is not None:
-        origin = origin.removesuffix(f":{default}")
+    scheme = scheme.lower()
+    authority = to_ascii(re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2])
+    port = re.search(r":0*([0-9]*)$", authority)
+    host = authority[: port.start()] if port else authority
+    origin = f"{scheme}://{serialized_ip(host) or host}"
+    if port and port[1] not in ("", str(DEFAULT_PORTS.get(scheme))):
+        origin += f":{port[1]}"
+    if origin == text:
+        return ""
     try:
         parse_pattern(origin)
     except PatternFault:
@@ -180,8 +220,34 @@ def _suggestion(text: str) -> str:
 
 def to_ascii(host: str) -> str:
     """A host name with its Unicode labels in their ``xn--`` form, as browsers make it."""
-    labels = unicodedata.normalize("NFKC", host).lower().split(".")
-    return ".".join(x if x.isascii() else f"xn--{x.encode('punycode').decode('ascii')}" for x in labels)
+    mapped = unicodedata.normalize("NFKC", _IGNORED.sub("", host)).lower().replace("\u3002", ".")
+    # What is written as an ASCII form already, and is none, stays as it is: nothing can be made of it.
+    return ".".join(x if x.isascii() or x.startswith("xn--") else f"xn--{_punycode(x)}" for x in mapped.split("."))
+
+
+def serialized_ip(host: str) -> str | None:
+    """An IP address in whatever spelling a URL may have, as a browser serializes it, or ``None``.
+
+    https://url.spec.whatwg.org/#concept-ipv4-parser
+    """
+    if host.startswith("["):
+        address = _ipv6_address(host)
+        return None if address is None else ipv6_host(address)
+    if not _ENDS_IN_NUMBER.fullmatch(host):
+        return None
+    numbers = []
+    for part in host.removesuffix(".").split("."):
+        if not part.isalnum():
+            return None
+        base = 16 if part.startswith("0x") else 8 if part.startswith("0") else 10
+        try:
+            numbers.append(int(part.removeprefix("0x") or "0", base))
+        except ValueError:
+            return None
+    *first, last = numbers
+    if len(numbers) > 4 or any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return str(IPv4Address(last + sum(number << 24 - 8 * place for place, number in enumerate(first))))
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -198,7 +264,7 @@ def parse_pattern(text: str) -> Pattern:
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        example = _suggestion(f"https://{text}") or "; write one such as https://app.example.com"
+        example = _suggestion(text) or "; write one such as https://app.example.com"
         raise PatternFault("origin_scheme_missing", f"invalid: an origin starts with its scheme{example}")
     _refuse_beyond_the_port(text, rest)
     if not text.isascii():
@@ -206,19 +272,19 @@ def parse_pattern(text: str) -> Pattern:
             "origin_not_ascii", f"invalid: browsers send the ASCII form of a host name{_suggestion(text)}"
         )
     if text != text.lower():
-        raise PatternFault("origin_upper_case", f"invalid: browsers send origins in lower case{_suggestion(text)}")
+        raise _upper_case(text, scheme.lower())
     if not _SCHEME.fullmatch(scheme):
         raise PatternFault("origin_scheme_invalid", "invalid scheme; write https, http, or an application's own")
     if scheme == "file":
         raise PatternFault("origin_file", "prohibited: pages from files share one origin with every other file")
-    host, port = _parse_port(text, scheme, rest)
-    if host == "*":
-        if scheme in WEB_SCHEMES or port is not None:
+    if rest.partition(":")[0] == "*":
+        if scheme in WEB_SCHEMES or rest != "*":
             raise PatternFault(
                 "origin_any_host",
                 f'prohibited: "{scheme}://*" is every host; write https://*.example.com, or "*" for every origin',
             )
         return Pattern(text, scheme, "*", None)
+    host, port = _parse_port(text, scheme, rest)
     subdomains = host.startswith("*.")
     if subdomains:
         host = host[2:]
@@ -229,10 +295,22 @@ def parse_pattern(text: str) -> Pattern:
             "(http://localhost:*); for anything else pass a callable",
         )
     if not is_host(host, scheme):
-        raise PatternFault(*_host_fault(host))
+        raise _host_fault(text, host)
+    if subdomains and len(host.removesuffix(".")) > _LONGEST_NAME - len("a."):
+        raise PatternFault("origin_host_invalid", "invalid host: with a label in front it is longer than any name")
     if subdomains and (host.startswith("[") or (scheme in WEB_SCHEMES and is_ipv4(host))):
         raise PatternFault("origin_wildcard_misplaced", "invalid: an IP address has no subdomains; write it in full")
     return Pattern(text, scheme, host, port, subdomains)
+
+
+def _upper_case(text: str, scheme: str) -> PatternFault:
+    # Lower-casing the id of an application would make another one of it.
+    is_id = scheme not in WEB_SCHEMES and text.lower().partition("://")[0] == text.partition("://")[0]
+    if is_id:
+        message = f"invalid: patterns are in lower case; for ids in upper case write {scheme}://*"
+    else:
+        message = f"invalid: browsers send origins in lower case{_suggestion(text)}"
+    return PatternFault("origin_upper_case", message)
 
 
 def _refuse_foreign_text(text: str) -> None:
@@ -245,8 +323,7 @@ def _refuse_foreign_text(text: str) -> None:
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
         raise PatternFault(
             "origin_regex",
-            "invalid: this looks like a regular expression, and patterns are none; write "
-            "https://*.example.com, or pass a callable such as re.compile(…).fullmatch",
+            f"invalid: this looks like a regular expression, and patterns are none; {REGEX_ADVICE}",
         )
 
 
@@ -286,21 +363,23 @@ def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | Non
     if len(digits) > 5 or not 0 < int(digits) <= 65535:
         raise PatternFault("origin_port_out_of_range", "invalid port; write one from 1 to 65535")
     if digits[0] == "0":
-        raise PatternFault("origin_port_invalid", f"invalid port; write {int(digits)}")
+        raise PatternFault("origin_port_invalid", f"invalid port: a number has no zero in front{_suggestion(text)}")
     if DEFAULT_PORTS.get(scheme) == int(digits):
         raise PatternFault("origin_default_port", f"invalid: browsers leave the default port out{_suggestion(text)}")
     return host, int(digits)
 
 
-def _host_fault(host: str) -> tuple[str, str]:
+def _host_fault(text: str, host: str) -> PatternFault:
     if host.startswith("["):
-        address = _ipv6_address(host)
-        if address is not None:
-            return "origin_ipv6_invalid", f"invalid IPv6 spelling; write {ipv6_host(address)}"
-        return "origin_ipv6_invalid", "invalid IPv6 address; write it as [2001:db8::1], without a zone"
+        advice = _suggestion(text) or "; write it as [2001:db8::1], without a zone"
+        return PatternFault("origin_ipv6_invalid", f"invalid IPv6 address{advice}")
     if _ENDS_IN_NUMBER.fullmatch(host):
-        return "origin_ipv4_invalid", "invalid IPv4 address; write four decimal numbers, as 192.168.0.10"
-    return (
+        advice = _suggestion(text) or "; write four decimal numbers, as 192.168.0.10"
+        return PatternFault("origin_ipv4_invalid", f"invalid IPv4 address{advice}")
+    if not all(map(_is_ascii_label, host.split("."))):
+        message = "invalid host: browsers send no xn-- that stands for nothing; write the name as it is registered"
+        return PatternFault("origin_host_invalid", message)
+    return PatternFault(
         "origin_host_invalid",
         "invalid host; write labels of letters, digits and inner hyphens, as app.example.com",
     )

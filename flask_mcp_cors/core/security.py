@@ -128,10 +128,8 @@ def security_headers_from(value: object, problems: list[PolicyProblem]) -> Secur
     for word in unknown:
         message = f"unknown security header; write one of {', '.join(known)}"
         problems.append(PolicyProblem("unknown_setting", f"security_headers.{word}", arguments[word], message))
-    if unknown:
-        return None
     try:
-        return SecurityHeaders(**arguments)
+        return SecurityHeaders(**{word: argument for word, argument in arguments.items() if word in known})
     except PolicyError as error:
         problems.extend(error.problems)
         return None

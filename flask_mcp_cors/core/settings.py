@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -200,34 +201,38 @@ def check_words(settings: Mapping[str, object], known: frozenset[str]) -> list[P
 
 
 def settings_from_config(
-    config: Mapping[str, Any], known: frozenset[str] = EXTENSION_SETTINGS
+    config: Mapping[str, Any], problems: list[PolicyProblem]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings in an ``app.config``, and for each the key that it came from.
 
     A string where a list is expected is split at its commas, as in an environment variable.
 
-    :raises PolicyError: for a key that starts with ``MCP_CORS_`` and names no setting.
+    :param problems: gets one for each key that starts with ``MCP_CORS_`` and names no setting.
 
-    >>> settings_from_config({"MCP_CORS_ORIGINS": "https://a.example, https://b.example"})
+    >>> settings_from_config({"MCP_CORS_ORIGINS": "https://a.example, https://b.example"}, [])
     ({'origins': ['https://a.example', 'https://b.example']}, {'origins': 'MCP_CORS_ORIGINS'})
     """
     settings: dict[str, Any] = {}
     keys: dict[str, str] = {}
-    problems: list[PolicyProblem] = []
     for key, value in config.items():
         if not isinstance(key, str) or not key.startswith(CONFIG_PREFIX):
             continue
         word = key.removeprefix(CONFIG_PREFIX).lower()
-        if word not in known or key != key.upper():
-            problems.append(unknown_setting(word, known, key=key, value=value))
+        if word not in EXTENSION_SETTINGS or key != key.upper():
+            problems.append(unknown_setting(word, EXTENSION_SETTINGS, key=key, value=value))
             continue
         if word in LIST_SETTINGS and isinstance(value, str):
             value = [member.strip() for member in value.split(",")] if "," in value else [value.strip()]
         settings[word] = value
         keys[word] = key
-    if problems:
-        raise PolicyError(problems)
     return settings, keys
+
+
+def settled(value: Any) -> Any:
+    """The same settings, or the same value of one, with what can be gone through only once made a tuple."""
+    if isinstance(value, Mapping):
+        return {name: settled(member) for name, member in value.items()}
+    return tuple(value) if isinstance(value, Iterator) else value
 
 
 def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:

@@ -256,9 +256,10 @@ def _read_policies(
         setting = f"policies[{pattern!r}]"
         if not isinstance(pattern, str):
             problems.append(wrong_type("policies", pattern, "a path pattern, a string"))
-        elif fault := path_fault(pattern):
+            continue
+        if fault := path_fault(pattern):
             problems.append(PolicyProblem("path_invalid", "policies", pattern, fault))
-        elif policy is None or isinstance(policy, CORSPolicy) or callable(policy):
+        if policy is None or isinstance(policy, CORSPolicy) or callable(policy):
             policies[pattern] = policy
         elif isinstance(policy, Mapping):
             try:

@@ -6,6 +6,7 @@ out, and *invalid* what has no meaning.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from inspect import iscoroutinefunction
 from typing import Any
@@ -22,6 +23,7 @@ from .origins import parse_pattern
 from .origins import Pattern
 from .origins import PatternFault
 from .origins import PLAINTEXT_SCHEMES
+from .origins import REGEX_ADVICE
 from .origins import WEB_SCHEMES
 from .security import security_headers_from
 from .security import SecurityHeaders
@@ -109,7 +111,11 @@ class _Reader:
             values["origins"] = value
             return OriginCallable(value, allow_null=values["dangerously_allow_null"])
         count = len(self.problems)
-        texts = string_list("origins", value, self.problems)
+        texts = string_list("origins", [value] if isinstance(value, re.Pattern) else value, self.problems)
+        for place, problem in enumerate(self.problems[count:], count):
+            if isinstance(problem.value, re.Pattern):
+                message = f"invalid: origins are no regular expressions; {REGEX_ADVICE}"
+                self.problems[place] = PolicyProblem("origin_regex", "origins", problem.value, message)
         if not texts and len(self.problems) == count:
             self.add("origins_empty", "origins", value, 'invalid: nobody could call; name an origin, or write "*"')
         values["origins"] = tuple(dict.fromkeys(texts))
@@ -132,7 +138,7 @@ class _Reader:
                         text,
                         "forbidden with allow_credentials: browsers refuse * there; list the origins",
                     )
-            elif text in ("null", "file://"):
+            elif text in ("null", "file:", "file://"):
                 if not values["dangerously_allow_null"]:
                     self.add(
                         "origin_null" if text == "null" else "origin_file",
@@ -141,7 +147,7 @@ class _Reader:
                         "prohibited: every sandboxed frame and local file has this origin; list real origins, "
                         "or set dangerously_allow_null=True",
                     )
-                literals.append(text)
+                literals.append("file://" if text == "file:" else text)
             elif pattern := self.pattern(text):
                 self.check_pattern(pattern, values)
                 patterns.append(pattern)
@@ -162,7 +168,8 @@ class _Reader:
                 "origins",
                 pattern.text,
                 f"prohibited: anyone can have a page under {pattern.host}; write your own names in full, "
-                f"as {pattern.scheme}://your-name.{pattern.host}, or pass a callable",
+                f"as {pattern.scheme}://your-name.{pattern.host}, pass a callable, "
+                "or set dangerously_allow_public_suffixes=True",
             )
         if not values["allow_credentials"]:
             return
@@ -210,10 +217,10 @@ class _Reader:
             if "*" in stem:
                 message = "invalid: * stands alone or ends a family, as Mcp-Param-*"
                 self.add("header_wildcard_misplaced", word, name, message)
-            elif lower in names.CORS_RESPONSE_HEADERS or lower == "access-control-*":
+            elif lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
                 message = "prohibited: this is a response header, and no browser asks for it; leave it out"
                 self.add("header_wrong_direction", word, name, message)
-            elif names.is_forbidden_request_header(lower):
+            elif names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
                 message = "forbidden by the Fetch standard: only the browser itself sets it; leave it out"
                 self.add("header_forbidden", word, name, message)
         return listed
@@ -234,8 +241,11 @@ class _Reader:
             elif lower in names.FORBIDDEN_RESPONSE_HEADERS:
                 message = "forbidden by the Fetch standard: JavaScript never reads it; leave it out"
                 self.add("header_forbidden", word, name, message)
-            elif lower in names.CORS_REQUEST_HEADERS:
+            elif lower in names.REQUEST_ONLY:
                 message = "prohibited: this is a request header, and no response has it; leave it out"
+                self.add("header_wrong_direction", word, name, message)
+            elif lower in names.PREFLIGHT_RESPONSE_ONLY:
+                message = "prohibited: only the answer to a preflight has it, and no JavaScript sees that; leave it out"
                 self.add("header_wrong_direction", word, name, message)
         return listed
 

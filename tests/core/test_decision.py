@@ -115,3 +115,26 @@ def test_reasons_are_stable_unique_codes():
     values = [reason.value for reason in Reason]
     assert len(values) == len(set(values))
     assert all(value.isidentifier() and value == value.lower() for value in values)
+
+
+def test_what_a_refusal_is_and_that_nobody_keeps_it_stays_so():
+    """An app's own ``after_request`` function says so of every response: of this one it must not."""
+    refusal = CORSPolicy(security_headers=None).actual("https://evil.example")
+    theirs = [("cache-control", "public, max-age=60"), ("Content-Type", "text/html"), ("X-Request-Id", "1")]
+    assert refusal.apply(theirs) == [
+        ("X-Request-Id", "1"),
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-store"),
+        ("Vary", "Origin"),
+    ]
+
+
+def test_the_empty_answer_to_a_preflight_has_no_type():
+    answer = CORSPolicy(origins=APP, security_headers=None, allow_methods=(), allow_headers=(), max_age=None).preflight(
+        APP, "GET"
+    )
+    assert answer.apply([("Content-Type", "text/html"), ("Server", "s")]) == [
+        ("Server", "s"),
+        ("Access-Control-Allow-Origin", APP),
+        ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+    ]

@@ -19,6 +19,8 @@ from flask_mcp_cors.core.mcp import _union
 from flask_mcp_cors.core.origins import Match
 from flask_mcp_cors.core.origins import OriginCallable
 from flask_mcp_cors.core.origins import parse_origin
+from flask_mcp_cors.core.origins import parse_pattern
+from flask_mcp_cors.core.origins import PatternFault
 from flask_mcp_cors.core.paths import PathIndex
 from flask_mcp_cors.core.settings import settings_from_config
 from flask_mcp_cors.core.site import Facts
@@ -141,13 +143,24 @@ class TestLimits:
     def test_a_host_has_a_port_up_to_65535(self, port, valid):
         assert (parse_host(f"mcp.example.com:{port}") is not None) is valid
 
-    @pytest.mark.parametrize(("length", "valid"), [(254, True), (255, False)])
-    def test_a_host_name_has_up_to_254_characters(self, length, valid):
+    @pytest.mark.parametrize("dot", ["", "."])
+    @pytest.mark.parametrize(("length", "valid"), [(253, True), (254, False)])
+    def test_a_host_name_has_up_to_253_characters(self, length, valid, dot):
         name = ("a" * 60 + ".") * 5
-        assert (parse_origin(f"https://{name[: length - 1]}b") is not None) is valid
+        assert (parse_origin(f"https://{name[: length - 1]}b{dot}") is not None) is valid
+
+    @pytest.mark.parametrize("dot", ["", "."])
+    @pytest.mark.parametrize(("length", "valid"), [(251, True), (252, False)])
+    def test_a_subdomain_pattern_leaves_room_for_a_label(self, length, valid, dot):
+        text = f"https://*.{(('a' * 60 + '.') * 5)[: length - 1]}b{dot}"
+        if valid:
+            assert parse_pattern(text).subdomains
+        else:
+            with pytest.raises(PatternFault, match="longer than any name"):
+                parse_pattern(text)
 
     def test_the_longest_origin_is_one(self):
-        host = ("a" * 63 + ".") * 3 + "a" * 62
+        host = ("a" * 63 + ".") * 3 + "a" * 61
         longest = f"{'s' * 64}://{host}:65535"
         assert parse_origin(longest) is not None
         assert parse_origin(f"s{longest}") is None
@@ -203,10 +216,10 @@ class TestLists:
 
     @pytest.mark.parametrize("text", ["a, b", "a,b", " a , b "])
     def test_a_list_in_the_configuration_is_split_at_commas(self, text):
-        assert settings_from_config({"MCP_CORS_ORIGINS": text})[0] == {"origins": ["a", "b"]}
+        assert settings_from_config({"MCP_CORS_ORIGINS": text}, [])[0] == {"origins": ["a", "b"]}
 
     def test_a_text_that_is_no_list_setting_is_not_split(self):
-        assert settings_from_config({"MCP_CORS_VALIDATE_ORIGIN": "a,b"})[0] == {"validate_origin": "a,b"}
+        assert settings_from_config({"MCP_CORS_VALIDATE_ORIGIN": "a,b"}, [])[0] == {"validate_origin": "a,b"}
 
 
 class TestHosts:

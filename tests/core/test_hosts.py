@@ -26,6 +26,7 @@ from flask_mcp_cors.core.site import make_site
         (["*.example.com:81"], ["a.example.com:81"], ["a.example.com"]),
         (["*"], ["anything.example", "localhost"], []),
         (["MCP.example.com"], ["mcp.example.com"], []),
+        (["xn--bcher-kva.example"], ["xn--bcher-kva.example"], ["xn--strae-oqa.example"]),
     ],
 )
 def test_a_pattern_serves_what_it_says(patterns, served, refused):
@@ -112,3 +113,19 @@ def test_flasks_trusted_hosts_are_read_in_its_own_words():
 )
 def test_a_host_names_the_origin_of_its_pages(host, scheme, origin):
     assert parse_host(host).to_origin(scheme) == origin
+
+
+@pytest.mark.parametrize("trusted", ["mcp.example.com", "mcp.example.com:5000", ["MCP.example.com:5000"]])
+def test_flasks_trusted_hosts_may_be_one_string_and_have_no_port(trusted):
+    site = make_site({}, CORSPolicy(origins="https://app.example.com"), trusted_hosts=trusted)
+    faults = [site.hosts.fault(host, "https") for host in ("mcp.example.com", "mcp.example.com:1", "m")]
+    assert faults == [None, None, Reason.HOST_NOT_SERVED]
+
+
+@pytest.mark.parametrize("spelling", ["[::1]", "[::0001]", "[0:0:0:0:0:0:0:1]", "[::0.0.0.1]"])
+def test_an_ipv6_address_is_the_same_in_every_spelling(spelling):
+    host = parse_host(f"{spelling}:8443")
+    assert host is not None
+    assert (str(host.name), host.port, host.is_ip) == ("[::1]", 8443, True)
+    for pattern in (spelling, f"{spelling}:8443", f"{spelling}:*"):
+        assert HostIndex([pattern]).lists(host, "https")

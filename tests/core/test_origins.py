@@ -32,6 +32,10 @@ def problems(*origins, **settings):
         ("https://bücher.example", "origin_not_ascii", "https://xn--bcher-kva.example"),
         ("https://straße.example", "origin_not_ascii", "https://xn--strae-oqa.example"),
         ("https://ｅxample.com", "origin_not_ascii", "https://example.com"),
+        ("https://日本。jp", "origin_not_ascii", "https://xn--wgv71a.jp"),
+        ("https://例え．テスト", "origin_not_ascii", "https://xn--r8jz45g.xn--zckzah"),
+        ("https://a\u00adb.com", "origin_not_ascii", "https://ab.com"),
+        ("safari-web-extension://140BB581-A2C0", "origin_upper_case", "write safari-web-extension://*"),
         ("app.example.com", "origin_scheme_missing", "https://app.example.com"),
         ("localhost:3000", "origin_scheme_missing", "https://localhost:3000"),
         (" https://a.example", "origin_white_space", "https://a.example"),
@@ -41,6 +45,10 @@ def problems(*origins, **settings):
         ("^https://a.example$", "origin_regex", "a callable"),
         ("https://[a-z]+.example.com", "origin_regex", "a callable"),
         ("https?://a.example", "origin_regex", "a callable"),
+        (".*", "origin_regex", "a callable"),
+        ("http://localhost:.*", "origin_regex", "a callable"),
+        ("https://[a-z]*.example.com", "origin_regex", "a callable"),
+        ("https://[abc]*.example.com", "origin_regex", "a callable"),
         ("https://app*.example.com", "origin_wildcard_misplaced", "https://*.example.com"),
         ("https://a.*.example.com", "origin_wildcard_misplaced", "https://*.example.com"),
         ("https://*.192.168.0.1", "origin_wildcard_misplaced", "in full"),
@@ -49,11 +57,25 @@ def problems(*origins, **settings):
         ("vscode-webview://*:80", "origin_any_host", "for every origin"),
         ("https://a.example:0", "origin_port_out_of_range", "1 to 65535"),
         ("https://a.example:65536", "origin_port_out_of_range", "1 to 65535"),
-        ("https://a.example:08443", "origin_port_invalid", "8443"),
+        ("https://a.example:08443", "origin_port_invalid", "write https://a.example:8443"),
+        ("https://a.example:00443", "origin_port_invalid", "write https://a.example"),
+        ("https://*:443", "origin_any_host", "https://*.example.com"),
         ("https://a.example:http", "origin_port_invalid", "1 to 65535"),
         ("https://a.example:٣", "origin_not_ascii", "ASCII"),
-        ("http://127.1", "origin_ipv4_invalid", "192.168.0.10"),
-        ("http://0x7f.0.0.1", "origin_ipv4_invalid", "192.168.0.10"),
+        ("http://127.1", "origin_ipv4_invalid", "write http://127.0.0.1"),
+        ("http://0x7f.0.0.1", "origin_ipv4_invalid", "write http://127.0.0.1"),
+        ("http://2130706433:3000", "origin_ipv4_invalid", "write http://127.0.0.1:3000"),
+        ("https://192.168.001.010", "origin_ipv4_invalid", "write https://192.168.1.8"),
+        ("https://127.0.0.1.", "origin_ipv4_invalid", "write https://127.0.0.1"),
+        ("https://256.1", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://1.256.1", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://1.2.3.256", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://1.2.3.4.5", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://4294967296", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://a.08", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://1_0.1", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://1..1", "origin_ipv4_invalid", "192.168.0.10"),
+        ("https://[2001:0DB8::1]:8443", "origin_upper_case", "write https://[2001:db8::1]:8443"),
         ("http://[::0001]", "origin_ipv6_invalid", "[::1]"),
         ("http://[::ffff:1.2.3.4]", "origin_ipv6_invalid", "[::ffff:102:304]"),
         ("http://[fe80::1%eth0]", "origin_ipv6_invalid", "without a zone"),
@@ -65,6 +87,7 @@ def problems(*origins, **settings):
         ("1a://b", "origin_scheme_invalid", "https"),
         ("null", "origin_null", "dangerously_allow_null=True"),
         ("file://", "origin_file", "dangerously_allow_null=True"),
+        ("file:", "origin_file", "dangerously_allow_null=True"),
         ("file://host", "origin_file", ""),
         ("https://*.github.io", "origin_public_suffix", "https://your-name.github.io"),
         ("https://*.co.uk", "origin_public_suffix", "https://your-name.co.uk"),
@@ -228,6 +251,67 @@ def test_insecure_origins_with_credentials_need_the_dangerous_flag():
         origins="http://intranet.example", allow_credentials=True, dangerously_allow_insecure_origins=True
     )
     assert dict(policy.actual("http://intranet.example").headers)["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_a_file_origin_may_be_written_as_its_scheme():
+    policy = CORSPolicy(origins="file:", dangerously_allow_null=True)
+    assert policy.actual("file://").allowed
+    assert not policy.actual("null").allowed
+
+
+@pytest.mark.parametrize("origins", [re.compile("x"), [re.compile("x")], (re.compile("x"), "https://a.example")])
+def test_a_compiled_expression_is_told_what_to_write(origins):
+    with pytest.raises(PolicyError) as caught:
+        CORSPolicy(origins=origins)
+    assert [problem.code for problem in caught.value.problems] == ["origin_regex"]
+    assert "pass a callable such as re.compile(…).fullmatch" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("host", "valid"),
+    [
+        ("xn--bcher-kva.example", True),
+        ("xn--strae-oqa.example", True),
+        ("xn--wgv71a.jp", True),
+        ("xn--e1afmkfd.xn--p1ai", True),
+        ("xn--mgbh0fb.xn--kgbechtv", True),
+        ("xn--ls8h.la", True),  # an emoji
+        ("xn--1ch.com", True),  # a sign that folding would not touch
+        ("a.xn--f", False),  # cut short
+        ("xn--0", False),
+        ("xn--", False),
+        ("xn--a", False),  # a control character
+        ("xn--abc-", False),  # nothing beyond ASCII in it
+        ("xn--99999999", False),  # beyond Unicode
+        ("xn--bcher-kvb", False),  # a capital of the title kind
+        ("xn--Bcher-kva", False),
+        ("xn--a-ecp.example", False),  # a digit with a full stop, which is mapped to both
+        ("xn--lsa.example", False),  # a mark without a letter before it
+        ("xn--1ug", False),  # a joiner that joins nothing
+    ],
+)
+def test_an_ascii_form_stands_for_something(host, valid):
+    assert CORSPolicy(origins="*").actual(f"https://{host}").allowed is valid
+    if valid:
+        assert CORSPolicy(origins=f"https://{host}").actual(f"https://{host}").allowed
+    else:
+        assert [p.setting for p in problems(f"https://{host}")] == ["origins"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["app://.", "safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E", "moz-extension://a.b_c-"]
+)
+def test_an_application_calls_its_hosts_what_it_likes(origin):
+    scheme = origin.partition("://")[0]
+    for origins in ("*", f"{scheme}://*", lambda origin: True):
+        assert CORSPolicy(origins=origins).actual(origin).allowed
+    assert CORSPolicy(origins="https://a.example").actual(origin).reason is Reason.ORIGIN_NOT_ALLOWED
+
+
+def test_the_dot_of_electron_can_be_listed():
+    policy = CORSPolicy(origins="app://.")
+    assert policy.actual("app://.").allowed
+    assert not policy.actual("app://a").allowed
 
 
 class TestCallable:
