@@ -16,12 +16,13 @@ from .core.settings import EXTENSION_SETTINGS
 from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
 from .core.settings import settings_from_config
+from .core.settings import unknown_setting
 from .core.settings import wrong_type
 from .core.site import make_site
 from .core.site import Site
 from .reporting import log
 
-_ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z_]+)")
+_ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z0-9_]+)")
 
 
 class Configured(NamedTuple):
@@ -119,10 +120,16 @@ def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
     """Warn of settings in the environment that nobody loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
-        if match is None or match[1].partition("__")[0].lower() not in EXTENSION_SETTINGS:
+        if match is None:
             continue
-        key = f"{CONFIG_PREFIX}{match[1].partition('__')[0]}"
-        if key not in config:
+        name = match[1].partition("__")[0]
+        key = f"{CONFIG_PREFIX}{name}"
+        if key in config:
+            continue
+        if name.lower() not in EXTENSION_SETTINGS:
+            problem = unknown_setting(name.lower(), EXTENSION_SETTINGS, key=key)
+            log.warning("%s is in the environment, but has no effect: %s", variable, problem.message)
+        else:
             log.warning(
                 "%s is in the environment, but %s is not in app.config, so it has no effect: call "
                 "app.config.from_prefixed_env() before the extension is initialised, and name the variable FLASK_%s",

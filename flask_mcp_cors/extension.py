@@ -26,7 +26,9 @@ from .core.settings import settled
 from .hooks import AppState
 from .layer import FlaskLayer
 from .marks import describe
+from .marks import guard_enclosed
 from .marks import mark_policy
+from .marks import markable
 from .marks import MarkedViews
 from .marks import PolicyMark
 from .protect import Guard
@@ -82,9 +84,10 @@ class MCPCors:
         self._settings: dict[str, Any] = settled(settings)
         # The states are in the apps: kept here, they would keep their apps alive.
         self._apps: WeakSet[Flask] = WeakSet()
-        #: Marks and guards made through this object, with the name of what they are on.
-        self._made: list[tuple[PolicyMark | Guard, str]] = []
-        self._warned_of: list[tuple[PolicyMark | Guard, str]] = []
+        self._was_initialised = False
+        #: Marks and guards made through this object, and what they are on.
+        self._made: list[tuple[PolicyMark | Guard, object]] = []
+        self._warned_of: list[tuple[PolicyMark | Guard, object]] = []
         if app is not None:
             self.init_app(app)
         elif problems := check_words(settings, EXTENSION_SETTINGS):
@@ -117,6 +120,7 @@ class MCPCors:
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
         self._apps.add(app)
+        self._was_initialised = True
         if any(isinstance(mark, Guard) for mark, _ in self._made):
             state.enforce_guards()
         if configured.wrap_wsgi:
@@ -160,15 +164,16 @@ class MCPCors:
 
     def _marker(self, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> Callable[[V], V]:
         def mark(target: V) -> V:
-            if not (callable(target) or isinstance(target, Blueprint)):
+            if isinstance(target, Flask) or not (callable(target) or isinstance(target, Blueprint)):
                 raise TypeError(f"cors.policy and cors.exempt mark views and blueprints, not {target!r}")
-            made = PolicyMark(describe(target), policy, settings, exempt=exempt)
+            target = markable(target)
+            made = PolicyMark(self, policy, settings, exempt=exempt)
             for state in self._states():
                 made.resolve(state.site.default)
             if not self._apps and policy is not None:
                 made.resolve(policy)
             mark_policy(target, made)
-            self._made.append((made, made.target))
+            self._made.append((made, target))
             return target
 
         return mark
@@ -213,7 +218,7 @@ class MCPCors:
 
         def protect(target: V) -> V:
             guarded = guard_view(target, guard)
-            self._made.append((guard, describe(target)))
+            self._made.append((guard, target))
             for state in self._states():
                 state.enforce_guards()
             return guarded
@@ -259,12 +264,20 @@ class MCPCors:
     def _states(self) -> list[AppState]:
         return [app.extensions["mcp_cors"] for app in self._apps]
 
-    def unused_marks(self) -> list[tuple[PolicyMark | Guard, str]]:
+    def may_serve(self, app: Flask) -> bool:
+        """Do the policies that this object's marks name hold in *app*? Not where it serves other apps only."""
+        return app in self._apps or not self._was_initialised
+
+    def unused_marks(self) -> list[tuple[PolicyMark | Guard, object]]:
         """The marks of this object that no route of its apps carries, and what each was left on."""
         carried: set[object] = set()
+        views: set[object] = set()
         for state in self._states():
             carried |= state.views.carried()
-        return [made for made in self._made if made[0] not in carried]
+            views.update(state.app.view_functions.values())
+        unused = [made for made in self._made if made[0] not in carried]
+        # What a decorator without functools.wraps has hidden is guarded all the same.
+        return [(mark, on) for mark, on in unused if not (isinstance(mark, Guard) and guard_enclosed(on, mark, views))]
 
     def warn_of_unused_marks(self) -> None:
         """Log a warning for each mark of this object that no route of its apps carries."""
@@ -272,7 +285,7 @@ class MCPCors:
             if made in self._warned_of:
                 continue
             self._warned_of.append(made)  # said once
-            mark, target = made
+            mark, target = made[0], describe(made[1])
             word = "cors.protected" if isinstance(mark, Guard) else "cors.policy or cors.exempt"
             log.warning(
                 "no route carries the mark that %s left on %s: put it directly above or below the route's "

@@ -12,6 +12,8 @@ from flask import Response
 from werkzeug.datastructures import Headers
 
 from .configure import Configured
+from .core.decision import Decision
+from .core.decision import Reason
 from .core.site import Choice
 from .core.site import Facts
 from .core.site import Site
@@ -80,6 +82,22 @@ class AppState:
                     return found.choice
         return self.configured.site.choose(facts.path)
 
+    @property
+    def routes_by_host(self) -> bool:
+        """Does the view depend on the ``Host``?"""
+        return self.app.subdomain_matching or self.app.url_map.host_matching
+
+    def knows_better(self, decision: Decision, facts: Facts) -> bool:
+        """Is a refusal from outside one that only the hook can be sure of, because ``ProxyFix`` may stand between?"""
+        if decision.status == 421:
+            return True
+        by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
+        if not by_host or facts.is_preflight:
+            return False
+        # Of a page that cannot be the site's own the hook could only say the same, unless the view
+        # depends on the Host, and what is mounted beside Flask has no hook.
+        return self.routes_by_host or self.site.has_host_of_its_own(facts.origin)
+
     # hooks
 
     def gate(self) -> Response | None:
@@ -89,8 +107,14 @@ class AppState:
         facts = facts_from_environ(environ, req.path)
         if facts.origin is None and facts.fetch_site is not None and is_static(self.app, req.endpoint):
             facts = facts._replace(embeddable=True)
-        decision = settle(self.configured.site, self.choose(facts, req), facts, lambda: req)
-        current_exchange(environ).decision = decision
+        site = self.configured.site
+        exchange = current_exchange(environ)
+        foreseen = exchange.foreseen
+        if foreseen is not None and foreseen[0] is site and foreseen[1] == facts:
+            decision = foreseen[2]
+        else:
+            decision = settle(site, self.choose(facts, req), facts, lambda: req)
+        exchange.keep(decision, site)
         if decision.final or decision.reported:
             report(self.app, facts, decision, environ, debug=self.app.debug)
         if decision.final:
@@ -125,7 +149,7 @@ class AppState:
         """``after_request``, last: put the decision's headers into the response."""
         req = _current_request()
         exchange: Exchange | None = req.environ.get(EXCHANGE)
-        if exchange is not None and exchange.finished_outside:
+        if exchange is not None and exchange.layer is not None:
             return response
         decision = None if exchange is None else exchange.decision
         if decision is None:
@@ -137,9 +161,19 @@ class AppState:
         return response
 
     def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
-        """``got_request_exception``: in debug mode no header can reach the debugger's page, so say so."""
+        """``got_request_exception``: say what no header can say."""
         exchange: Exchange | None = request.environ.get(EXCHANGE)
-        if sender.debug and exchange is not None and exchange.decision is not None and "Origin" in request.headers:
+        if exchange is None or exchange.decision is None:
+            return
+        if exchange.decision.final:
+            # Only after_request functions run on it, and one that counts on a before_request function fails.
+            log.error(
+                "%s after a preflight was answered or a request refused: no before_request function has run, so an "
+                "after_request function must read flask.g with g.get(…); or set wrap_wsgi=True",
+                type(exception).__name__,
+            )
+        elif sender.debug and "Origin" in request.headers:
+            # In debug mode the page is the debugger's.
             log.error(
                 "%s in the application: whatever the browser's console says, "
                 "this is not CORS: see the traceback above or right below",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
 
 from .core.decision import Decision
-from .core.decision import Reason
 from .core.site import Choice
 from .core.site import Facts
+from .exchange import current_exchange
 from .middleware import CORSMiddleware
-from .routing import endpoint_of
-from .routing import is_static
+from .routing import endpoint_outside
+from .routing import match_outside
 from .routing import url_adapter
 
 if TYPE_CHECKING:
@@ -32,69 +33,53 @@ class FlaskLayer(CORSMiddleware):
     response that comes back without having been judged there is judged here.
     """
 
+    _app: Flask
+
     def __init__(self, state: AppState) -> None:
         self.wsgi_app = state.app.wsgi_app
+        self._app = state.app
         self._state = state
         self._site = state.site
 
     def _sender(self) -> Flask:
-        return self._state.app
+        return self._app
 
     def _debug(self) -> bool:
-        return self._state.app.debug
+        return self._app.debug
 
     def _raises(self, environ: WSGIEnvironment) -> bool:
-        return self._state.app.testing or super()._raises(environ)
+        return self._app.testing or self._app.debug or super()._raises(environ)
 
     def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         if not facts.is_preflight and facts.origin is None and facts.fetch_mode is None:
             return None
         decision = self._decide(environ, facts)
-        if not decision.final or decision.status == 421:
-            return None
-        by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
-        if not by_host or facts.is_preflight:
+        if decision.final and not self._state.knows_better(decision, facts):
             return decision
-        # Of a page that cannot be the site's own the hook could only say the same, unless the view
-        # depends on the Host, and what is mounted beside Flask has no hook.
-        is_certain = not self._routes_by_host() and not self._site.has_host_of_its_own(facts.origin)
-        return decision if is_certain else None
-
-    def _routes_by_host(self) -> bool:
-        app = self._state.app
-        return app.subdomain_matching or app.url_map.host_matching
-
-    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        decision = super()._decide(environ, facts)
-        if decision.reason is Reason.CROSS_SITE:
-            endpoint = endpoint_of(self._adapter(environ, facts), facts.method)
-            if is_static(self._state.app, endpoint):
-                return super()._decide(environ, facts._replace(embeddable=True))
-        return decision
+        current_exchange(environ).foreseen = (self._site, facts, decision)
+        return None
 
     def _choose(self, environ: WSGIEnvironment, facts: Facts) -> Choice:
         state = self._state
         if not state.views.exist():
             return self._site.choose(facts.path)
         method = facts.request_method if facts.is_preflight else facts.method
-        endpoint = endpoint_of(self._adapter(environ, facts), method)
+        endpoint = endpoint_outside(self._app, self._adapter(environ, facts), method)
         found = None if endpoint is None else state.views.find(endpoint, method or "").choice
         return found or self._site.choose(facts.path)
 
     def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
-        app = self._state.app
-        if self._routes_by_host():
-            return url_adapter(app, app.request_class(environ))
-        # By path alone: out here the Host may be a proxy's, which TRUSTED_HOSTS would not let through.
-        return app.url_map.bind("", path_info=facts.path, default_method=facts.method)
+        if self._state.routes_by_host:
+            return url_adapter(self._app, self._app.request_class(environ))
+        return super()._adapter(environ, facts)
 
     def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
         """Flask's own, routed as far as that can be done out here."""
-        req = self._state.app.request_class(environ)
+        req = self._app.request_class(environ)
         adapter = self._adapter(environ, facts)
         if adapter is not None:
             try:
-                req.url_rule, arguments = adapter.match(return_rule=True)
+                req.url_rule, arguments = match_outside(self._app, partial(adapter.match, return_rule=True))
                 req.view_args = dict(arguments)
             except HTTPException as error:
                 req.routing_exception = error

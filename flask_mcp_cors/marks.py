@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import wraps
+from types import FunctionType
+from types import MethodType
 from typing import Any
+from typing import cast
 from typing import NamedTuple
 from typing import TYPE_CHECKING
+from typing import TypeVar
+from weakref import WeakSet
 
 from flask import Blueprint
+from flask import current_app
 
 from .core.policy import CORSPolicy
 from .core.site import Choice
@@ -20,17 +27,23 @@ from .core.site import Choice
 if TYPE_CHECKING:
     from flask import Flask
 
+    from .extension import MCPCors
     from .protect import Guard
 
-_POLICY = "__mcp_cors_policy__"
+V = TypeVar("V")
+
+_POLICIES = "__mcp_cors_policies__"
 _GUARDS = "__mcp_cors_guards__"
+
+#: The functions that are themselves the wrapper of a guard.
+_guarded: WeakSet[Any] = WeakSet()
 
 
 class PolicyMark:
     """Another policy for a view or blueprint: settings over *policy* or over the app's default; or none."""
 
-    def __init__(self, target: str, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> None:
-        self.target = target
+    def __init__(self, owner: MCPCors, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> None:
+        self.owner = owner
         self.policy = policy
         self.settings = settings
         self.exempt = exempt
@@ -62,31 +75,91 @@ def describe(target: object) -> str:
     return f"{getattr(target, '__module__', '?')}.{name}"
 
 
+def markable(view: V) -> V:
+    """The view itself or, where nothing can be left on it (a bound method, slots), a function that calls it."""
+    if isinstance(view, type | Blueprint) or _can_carry(view):
+        return view
+    call: Callable[..., Any] = cast(Callable[..., Any], view)
+
+    @wraps(call, updated=())
+    def called(*args: Any, **kwargs: Any) -> Any:
+        return current_app.ensure_sync(call)(*args, **kwargs)
+
+    return cast(V, called)
+
+
+def _can_carry(target: object) -> bool:
+    return hasattr(target, "__dict__") and not isinstance(target, MethodType)
+
+
 def mark_policy(target: Any, mark: PolicyMark) -> None:
     """Leave a policy mark, on what *target* wraps too: that may be what the route calls."""
-    setattr(target, _POLICY, mark)
-    for function in _wrapped(target):
-        if _POLICY not in vars(function):
-            setattr(function, _POLICY, mark)
+    for function in filter(_can_carry, _chain(target)):
+        marks: tuple[PolicyMark, ...] = vars(function).get(_POLICIES, ())
+        if function is target:
+            setattr(function, _POLICIES, (mark, *marks))
+        elif all(other.owner is not mark.owner for other in marks):
+            setattr(function, _POLICIES, (*marks, mark))
     _made.count += 1
 
 
 def mark_guard(target: Any, guard: Guard) -> None:
     """Leave a guard, on what *target* wraps too."""
-    for function in (target, *_wrapped(target)):
+    for function in filter(_can_carry, _chain(target)):
         setattr(function, _GUARDS, (*getattr(function, _GUARDS, ()), guard))
     _made.count += 1
 
 
-def _wrapped(function: Any) -> Iterator[Any]:
-    seen = {id(function)}
-    while (function := getattr(function, "__wrapped__", None)) is not None and id(function) not in seen:
+def mark_wrapper(wrapper: Any, view: Any, guard: Guard) -> None:
+    """Leave a guard on the function that wraps *view* in it.
+
+    The wrapper has the guards of those wrappers that *view* has already, but none of those that other
+    wrappers of the same function left there.
+    """
+    inner = next((function for function in _chain(view) if function in _guarded), None)
+    setattr(wrapper, _GUARDS, getattr(inner, _GUARDS, ()))
+    _guarded.add(wrapper)
+    mark_guard(wrapper, guard)
+
+
+def guard_enclosed(target: Any, guard: Guard, views: set[Any]) -> bool:
+    """Leave a guard on those of *views* that a decorator without ``functools.wraps`` has hidden in *target*.
+
+    For a guard that no route carries: only then is it certain that *target* itself is no view.
+    """
+    hidden = [function for function in _enclosed(target) if function in views]
+    for function in hidden:
+        mark_guard(function, guard)
+    return bool(hidden)
+
+
+def _chain(function: Any) -> Iterator[Any]:
+    """A function, and what it wraps."""
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
         seen.add(id(function))
         yield function
+        function = getattr(function, "__wrapped__", None)
+
+
+def _enclosed(function: Any) -> Iterator[Any]:
+    waiting = [function]
+    seen: set[int] = set()
+    while waiting:
+        function = waiting.pop()
+        if id(function) in seen or not isinstance(function, FunctionType):
+            continue
+        seen.add(id(function))
+        yield function
+        for cell in function.__closure__ or ():
+            try:
+                waiting.append(cell.cell_contents)
+            except ValueError:  # not bound yet
+                continue
 
 
 def _carriers(view: Callable[..., Any], method: str) -> Iterator[Any]:
-    """Whatever may carry a mark for this view, the most specific first."""
+    """What may carry a mark for this view, the most specific first; each stands for all that it wraps."""
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         handler = getattr(view_class, method.lower(), None)
@@ -94,10 +167,8 @@ def _carriers(view: Callable[..., Any], method: str) -> Iterator[Any]:
             handler = getattr(view_class, "get", None)
         if handler is not None:
             yield handler
-            yield from _wrapped(handler)
         yield view_class
     yield view
-    yield from _wrapped(view)
 
 
 def find_marks(app: Flask, view: Callable[..., Any] | None, blueprints: list[str], method: str) -> Marks:
@@ -111,9 +182,16 @@ def find_marks(app: Flask, view: Callable[..., Any] | None, blueprints: list[str
     place = ""
     guards: dict[Guard, None] = {}
     for carrier in carriers:
-        if policy is None and (found := getattr(carrier, _POLICY, None)) is not None:
-            policy, place = found, f"the mark on {describe(carrier)}"
-        guards.update(dict.fromkeys(getattr(carrier, _GUARDS, ())))
+        is_reached = True
+        for function in _chain(carrier):
+            for mark in getattr(function, _POLICIES, ()):
+                # A view may be shared with an app of another object, which says what holds there.
+                if policy is None and mark.owner.may_serve(app):
+                    policy, place = mark, f"the mark on {describe(function)}"
+            if is_reached:
+                guards.update(dict.fromkeys(getattr(function, _GUARDS, ())))
+            # Below the wrapper of a guard there are guards of other wrappers of the same function.
+            is_reached = is_reached and function not in _guarded
     return Marks(policy, place, tuple(guards))
 
 
@@ -162,11 +240,13 @@ class MarkedViews:
         # Decorators run before the first request, but in tests and shells not always.
         state = (_made.count, len(app.view_functions), len(app.blueprints))
         snapshot = self._snapshot
-        if state != snapshot.state:
+        while state != snapshot.state:
+            # Which may leave guards where they are not yet.
+            self._on_change()
+            state = (_made.count, len(app.view_functions), len(app.blueprints))
             # Replaced as a whole and only when complete: until then other threads search for
             # themselves, because what they took for an answer would let a request pass its guard.
             self._snapshot = snapshot = _Snapshot(state, self._any_marked(), {})
-            self._on_change()
         return snapshot
 
     def _any_marked(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from functools import cached_property
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -17,22 +18,30 @@ from werkzeug.wsgi import ClosingIterator
 
 from .configure import configure
 from .core.decision import Decision
+from .core.decision import Reason
 from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
 from .core.settings import SiteSettings
 from .core.site import Choice
 from .core.site import Facts
 from .exchange import current_exchange
+from .exchange import EXCHANGE
 from .exchange import Exchange
 from .exchange import facts_from_environ
 from .exchange import routed_path
 from .exchange import settle
+from .hooks import AppState
 from .reporting import report
+from .routing import endpoint_outside
+from .routing import flask_app_in
+from .routing import is_static
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+    from werkzeug.routing import MapAdapter
 
 
 class CORSMiddleware:
@@ -44,7 +53,7 @@ class CORSMiddleware:
     keep policies of their own.
 
     The ``Host`` and the scheme are taken as they arrive, so werkzeug's ``ProxyFix`` goes outside:
-    ``ProxyFix(CORSMiddleware(app, …))``.
+    ``ProxyFix(CORSMiddleware(app, …))``. Where :class:`MCPCors` is inside, they are left to it to judge.
 
     :param wsgi_app: the application.
     :param policy: the default policy, under *settings*.
@@ -74,9 +83,12 @@ class CORSMiddleware:
         decision = self._judge(environ, facts)
         if decision is not None and decision.final:
             report(self._sender(), facts, decision, environ, debug=self._debug())
+            outer: Exchange | None = environ.get(EXCHANGE)
+            if outer is not None:
+                outer.keep(decision, self._site)
             return _answer(facts, decision, start_response)
         exchange = current_exchange(environ)
-        exchange.finished_outside = True
+        exchange.layer = self._site
         if decision is not None:
             exchange.decision = decision
             report(self._sender(), facts, decision, environ)
@@ -92,13 +104,33 @@ class CORSMiddleware:
         """Does whoever called want an exception itself, not a response? A debugger does."""
         return "werkzeug.debug.preserve_context" in environ
 
+    @cached_property
+    def _app(self) -> Flask | None:
+        """The Flask app inside, if there is one."""
+        return flask_app_in(self.wsgi_app)
+
     def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         """The decision, or ``None`` where a layer further inside is to judge."""
-        return self._decide(environ, facts)
+        decision = self._decide(environ, facts)
+        state = None if self._app is None else self._app.extensions.get("mcp_cors")
+        is_left_inside = decision.final and isinstance(state, AppState) and state.knows_better(decision, facts)
+        return None if is_left_inside else decision
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         """The decision with what is known out here."""
-        return settle(self._site, self._choose(environ, facts), facts, lambda: self._request(environ, facts))
+        choice = self._choose(environ, facts)
+        decision = settle(self._site, choice, facts, lambda: self._request(environ, facts))
+        if decision.reason is Reason.CROSS_SITE and self._app is not None:
+            endpoint = endpoint_outside(self._app, self._adapter(environ, facts), facts.method)
+            if is_static(self._app, endpoint):
+                facts = facts._replace(embeddable=True)
+                return settle(self._site, choice, facts, lambda: self._request(environ, facts))
+        return decision
+
+    def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
+        # By path alone: out here the Host may be a proxy's, which TRUSTED_HOSTS would not let through.
+        app = self._app
+        return None if app is None else app.url_map.bind("", path_info=facts.path, default_method=facts.method)
 
     def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
         """The request that a callable in ``policies`` takes."""
@@ -167,9 +199,10 @@ class _Passage:
         decision = self.exchange.decision
         if decision is None:
             decision = self.layer._decide(self.environ, self.facts)
+            if not self.started:
+                report(self.layer._sender(), self.facts, decision, self.environ)
             if decision.final and not self.started:
                 self.started = True
-                report(self.layer._sender(), self.facts, decision, self.environ)
                 self.refusal = _answer(self.facts, decision, self.start_response)
                 return lambda data: None
         self.started = True

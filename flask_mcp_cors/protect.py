@@ -20,6 +20,7 @@ from typing import cast
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 from typing import TypeVar
+from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from flask import Blueprint
@@ -33,8 +34,8 @@ from werkzeug.datastructures import Authorization
 from .core.headers import is_token
 from .core.origins import LOOPBACK_HOSTS
 from .core.paths import segments
-from .exchange import current_exchange
 from .marks import mark_guard
+from .marks import mark_wrapper
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -45,6 +46,10 @@ V = TypeVar("V")
 Verify = Callable[[Authorization], Any | Awaitable[Any]]
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+# On the request object: the guards that have let it pass. ``flask.g`` may hold for several requests, and of the
+# environ an application may hand a copy on, with other credentials in it.
+_VERIFIED = "_mcp_cors_verified"
 
 # RFC 9110, section 11.2: token68
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -109,8 +114,8 @@ class Guard:
 
         The identity lands in ``flask.g.mcp_identity``. An exception in ``verify`` goes through.
         """
-        exchange = current_exchange(request.environ)
-        if self in exchange.verified:
+        verified: tuple[Guard, ...] = getattr(request, _VERIFIED, ())
+        if self in verified:
             return None
         credential = self._credential(request)
         if isinstance(credential, Refusal):
@@ -124,7 +129,7 @@ class Guard:
         if not set(self.scopes) <= _scopes_of(identity):
             return self._refuse(request, INSUFFICIENT)
         g.mcp_identity = identity
-        exchange.verified += (self,)
+        setattr(request, _VERIFIED, (*verified, self))
         return None
 
     def _credential(self, request: Request) -> Authorization | Refusal:
@@ -220,11 +225,15 @@ class Document(NamedTuple):
     """A protected resource metadata document, ready to send."""
 
     resource: str
-    #: The path of the resource, and the URL and path of the document.
+    #: The path of the resource as a request has it, decoded.
     resource_path: str
     url: str
-    path: str
     body: bytes
+
+    @property
+    def path(self) -> str:
+        """The path of the document as a request has it, decoded."""
+        return f"{WELL_KNOWN}{self.resource_path}"
 
 
 class ResourceMetadata:
@@ -237,13 +246,16 @@ class ResourceMetadata:
 
     def add(self, document: Document) -> list[str]:
         """Take a document in; the paths at which it is new."""
-        if any(known.path == document.path for known in self._documents):
+        # Some clients leave out the slash at the end, which the RFC keeps.
+        paths = [document.path, document.path.rstrip("/")]
+        if any(known.path.rstrip("/") == paths[1] for known in self._documents):
             raise ValueError(f"serve_resource_metadata: there is a document at {document.path} already")
         # The first one also answers clients that only try the bare path, until a resource at the
         # root of the host claims it.
-        paths = [document.path] if self._documents else list(dict.fromkeys([document.path, WELL_KNOWN]))
+        if not self._documents:
+            paths.append(WELL_KNOWN)
         self._documents.append(document)
-        added = [path for path in paths if path not in self.bodies]
+        added = [path for path in dict.fromkeys(paths) if path not in self.bodies]
         self.bodies.update(dict.fromkeys(paths, document.body))
         return added
 
@@ -273,7 +285,8 @@ def make_document(
     '/.well-known/oauth-protected-resource/mcp'
     """
     parts = urlsplit(resource)
-    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.netloc.rsplit(":", 1)[0] in LOOPBACK_HOSTS)
+    is_loopback = parts.hostname in [host.strip("[]") for host in LOOPBACK_HOSTS]
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
     if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or parts.query:
         raise ValueError(
             f"serve_resource_metadata: {resource!r} is no resource identifier; write an https URL "
@@ -286,10 +299,9 @@ def make_document(
         content["scopes_supported"] = scopes
     content.setdefault("bearer_methods_supported", ["header"])
     content.update(more)
-    resource_path = parts.path.rstrip("/")
-    path = f"{WELL_KNOWN}{resource_path}"
-    url = f"{parts.scheme}://{parts.netloc}{path}"
-    return Document(resource, resource_path, url, path, json.dumps(content).encode())
+    path = "" if parts.path == "/" else parts.path
+    url = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}"
+    return Document(resource, unquote(path), url, json.dumps(content).encode())
 
 
 def _urls(value: Iterable[str]) -> list[str]:
@@ -312,7 +324,9 @@ def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
         def view(path: str = path) -> Response:
             return metadata_response(metadata.bodies[path])
 
-        app.add_url_rule(path, f"mcp_cors.resource_metadata:{path.removeprefix(WELL_KNOWN)}".replace(".", "_"), view)
+        # A dot would name a blueprint.
+        name = path.removeprefix(WELL_KNOWN).replace("%", "%25").replace(".", "%2E")
+        app.add_url_rule(path, f"mcp_cors_resource_metadata:{name}", view)
 
 
 def guard_view(target: V, guard: Guard) -> V:
@@ -335,5 +349,5 @@ def guard_view(target: V, guard: Guard) -> V:
             return refusal
         return current_app.ensure_sync(view)(*args, **kwargs)
 
-    mark_guard(guarded, guard)
+    mark_wrapper(guarded, view, guard)
     return cast(V, guarded)

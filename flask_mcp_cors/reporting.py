@@ -34,7 +34,17 @@ request_refused = _signals.signal("request-refused")
 #: Where in the environ a layer leaves word for those further in of what it has reported.
 _REPORTED = "flask_mcp_cors.reported"
 
-_FORWARDED = ("HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
+_FORWARDED = tuple(
+    f"HTTP_{name}"
+    for name in (
+        "X_FORWARDED_HOST",
+        "X_FORWARDED_PROTO",
+        "X_FORWARDED_FOR",
+        "X_FORWARDED_PORT",
+        "X_FORWARDED_PREFIX",
+        "FORWARDED",
+    )
+)
 
 
 def safe(value: str | None) -> str:
@@ -91,11 +101,24 @@ def _failed_preflight(facts: Facts, decision: Decision) -> str:
 def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any]) -> str:
     host = parse_host(facts.host) if facts.host else None
     advice = _advice_for(facts, reason, host)
-    unused = any(key in environ for key in _FORWARDED) and "werkzeug.proxy_fix.orig" not in environ
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
-    if unused and reason in (Reason.ORIGIN_NOT_ALLOWED, *MISDIRECTED):
-        advice += "; X-Forwarded-* came in unused: behind a proxy of yours wrap the app in werkzeug's ProxyFix"
+    if reason in (Reason.ORIGIN_NOT_ALLOWED, *MISDIRECTED):
+        advice += _advice_on_proxies(facts, environ)
     return advice
+
+
+def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
+    if "werkzeug.proxy_fix.orig" not in environ:
+        unused = any(key in environ for key in _FORWARDED)
+        return (
+            "; X-Forwarded-* came in unused: behind a proxy of yours wrap the app in werkzeug's ProxyFix"
+            if unused
+            else ""
+        )
+    forwarded = environ.get("HTTP_X_FORWARDED_HOST")
+    if not forwarded or facts.host in [host.strip() for host in forwarded.split(",")]:
+        return ""
+    return "; X-Forwarded-Host came in unused: if your proxy sets it, write ProxyFix(…, x_host=1)"
 
 
 def _advice_for(facts: Facts, reason: Reason, host: Host | None) -> str:

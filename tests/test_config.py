@@ -192,7 +192,9 @@ class TestStartUpLine:
         assert caplog.messages[0].startswith("CORSMiddleware: origins https://app.example.com")
 
 
-@pytest.mark.parametrize("variable", ["MCP_CORS_ORIGINS", "FLASK_MCP_CORS_ORIGINS", "MYAPP_MCP_CORS_HOSTS"])
+@pytest.mark.parametrize(
+    "variable", ["MCP_CORS_ORIGINS", "FLASK_MCP_CORS_ORIGINS", "MYAPP_MCP_CORS_HOSTS", "MCP_CORS_POLICIES__A"]
+)
 def test_a_setting_that_never_reached_the_config_is_a_warning(monkeypatch, caplog, variable):
     monkeypatch.setenv(variable, "*")
     make(origins=APP)
@@ -202,8 +204,35 @@ def test_a_setting_that_never_reached_the_config_is_a_warning(monkeypatch, caplo
 
 def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
     monkeypatch.setenv("FLASK_MCP_CORS_ORIGINS", APP)
-    monkeypatch.setenv("MCP_CORS_SOMETHING_ELSE", "1")
     app = Flask("configured")
     app.config.from_prefixed_env()
     MCPCors(app)
     assert "in the environment" not in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ORIGIN"])
+def test_a_misspelt_one_is_told_its_name(monkeypatch, caplog, variable):
+    monkeypatch.setenv(variable, "*")
+    make(origins=APP)
+    expected = f"{variable} is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS"
+    assert expected in caplog.messages
+
+
+def test_every_fault_is_told_at_once():
+    wrong = {"origins": "http://A.example/", "max_age": -1, "foo": 1}
+    told = ["unknown_setting", "origin_trailing_slash", "max_age_out_of_range"]
+    assert [problem.code for problem in problems(**wrong)] == told
+    with pytest.raises(PolicyError) as caught:
+        CORSMiddleware(lambda environ, start_response: [], **wrong)
+    assert [problem.code for problem in caught.value.problems] == told
+    from_config = problems(config={f"MCP_CORS_{word.upper()}": value for word, value in wrong.items()})
+    assert [(problem.code, problem.key) for problem in from_config] == [
+        ("unknown_setting", "MCP_CORS_FOO"),
+        ("origin_trailing_slash", "MCP_CORS_ORIGINS"),
+        ("max_age_out_of_range", "MCP_CORS_MAX_AGE"),
+    ]
+
+
+def test_without_an_app_a_word_that_is_no_setting_is_told_at_once():
+    with pytest.raises(PolicyError, match="unknown_setting"):
+        MCPCors(orgins=APP)

@@ -8,6 +8,7 @@ import pytest
 from flask import abort
 from flask import Blueprint
 from flask import Flask
+from flask import g
 from flask import got_request_exception
 from flask import redirect
 from flask import request
@@ -305,6 +306,20 @@ class TestOriginValidation:
         assert (response.status_code, calls) == (421, [])
         assert "ProxyFix" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("forwarded", "hint"),
+        [
+            ({"X-Forwarded-Host": "mcp.example.com"}, True),
+            ({"X-Forwarded-Host": "a.example, backend:8000"}, False),
+            ({"X-Forwarded-Proto": "https"}, False),
+        ],
+    )
+    def test_a_proxy_fix_that_leaves_the_host_out_is_told_so(self, app, calls, caplog, forwarded, hint):
+        init(app, hosts="mcp.example.com")
+        app.wsgi_app = ProxyFix(app.wsgi_app)
+        assert app.test_client().post("/mcp", headers=forwarded, base_url="http://backend:8000").status_code == 421
+        assert ("if your proxy sets it, write ProxyFix(…, x_host=1)" in caplog.messages[-1]) is hint
+
 
 class TestHosts:
     def test_an_unserved_host_is_misdirected(self, app, calls):
@@ -546,3 +561,72 @@ def test_no_request_raises(app, calls, environ, wrap):
     assert response.status_code in (200, 204, 403, 404, 405, 421)
     for name, value in response.headers:
         assert value.isprintable(), name
+
+
+class TestFinalAnswers:
+    """What other functions of the app do to an answer that is the whole response."""
+
+    @pytest.mark.parametrize("wrap", [False, True])
+    def test_nobody_has_a_refusal_kept(self, app, calls, wrap):
+        init(app, wrap_wsgi=wrap)
+
+        @app.after_request
+        def keep(response):
+            response.headers["Cache-Control"] = "public, max-age=60"
+            response.headers["X-Request-Id"] = "1"
+            return response
+
+        client = app.test_client()
+        refusals = [
+            client.post("/mcp", headers=FROM_EVIL),
+            client.post("/mcp", base_url="http://evil.example"),
+            client.options("/mcp", headers={**PREFLIGHT, "Origin": EVIL}),
+        ]
+        for response in refusals:
+            assert response.headers.getlist("Cache-Control") == ["no-store"]
+            assert response.headers.getlist("Content-Type") == ["application/json"]
+        assert client.post("/mcp", headers=FROM_APP).headers["Cache-Control"] == "public, max-age=60"
+
+    def test_the_empty_answer_to_a_preflight_has_no_type(self, app, calls):
+        init(app)
+
+        @app.after_request
+        def say_json(response):
+            response.headers["Content-Type"] = "application/json"
+            return response
+
+        assert "Content-Type" not in app.test_client().options("/mcp", headers=PREFLIGHT).headers
+
+    def test_a_function_that_counts_on_another_is_told_why_it_fails(self, app, calls, caplog):
+        """Timing a request is the usual case: ``before_request`` writes down when it began."""
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        init(app)
+        app.before_request(lambda: setattr(g, "began", 1))
+
+        @app.after_request
+        def took(response):
+            response.headers["X-Took"] = str(g.began)
+            return response
+
+        client = app.test_client()
+        assert client.post("/mcp", headers=FROM_APP).headers["X-Took"] == "1"
+        caplog.clear()
+        assert client.options("/mcp", headers=PREFLIGHT).status_code == 500
+        (line,) = [message for message in caplog.messages if "g.get" in message]
+        assert line.startswith("AttributeError after a preflight was answered or a request refused")
+        assert "wrap_wsgi=True" in line
+
+    def test_with_wrap_wsgi_it_does_not_run_at_all(self, app, calls):
+        init(app, wrap_wsgi=True)
+        app.after_request(lambda response: 1 / 0)
+        assert app.test_client().options("/mcp", headers=PREFLIGHT).status_code == 200
+
+
+def test_an_object_made_of_what_can_be_gone_through_once_serves_two_apps():
+    cors = MCPCors(origins=(o for o in [APP]), policies={"/x": {"origins": (o for o in [EVIL])}})
+    for name in ("first", "second"):
+        app = Flask(name)
+        cors.init_app(app, hosts=(host for host in ["localhost"]))
+        client = app.test_client()
+        assert client.options("/mcp", headers=PREFLIGHT).status_code == 200
+        assert client.options("/x", headers={**PREFLIGHT, "Origin": EVIL}).status_code == 200

@@ -229,3 +229,106 @@ class TestWrongUse:
     def test_a_forgotten_call_says_what_to_write(self, cors):
         with pytest.raises(TypeError, match=r"write @cors.policy\(origins"):
             cors.policy(lambda: "ok")
+
+
+class Service:
+    """Views that are bound methods."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def view(self):
+        return self.text
+
+    async def later(self):
+        return self.text
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self):
+        return "slots"
+
+
+@pytest.mark.parametrize("name", ["view", "later"])
+def test_a_bound_method_can_be_marked_and_the_others_are_not(app, cors, name):
+    first, second = Service("first"), Service("second")
+    app.add_url_rule("/1", "1", cors.policy(origins=OTHER)(getattr(first, name)), methods=["POST"])
+    app.add_url_rule("/2", "2", getattr(second, name), methods=["POST"])
+    assert allowed(app, "/1") == OTHER
+    assert allowed(app, "/2") is None
+    assert app.test_client().post("/1", headers={"Origin": OTHER}).text == "first"
+
+
+def test_an_object_with_slots_can_be_marked(app, cors):
+    app.add_url_rule("/slots", "slots", cors.policy(origins=OTHER)(Slotted()), methods=["POST"])
+    assert allowed(app, "/slots") == OTHER
+
+
+def test_a_mark_in_the_class_of_a_bound_method_holds(app, cors):
+    class Marked:
+        @cors.policy(origins=OTHER)
+        def view(self):
+            return "ok"
+
+    app.add_url_rule("/marked", "marked", Marked().view, methods=["POST"])
+    assert allowed(app, "/marked") == OTHER
+
+
+def test_an_app_is_no_view(app, cors):
+    with pytest.raises(TypeError, match="mark views and blueprints"):
+        cors.exempt(app)
+
+
+def test_a_mark_holds_in_the_apps_of_its_own_object_only():
+    def view():
+        return "ok"
+
+    apps = []
+    for name in ("first", "second"):
+        app = Flask(name)
+        cors = MCPCors(app, origins=APP, hosts="localhost")
+        marked = cors.policy(origins=OTHER)(view) if name == "first" else view
+        app.add_url_rule("/x", "x", marked, methods=["POST"])
+        apps.append(app)
+    assert [allowed(app, "/x") for app in apps] == [OTHER, None]
+    assert [allowed(app, "/x", origin=APP) for app in apps] == [None, APP]
+
+
+def test_two_objects_may_mark_one_view_each_for_its_own_app():
+    def view():
+        return "ok"
+
+    origins = ["https://one.example", "https://two.example"]
+    apps = [Flask("one"), Flask("two")]
+    for app, origin in zip(apps, origins, strict=True):
+        app.add_url_rule("/x", "x", MCPCors(app, origins=APP, hosts="localhost").policy(origins=origin)(view))
+    for app, origin in zip(apps, origins, strict=True):
+        assert [allowed(app, "/x", "GET", asked) for asked in origins] == [o if o == origin else None for o in origins]
+
+
+def test_a_mark_of_an_object_without_an_app_holds(app, cors):
+    """A package with a blueprint marks its views through an object of its own."""
+    app.add_url_rule("/x", "x", MCPCors().policy(origins=OTHER)(lambda: "ok"), methods=["POST"])
+    assert allowed(app, "/x") == OTHER
+
+
+def test_the_later_mark_of_an_object_counts(app, cors):
+    view = cors.policy(origins=OTHER)(cors.exempt(lambda: "ok"))
+    app.add_url_rule("/x", "x", view, methods=["POST"])
+    assert allowed(app, "/x") == OTHER
+
+
+def test_settings_that_can_be_gone_through_once_hold_for_good(app, cors):
+    app.add_url_rule("/x", "x", cors.policy(origins=(o for o in [OTHER]))(lambda: "ok"), methods=["POST"])
+    assert [allowed(app, "/x"), allowed(app, "/x")] == [OTHER, OTHER]
+
+
+def test_every_fault_in_the_marks_is_told():
+    cors = MCPCors()
+    cors.policy(max_age=-1)(lambda: "ok")
+    cors.policy(origins="null", preflight_status=300)(lambda: "ok")
+    with pytest.raises(PolicyError) as caught:
+        cors.init_app(Flask("faulty"))
+    assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]

@@ -13,12 +13,14 @@ from wsgiref.handlers import SimpleHandler
 from wsgiref.validate import validator
 
 import pytest
+from flask import current_app
 from flask import Flask
 from flask import request
 from flask import Response
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
@@ -633,3 +635,198 @@ def test_wsgiref_finds_no_fault_on_either_side(wrapped: str, kind: str) -> None:
     environ = {k: v for k, v in environ.items() if not k.startswith("werkzeug.")}
     _, errors = serve(validator(layer), environ)
     assert errors == ""
+
+
+# An extension inside
+
+
+@pytest.fixture
+def guarded_inside() -> Flask:
+    app = Flask("inside", static_folder=None)
+    app.add_url_rule("/mcp", view_func=lambda: "reached", endpoint="mcp", methods=["GET", "POST"])
+    app.add_url_rule("/other", view_func=lambda: "reached", endpoint="other")
+    return app
+
+
+HOSTED: dict[str, Any] = {"origins": [APP], "hosts": ["mcp.example.com"]}
+BEHIND_A_PROXY = {"X-Forwarded-Host": "mcp.example.com", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("headers", [{}, PREFLIGHT, {"Origin": "https://mcp.example.com"}], ids=["get", "pre", "own"])
+def test_host_and_own_pages_are_judged_inside_after_proxy_fix(
+    guarded_inside: Flask, wrap: bool, headers: dict[str, str]
+) -> None:
+    MCPCors(guarded_inside, wrap_wsgi=wrap, **HOSTED)
+    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1, x_proto=1)  # type: ignore[method-assign]
+    outer = CORSMiddleware(guarded_inside, **HOSTED)
+    method = "OPTIONS" if headers is PREFLIGHT else "GET"
+    asked = {"method": method, "base_url": "http://backend:8000"}
+    assert Client(outer).open("/mcp", headers={**headers, **BEHIND_A_PROXY}, **asked).status_code == 200
+    foreign = {**headers, "X-Forwarded-Host": "rebound.example"}
+    assert Client(outer).open("/mcp", headers=foreign, **asked).status_code in (403, 421)
+
+
+@pytest.mark.parametrize("place", ["around", "as_wsgi_app"])
+def test_an_own_page_that_only_the_extension_knows_of_passes(guarded_inside: Flask, place: str) -> None:
+    guarded_inside.config["TRUSTED_HOSTS"] = ["mcp.example.com"]
+    MCPCors(guarded_inside, origins=[APP])
+    outer: Any = guarded_inside
+    if place == "around":
+        outer = CORSMiddleware(guarded_inside, origins=[APP])
+    else:
+        layer = CORSMiddleware(guarded_inside.wsgi_app, origins=[APP])
+        guarded_inside.wsgi_app = layer  # type: ignore[method-assign]
+    asked = {"base_url": "https://mcp.example.com"}
+    assert Client(outer).get("/mcp", headers={"Origin": "https://mcp.example.com"}, **asked).status_code == 200
+    assert Client(outer).get("/mcp", headers={"Origin": EVIL}, **asked).status_code == 403
+
+
+@pytest.mark.parametrize("with_extension", [False, True])
+def test_static_files_of_a_flask_app_inside_may_be_embedded(tmp_path: Any, with_extension: bool) -> None:
+    (tmp_path / "x.txt").write_text("static")
+    app = Flask("files", static_folder=str(tmp_path), static_url_path="/static")
+    app.add_url_rule("/page", view_func=lambda: "reached")
+    if with_extension:
+        MCPCors(app, origins=[APP])
+    client = Client(CORSMiddleware(app, origins=[APP]))
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client.get("/static/x.txt", headers=embedded, buffered=True).status_code == 200
+    assert client.get("/page", headers=embedded).status_code == 403
+
+
+def test_one_of_several_mounted_apps_is_not_the_app_inside(guarded_inside: Flask) -> None:
+    MCPCors(guarded_inside, origins=[APP])
+    plain = Plain()
+    outer = CORSMiddleware(DispatcherMiddleware(guarded_inside, {"/plain": plain}), **HOSTED)
+    assert Client(outer).get("/plain", base_url="https://rebound.example").status_code == 421
+    assert plain.calls == []
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_path_that_is_not_governed_inside_keeps_the_outer_policy(guarded_inside: Flask, wrap: bool) -> None:
+    cors = MCPCors(guarded_inside, origins=[APP], paths=["/mcp"], wrap_wsgi=wrap)
+    guarded_inside.add_url_rule("/exempt", view_func=cors.exempt(lambda: "reached"), endpoint="exempt")
+    client = Client(CORSMiddleware(guarded_inside, origins=[APP]))
+    for path in ("/mcp", "/other", "/exempt"):
+        assert client.options(path, headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == APP
+        answer = client.get(path, headers=FROM_APP)
+        assert (cors_headers(answer), answer.headers["Vary"]) == (ACTUAL, "Origin")
+
+
+def test_a_mounted_app_that_does_not_govern_a_path_leaves_it_to_the_layer_around(guarded_inside: Flask) -> None:
+    MCPCors(guarded_inside, origins=["https://inner.example.com"], paths=["/mcp"])
+    outer = Flask("outer")
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/in": guarded_inside})  # type: ignore[method-assign]
+    MCPCors(outer, origins=[APP], wrap_wsgi=True)
+    client = outer.test_client()
+    assert client.options("/in/other", headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == APP
+    answer = client.get("/in/other", headers=FROM_APP)
+    assert (answer.text, cors_headers(answer)) == ("reached", ACTUAL)
+
+
+def test_an_exempt_view_under_its_own_layer_has_no_cors_headers(guarded_inside: Flask) -> None:
+    cors = MCPCors(guarded_inside, origins=[APP], wrap_wsgi=True)
+    guarded_inside.add_url_rule("/exempt", view_func=cors.exempt(lambda: "reached"), endpoint="exempt")
+    assert cors_headers(guarded_inside.test_client().get("/exempt", headers=FROM_APP)) == []
+
+
+def test_layers_ask_a_callable_once(guarded_inside: Flask) -> None:
+    asked: list[str] = []
+
+    def choose(request: Any) -> None:
+        asked.append("policy")
+
+    def allow(origin: str) -> bool:
+        asked.append("origin")
+        return origin == APP
+
+    MCPCors(guarded_inside, origins=allow, hosts="localhost", policies={"/other": choose}, wrap_wsgi=True)
+    client = guarded_inside.test_client()
+    for path, expected in (("/mcp", ["origin"]), ("/other", ["policy", "origin"])):
+        for method, headers in (("GET", FROM_APP), ("OPTIONS", PREFLIGHT), ("GET", {"Origin": EVIL})):
+            asked.clear()
+            client.open(path, method=method, headers=headers)
+            assert asked == expected, (path, method, headers)
+
+
+def test_what_the_layer_has_foreseen_is_not_taken_where_proxy_fix_shows_another_host(guarded_inside: Flask) -> None:
+    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1)  # type: ignore[method-assign]
+    MCPCors(guarded_inside, wrap_wsgi=True, **HOSTED)
+    client = guarded_inside.test_client()
+    asked = {"base_url": "https://mcp.example.com", "headers": {**FROM_APP, "X-Forwarded-Host": "rebound.example"}}
+    assert client.get("/mcp", **asked).status_code == 421
+
+
+# What is reported of a response from below Flask
+
+
+@pytest.mark.parametrize("around", ["wrap_wsgi", "CORSMiddleware"])
+def test_what_would_have_been_refused_is_reported_of_responses_from_below(
+    around: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: dict[str, Any] = {"origins": [APP], "validate_origin": "report"}
+    denied = Plain("401 UNAUTHORIZED")
+    outer: Any
+    if around == "wrap_wsgi":
+        outer = Flask("below")
+        outer.wsgi_app = denied
+        MCPCors(outer, wrap_wsgi=True, **settings)
+    else:
+        outer = CORSMiddleware(denied, **settings)
+    caplog.clear()
+    assert Client(outer).get("/", headers={"Origin": EVIL}).status_code == 401
+    assert [message.partition(":")[0] for message in caplog.messages] == ["would have been refused"]
+
+
+# Converters that need the application's context
+
+
+class Contextual(BaseConverter):
+    """A converter that asks the app, as one that looks into a database does."""
+
+    def to_python(self, value: str) -> str:
+        if value == "broken":
+            raise LookupError(value)
+        return f"{current_app.name} {value}"
+
+
+@pytest.fixture
+def converting() -> Flask:
+    app = Flask("converting")
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.url_map.converters["contextual"] = Contextual
+    cors = MCPCors(app, origins=APP, policies={"/asked/**": lambda request: None}, wrap_wsgi=True)
+    view = cors.policy(origins="https://other.example")(lambda value: value)
+    app.add_url_rule("/c/<contextual:value>", view_func=view, endpoint="c", methods=["GET", "POST"])
+    app.add_url_rule("/asked/<contextual:value>", view_func=lambda value: value, endpoint="asked")
+    return app
+
+
+def test_a_converter_may_need_the_applications_context(converting: Flask) -> None:
+    client = converting.test_client()
+    other = {**PREFLIGHT, "Origin": "https://other.example"}
+    assert client.options("/c/1", headers=other).headers["Access-Control-Allow-Origin"] == "https://other.example"
+    assert client.options("/c/1", headers=PREFLIGHT).status_code == 403
+    answer = client.get("/c/1", headers={"Origin": "https://other.example"})
+    assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("converting 1", "https://other.example")
+    assert client.get("/asked/1", headers=FROM_APP).text == "converting 1"
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert client.get("/c/1", headers=embedded).status_code == 403
+
+
+def test_a_converter_that_fails_is_an_error_of_the_app_that_an_allowed_page_can_read(
+    converting: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = converting.test_client().get("/c/broken", headers=FROM_APP)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (500, APP)
+    assert "routing failed, so the path alone says which policy holds" in caplog.messages
+
+
+def test_in_debug_mode_an_exception_is_the_debuggers(crashing: Flask) -> None:
+    crashing.config["PROPAGATE_EXCEPTIONS"] = None
+    crashing.debug = True
+    with pytest.raises(LookupError, match="nothing there"):
+        crashing.test_client().get("/crash", headers=FROM_APP)
+    page = Client(DebuggedApplication(crashing)).get("/crash", headers=FROM_APP)
+    assert (page.status_code, page.mimetype) == (500, "text/html")

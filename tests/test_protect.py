@@ -10,6 +10,8 @@ import pytest
 from flask import Blueprint
 from flask import Flask
 from flask import g
+from flask import request
+from flask import Response
 from flask.views import MethodView
 from werkzeug.http import parse_options_header
 
@@ -462,3 +464,133 @@ class TestResourceMetadata:
     def test_without_init_app_it_says_so(self):
         with pytest.raises(RuntimeError, match="init_app"):
             MCPCors().serve_resource_metadata(Flask("bare"), resource="https://h.example/a")
+
+    @pytest.mark.parametrize(
+        ("resource", "document", "paths"),
+        [
+            ("https://h.example/a%20b/mcp", "/a%20b/mcp", ["/a%20b/mcp", ""]),
+            ("https://h.example/mcp/", "/mcp/", ["/mcp/", "/mcp", ""]),
+            ("https://h.example/", "", [""]),
+        ],
+    )
+    def test_the_document_is_where_the_rfc_puts_it(self, app, cors, resource, document, paths):
+        self.serve(app, cors, resource)
+        app.post("/<path:rest>", endpoint="x")(cors.protected(verify)(lambda rest: "in"))
+        base = "/.well-known/oauth-protected-resource"
+        assert [self.get(app, f"{base}{path}").json["resource"] for path in paths] == [resource] * len(paths)
+        asked = challenge(ask(app, f"{resource.removeprefix('https://h.example').rstrip('/')}/x"))
+        assert asked[1]["resource_metadata"] == f"https://h.example{base}{document}"
+
+    def test_names_that_differ_in_a_sign_are_two(self, app, cors):
+        self.serve(app, cors, "https://h.example/a.b", "https://h.example/a_b", "https://h.example/a%2Eb.")
+        for name in ("a.b", "a_b", "a.b."):
+            assert self.get(app, f"/.well-known/oauth-protected-resource/{name}").status_code == 200
+
+    @pytest.mark.parametrize("host", ["[::1]", "[::1]:80", "localhost", "127.0.0.1:8500"])
+    def test_every_loopback_host_may_be_http(self, app, cors, host):
+        self.serve(app, cors, f"http://{host}/mcp")
+        assert self.get(app, "/.well-known/oauth-protected-resource/mcp").json["resource"] == f"http://{host}/mcp"
+
+
+def scoped(credential):
+    return {"scopes": credential.token}
+
+
+def test_guards_of_two_routes_with_one_function_are_two(app, cors):
+    def view():
+        return "in"
+
+    for scope in ("read", "write"):
+        app.add_url_rule(f"/{scope}", scope, cors.protected(scoped, scopes=[scope])(view), methods=["POST"])
+    both = cors.protected(scoped, scopes=["write"])(app.view_functions["read"])
+    app.add_url_rule("/both", "both", wrapping(both), methods=["POST"])
+    statuses = {}
+    for path in ("/write", "/both"):
+        for scopes in ("read", "write", "read write"):
+            statuses[path, scopes] = ask(app, path, Authorization=f"Bearer {scopes.replace(' ', '+')}").status_code
+    assert statuses == {
+        ("/write", "read"): 403,
+        ("/write", "write"): 200,
+        ("/write", "read write"): 403,
+        ("/both", "read"): 403,
+        ("/both", "write"): 403,
+        ("/both", "read write"): 403,
+    }
+
+
+def test_a_function_behind_two_guards_has_each_where_it_was_put(app, cors):
+    def view():
+        return "in"
+
+    read = cors.protected(scoped, scopes=["read"])(view)
+    write = cors.protected(scoped, scopes=["write"])(view)
+    app.add_url_rule("/read", "read", read, methods=["POST"])
+    app.add_url_rule("/write", "write", wrapping(write), methods=["POST"])
+    for path, scope, status in (
+        ("/read", "read", 200),
+        ("/read", "write", 403),
+        ("/write", "write", 200),
+        ("/write", "read", 403),
+    ):
+        assert ask(app, path, Authorization=f"Bearer {scope}").status_code == status, (path, scope)
+
+
+class Service:
+    def view(self):
+        return "in"
+
+    async def later(self):
+        return "in"
+
+
+class Slotted:
+    __slots__ = ()
+
+    def __call__(self):
+        return "in"
+
+
+@pytest.mark.parametrize("view", [Service().view, Service().later, Slotted()])
+def test_bound_methods_and_objects_with_slots_are_guarded(app, cors, view):
+    app.add_url_rule("/x", "x", cors.protected(verify)(view), methods=["POST"])
+    assert ask(app).status_code == 401
+    assert ask(app, **GOOD).text == "in"
+
+
+def test_it_guards_above_a_hiding_decorator_above_the_route(app, cors):
+    @cors.protected(verify)
+    @hiding
+    @hiding
+    @app.post("/x")
+    def x():
+        return "in"
+
+    @app.post("/open")
+    def opened():
+        return "open"
+
+    @app.post("/calls")
+    @cors.protected(verify)
+    @hiding
+    def calls():
+        return opened()
+
+    assert ask(app).status_code == 401
+    assert ask(app, **GOOD).text == "in"
+    assert ask(app, "/open").text == "open", "what a guarded view calls is not guarded with it"
+    assert ask(app, "/calls").status_code == 401
+
+
+@pytest.mark.parametrize("how", ["copied", "same"])
+def test_another_credential_in_the_same_environ_is_verified(app, cors, how):
+    app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
+
+    @app.post("/batch")
+    @cors.protected(verify)
+    def batch():
+        inner = request.environ.copy() if how == "copied" else request.environ
+        inner["PATH_INFO"], inner["HTTP_AUTHORIZATION"] = "/x", "Bearer wrong"
+        return Response.from_app(app.wsgi_app, inner)
+
+    assert ask(app, "/x", **GOOD).status_code == 200
+    assert ask(app, "/batch", **GOOD).status_code == 401

@@ -9,6 +9,7 @@ from typing import Any
 
 from click import UsageError
 
+from ..core.headers import is_token
 from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
@@ -16,6 +17,8 @@ from ..hooks import AppState
 from ..testing import Browser
 from ..testing import CORSError
 from ..testing import Exchange
+from ..testing.errors import CORSFailure
+from ..testing.request import Request
 from .app import base_url
 from .app import guard_words
 from .app import Judge
@@ -115,21 +118,41 @@ def explain(app_state: AppState, path: str, origin: str, method: str, headers: S
     judge = Judge(app_state)
     console = None
     try:
-        browser = Browser(judge, origin, url, quirks="chromium")
+        browser = _InsistentBrowser(judge, origin, url, quirks="chromium")
         body = None if method.upper() in ("GET", "HEAD") else b""
         browser.fetch(url, method, pairs, body=body)
-    except CORSError as error:
-        console = error.console_message
     except (TypeError, ValueError) as error:
-        # Nothing was sent: the arguments themselves are at fault, or the page may not even ask.
-        raise UsageError(str(error)) from error
+        if not isinstance(error, CORSError) or not judge.judged:
+            raise UsageError(str(error)) from error  # nothing was sent: the arguments themselves are at fault
+        console = error.console_message
     told = _steps(app_state, judge.judged, origin, pairs)
+    if browser.refusal is not None:
+        console = browser.refusal.console_message
+        told.append(("browser", "sends nothing of this: see its console. The steps above are what the server would do"))
     exchanges, judged = tuple(browser.network), tuple(judge.judged)
     return Explanation(url, source, origin, method, pairs, tuple(told), exchanges, judged, console)
 
 
+class _InsistentBrowser(Browser):
+    """A browser that asks all the same where a page may not, such as for mixed content, and notes why not.
+
+    The server decides whether or not it is ever asked, and that is what is to be explained.
+    """
+
+    refusal: CORSError | None = None
+
+    def _refuse_blocked(self, request: Request) -> None:
+        try:
+            super()._refuse_blocked(request)
+        except CORSFailure as failure:
+            url, first = request.url.href, request.url_list[0].href
+            self.refusal = self.refusal or CORSError(failure.reason, failure.detail, url, first, self.origin)
+
+
 def _header(header: str) -> tuple[str, str]:
     name, colon, value = header.partition(":")
+    if not is_token(name.strip()):
+        raise UsageError(f"{name.strip()!r} is not a valid header name.")
     return name.strip(), value.strip() if colon else _VALUES.get(name.strip().lower(), "x")
 
 

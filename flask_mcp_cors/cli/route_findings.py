@@ -18,6 +18,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
+from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
@@ -25,6 +26,7 @@ from ..core.policy import CORSPolicy
 from ..hooks import AppState
 from ..marks import describe
 from ..protect import Guard
+from ..routing import is_static
 from .app import base_url
 from .app import example_origin
 from .app import Judge
@@ -292,17 +294,27 @@ def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         for route in governed
         if route.rule.rule.endswith("/")
         and route.rule.rule != "/"
-        and _STATE_CHANGING & set(route.methods)
         and (state.app.url_map.strict_slashes if route.rule.strict_slashes is None else route.rule.strict_slashes)
     ]
-    if slashed:
+    changing, reading = _by_effect(slashed)
+    if changing:
         yield Finding(
             "slash_redirect",
             Severity.WARNING,
-            _places(slashed),
-            "Without its last slash this URL is redirected (308): a browser then sends each request and its preflight "
-            "twice, and behind a TLS proxy without ProxyFix the redirect leads to http:, which browsers block.",
+            _places(changing),
+            "Without its last slash this URL is redirected (308): MCP clients stop there, other pages send each "
+            "request and its preflight twice, and behind a TLS proxy without ProxyFix the redirect leads to http:, "
+            "which browsers block.",
             "write the rule without the last slash, or with strict_slashes=False",
+        )
+    if reading:
+        yield Finding(
+            "slash_redirect",
+            Severity.NOTE,
+            _places(reading),
+            "Without its last slash this URL is redirected (308). People's browsers follow; an MCP client that wants "
+            "an event stream stops there.",
+            "where it is one, write the rule without the last slash, or with strict_slashes=False",
         )
     base, _ = base_url(state)
     ordered = sorted(governed, key=lambda route: not _STATE_CHANGING & set(route.methods))
@@ -318,10 +330,27 @@ def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             "https_redirect",
             Severity.WARNING,
             route.place,
-            f"Plain HTTP is redirected to HTTPS ({answer.status}). The preflight is answered before that; the request "
-            "that follows is redirected to another origin, so it arrives there with Origin: null and is refused.",
+            f"Plain HTTP is redirected to HTTPS ({answer.status}). The preflight is answered before that. MCP clients "
+            "do not follow the redirect; another page's request follows it to another origin, so it arrives there with "
+            f"Origin: null{_fate_of_null(route.choice.policy)}.",
             "give clients the https: URL, and redirect only where a person types: not on MCP paths",
         )
+
+
+def _by_effect(routes: Iterable[Route]) -> tuple[list[Route], list[Route]]:
+    """Routes that may change something, and those that only read."""
+    changing, reading = [], []
+    for route in routes:
+        (changing if _STATE_CHANGING & set(route.methods) else reading).append(route)
+    return changing, reading
+
+
+def _fate_of_null(policy: object) -> str:
+    if not isinstance(policy, CORSPolicy):
+        return ", which the policy chosen for it may refuse"
+    if policy.preflight("null", "GET").allowed:
+        return ", which this policy allows"
+    return " and is refused" if policy.actual("null").final else ", which may not read the answer"
 
 
 def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
@@ -334,17 +363,28 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         for route in governed
         if isinstance(route.choice.policy, CORSPolicy)
         and route.choice.policy.allows_any_origin
-        and _STATE_CHANGING & set(route.methods)
+        and route.choice.policy is not PUBLIC_METADATA
+        and not is_static(app, route.rule.endpoint)
         and not route.guards
     ]
-    if routes:
+    changing, reading = _by_effect(routes)
+    if changing:
         yield Finding(
             "wildcard_beside_cookies",
             Severity.WARNING,
-            _places(routes),
+            _places(changing),
             f'Any web site may call this route (origins "*"), no cors.protected guards it, and the app has sessions '
             f"({why}): a browser sends their cookies along with a form or a no-cors request.",
             "name the origins, or guard the route with cors.protected",
+        )
+    if reading:
+        yield Finding(
+            "wildcard_beside_cookies",
+            Severity.NOTE,
+            _places(reading),
+            'Any web site may read this route (origins "*"), though only as somebody without cookies: a browser '
+            f"withholds what a page fetches with them. The app has sessions ({why}).",
+            "name the origins, unless what this route shows to strangers is meant for every site",
         )
 
 
@@ -381,7 +421,7 @@ def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
         yield Finding(
             "guard_unused" if guards else "policy_unused",
             Severity.ERROR if guards else Severity.WARNING,
-            target,
+            describe(target),
             f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route carries the mark"
             f"{': callers reach it unverified, or not at all' if guards else ', so it has no effect'}.",
             "put it directly above or below the route's decorator, and functools.wraps in the decorators in between",

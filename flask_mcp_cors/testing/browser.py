@@ -17,8 +17,8 @@ from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
 from ..core.headers import SAFELISTED_METHODS
+from .checks import corp_check
 from .checks import cors_check
-from .checks import is_blocked_by_corp
 from .checks import readable_headers
 from .checks import REDIRECT_STATUSES
 from .cookies import CookieJar
@@ -26,8 +26,10 @@ from .errors import CORSError
 from .errors import CORSErrorReason
 from .errors import CORSFailure
 from .hash_order import in_hash_order
+from .headers import CONDITIONAL_HEADERS
 from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
+from .headers import rewrite_range
 from .messages import Credentials
 from .messages import Exchange
 from .messages import Mode
@@ -45,6 +47,7 @@ from .quirks import QUIRKS
 from .request import Headers
 from .request import make_request
 from .request import Request
+from .transport import net_error
 from .transport import Transport
 from .transport import WSGITransport
 from .urls import BAD_PORTS
@@ -73,7 +76,7 @@ CORS_ENABLED_SCHEMES = ", ".join(
         "isolated-app",
     )
 )
-_NOT_BLAMED_ON_CORS = frozenset({"data", "blob", "about", "file", "filesystem"})
+_UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
 #: https://fetch.spec.whatwg.org/#null-body-status
 NULL_BODY_STATUSES = frozenset({204, 205, 304})
@@ -82,7 +85,7 @@ NULL_BODY_STATUSES = frozenset({204, 205, 304})
 def parse_location(location: str, base: URL) -> URL:
     """https://fetch.spec.whatwg.org/#concept-response-location-url
 
-    :raises TypeError: it is no URL.
+    :raises CORSFailure: it is no URL.
     :raises OtherSchemeError: HTTP does not get there.
     """
     try:
@@ -90,8 +93,8 @@ def parse_location(location: str, base: URL) -> URL:
         return parse_url(quote(location.encode("latin-1"), safe=string.printable), base)
     except OtherSchemeError:
         raise
-    except ValueError as error:
-        raise TypeError(f"Failed to fetch: {base.href} redirects to {location!r}: {error}") from None
+    except ValueError:
+        raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
 
 
 class Browser:
@@ -153,26 +156,30 @@ class Browser:
     ) -> Response:
         """Call ``fetch()`` in the page's JavaScript.
 
+        :param path_or_url: of HTTP or HTTPS: there is nothing here that would answer for another scheme.
         :param headers: what JavaScript sets. A forbidden name is dropped silently.
         :param json: sent as JSON, with that content type unless *headers* has another.
         :param body: text is sent as ``text/plain;charset=UTF-8`` unless *headers* has a content type; bytes without.
         :param mode: besides JavaScript's modes ``"navigate"``: the page is left, as by a link or a form.
-        :raises CORSError: CORS policy blocks it.
-        :raises TypeError: it is rejected for any other reason, or the arguments are invalid.
+        :raises CORSError: the browser rejects it.
+        :raises TypeError: no browser was asked: the arguments are none that ``fetch()`` has.
         """
-        request = make_request(
-            path_or_url,
-            self.base_url,
-            self.origin,
-            method,
-            headers,
-            json,
-            body,
-            credentials,
-            mode,
-            redirect,
-            self.quirks,
-        )
+        try:
+            request = make_request(
+                path_or_url,
+                self.base_url,
+                self.origin,
+                method,
+                headers,
+                json,
+                body,
+                credentials,
+                mode,
+                redirect,
+                self.quirks,
+            )
+        except CORSFailure as failure:
+            raise CORSError(failure.reason, failure.detail, path_or_url, path_or_url, self.origin) from None
         before = len(self.network)
         try:
             return self._main_fetch(request)
@@ -180,8 +187,9 @@ class Browser:
             for exchange in self.network[before:]:
                 if exchange.response is not None:
                     exchange.response.body.close()
-            url = failure.url or request.url.href
-            raise CORSError(failure.reason, failure.detail, url, request.url_list[0].href, request.origin) from None
+            url, initial_url = failure.url or request.url.href, request.url_list[0].href
+            error = CORSError(failure.reason, failure.detail, url, initial_url, self.origin)
+            raise error from failure.__cause__
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -197,7 +205,7 @@ class Browser:
                 response.body.close()
                 return self._opaque_redirect(request, location)
             if request.redirect == "error" and self._is_redirect(response):
-                raise TypeError(f"Failed to fetch: {request.url.href} redirects, and redirect is 'error'")
+                raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
             if location is None:
                 return self._filtered(request, response)
             response.body.close()
@@ -216,28 +224,27 @@ class Browser:
         return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
+        """What is refused before it is sent, in Chromium's order: it decides what the console says."""
+        navigates = request.mode == "navigate"
+        if request.mode == "same-origin" and not request.is_same_origin:
+            raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE)
+        if request.mode == "no-cors" and request.redirect != "follow" and not request.is_same_origin:
+            raise CORSFailure(CORSErrorReason.NO_CORS_REDIRECT_MODE_NOT_FOLLOW)
+        if request.url.userinfo and not navigates and Quirk.NO_REDIRECT_TO_CREDENTIALS in self.quirks:
+            raise CORSFailure(CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS)
+        if not navigates and self.origin.startswith("https:") and not request.url.is_potentially_trustworthy():
+            raise CORSFailure(CORSErrorReason.MIXED_CONTENT)
         if request.url.port in BAD_PORTS:
-            raise TypeError(f"Failed to fetch: browsers block port {request.url.port}")
-        if (
-            request.mode != "navigate"
-            and request.origin.startswith("https:")
-            and not request.url.is_potentially_trustworthy()
-        ):
-            raise TypeError(f"Failed to fetch: {request.url.href} is mixed content on an HTTPS page")
+            raise CORSFailure(CORSErrorReason.UNSAFE_PORT)
 
     def _http_fetch(self, request: Request) -> NetworkResponse:
         """https://fetch.spec.whatwg.org/#concept-http-fetch, and main fetch's choice of response tainting."""
         if request.mode == "navigate" or (request.is_same_origin and request.response_tainting == "basic"):
             return self._network_fetch(request)
-        if request.mode == "same-origin":
-            raise TypeError(f"Failed to fetch: mode is 'same-origin', and {request.url.href} is of another origin")
         if request.mode == "no-cors":
-            if request.redirect != "follow":
-                raise TypeError("Failed to fetch: mode 'no-cors' goes with redirect 'follow' only")
             request.response_tainting = "opaque"
             response = self._network_fetch(request)
-            if is_blocked_by_corp(response.headers, request.serialized_origin, request.url.origin):
-                raise TypeError("Failed to fetch: blocked by Cross-Origin-Resource-Policy")
+            corp_check(response.headers, request.origin, request.url.origin)
             return response
         request.response_tainting = "cors"
         unsafe_names = self._in_check_order(request)
@@ -255,7 +262,7 @@ class Browser:
             if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
             return self._cors_fetch(request)
-        except (TypeError, CORSFailure):
+        except CORSFailure:
             self._preflight_cache.clear(question)
             raise
 
@@ -307,17 +314,20 @@ class Browser:
         try:
             return parse_location(location, request.url)
         except OtherSchemeError as error:
-            if request.mode == "cors" and error.scheme not in _NOT_BLAMED_ON_CORS:
-                fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
-                raise CORSFailure(
-                    CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES, location + fragment
-                ) from None
-            raise TypeError(f"Failed to fetch: {error}") from None
+            if error.scheme in _UNSAFE_SCHEMES:
+                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT) from None
+            fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
+            reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
+            if request.mode == "cors":
+                reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
+            elif request.mode == "same-origin":
+                reason = CORSErrorReason.DISALLOWED_BY_MODE
+            raise CORSFailure(reason, detail, location + fragment) from None
 
     def _http_redirect_fetch(self, request: Request, url: URL, status: int) -> None:
         """https://fetch.spec.whatwg.org/#concept-http-redirect-fetch"""
         if len(request.url_list) > MAX_REDIRECTS:
-            raise TypeError("Failed to fetch: too many redirects")
+            raise CORSFailure(CORSErrorReason.TOO_MANY_REDIRECTS)
         if url.userinfo and request.mode == "cors":
             is_foreign = request.tainted_origin or request.origin != url.origin
             if is_foreign or request.response_tainting == "cors":
@@ -355,7 +365,7 @@ class Browser:
             NetworkRequest(
                 request.method,
                 url.without_fragment,
-                HeaderList((name, combined[name]) for name in combined),
+                HeaderList((name, self._sent_value(request, name, combined[name])) for name in combined),
                 request.body,
             )
         )
@@ -363,6 +373,12 @@ class Browser:
             for value in response.headers.getall("Set-Cookie"):
                 self.cookies.set(url, value, self.clock, same_site=same_site, navigation=navigates)
         return response
+
+    def _sent_value(self, request: Request, name: str, value: str) -> str:
+        if Quirk.RANGE_IS_REWRITTEN not in self.quirks or name.lower() != "range" or request.method != "GET":
+            return value
+        # A conditional request is none for the cache, whose work this is.
+        return value if any(other.lower() in CONDITIONAL_HEADERS for other in request.headers) else rewrite_range(value)
 
     def _fetch_metadata(self, request: Request) -> list[tuple[str, str]]:
         """What a browser adds to each request about itself and the page."""
@@ -389,7 +405,10 @@ class Browser:
         try:
             exchange.response = self.transport.send(exchange.request)
         except OSError as error:
-            raise TypeError(f"Failed to fetch: {error}") from error
+            if isinstance(self.transport, WSGITransport):
+                # It is the application's own: there is no network here.
+                raise
+            raise CORSFailure(CORSErrorReason.NETWORK_ERROR, net_error(error)) from error
         if exchange.response.status == 421 and not is_retry:
             # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
             exchange.response.body.close()
@@ -397,7 +416,7 @@ class Browser:
         if exchange.response.status == 407:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
-            raise TypeError("Failed to fetch: 407 from a server that is no proxy")
+            raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
         return exchange.response
 
     def _filtered(self, request: Request, response: NetworkResponse) -> Response:

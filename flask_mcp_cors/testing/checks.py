@@ -96,16 +96,19 @@ def _is_valid_host(host: str) -> bool:
     )
 
 
-def is_blocked_by_corp(headers: HeaderList, origin: str, url_origin: str) -> bool:
-    """https://fetch.spec.whatwg.org/#cross-origin-resource-policy-check, of a no-cors request."""
-    if origin == url_origin:
-        return False
-    match headers.get("Cross-Origin-Resource-Policy", ""):
-        case "same-origin":
-            return True
-        case "same-site":
-            return not is_same_site(origin, url_origin)
-    return False
+def corp_check(headers: HeaderList, origin: str, url_origin: str) -> None:
+    """https://fetch.spec.whatwg.org/#cross-origin-resource-policy-check, of a no-cors request.
+
+    :raises CORSFailure: the response is not for this origin.
+    """
+    policy = headers.get("Cross-Origin-Resource-Policy")
+    if policy == "same-origin" and origin != url_origin:
+        raise CORSFailure(CORSErrorReason.CORP_NOT_SAME_ORIGIN)
+    # An HTTPS page may be given what came over HTTP, if it is of this site otherwise.
+    if origin.startswith("https:"):
+        url_origin = re.sub("^http:", "https:", url_origin)
+    if policy == "same-site" and not is_same_site(origin, url_origin):
+        raise CORSFailure(CORSErrorReason.CORP_NOT_SAME_SITE)
 
 
 def readable_headers(headers: HeaderList, *, basic: bool, with_credentials: bool) -> HeaderList:

@@ -1,7 +1,7 @@
 """A simple cookie jar: what decides whether a request has cookies, and no more.
 
-Domains, paths, expiry, ``Secure`` and ``SameSite`` are honoured (``Lax`` where it is not said); prefixes, limits,
-partitions and Chromium's two minutes of grace for a fresh cookie on a top-level POST are not.
+Domains, paths, expiry, ``Secure``, ``SameSite`` (``Lax`` where it is not said) and the prefixes of names are honoured;
+limits, partitions and Chromium's two minutes of grace for a fresh cookie on a top-level POST are not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from .urls import is_ip_address
 from .urls import site_of
 from .urls import URL
 
@@ -92,17 +93,36 @@ def _parse(url: URL, set_cookie: str, now: float) -> Cookie | None:
             f"https://{url.host}"
         ):
             return None
-        host, host_only = domain, False
+        # An IP address has no subdomains.
+        host, host_only = domain, is_ip_address(domain)
     path = given.get("path", "")
     if not path.startswith("/"):
         path = url.target.partition("?")[0].rpartition("/")[0] or "/"
     secure = "secure" in given
     if secure and not url.is_potentially_trustworthy():
         return None
+    if not _keeps_its_promise(name.strip(), value.strip(), given, host_only=host_only):
+        return None
     same_site = given.get("samesite", "").lower()
     if same_site not in ("strict", "none"):
         same_site = "lax"
     return Cookie(name.strip(), value.strip(), host, host_only, path, secure, same_site, _expires(given, now))
+
+
+def _keeps_its_promise(name: str, value: str, given: dict[str, str], *, host_only: bool) -> bool:
+    """Is the cookie what its prefix says? https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html#4.1.3
+
+    ``__Http-`` and ``__Host-Http-`` are younger than that text; Chromium has them.
+    """
+    # Without a name the value is all that a server gets to see.
+    prefix = (name or value).lower()
+    if not prefix.startswith(("__secure-", "__host-", "__http-")):
+        return True
+    if not name or "secure" not in given:
+        return False
+    if prefix.startswith("__host-") and not (host_only and given.get("path") == "/"):
+        return False
+    return "httponly" in given or not prefix.startswith(("__http-", "__host-http-"))
 
 
 def _expires(given: dict[str, str], now: float) -> float | None:

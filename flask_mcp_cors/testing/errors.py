@@ -1,4 +1,4 @@
-"""Why a fetch was blocked, as a code and in the words of Chromium's console."""
+"""Why a fetch was rejected, as a code and in the words of Chromium's console."""
 
 from __future__ import annotations
 
@@ -7,12 +7,42 @@ from enum import StrEnum
 
 
 class CORSErrorReason(StrEnum):
-    """Why a browser blocked a fetch by CORS policy.
+    """Why a browser rejected a fetch.
 
-    The values are the names that the Chrome DevTools Protocol has for the same (``Network.CorsError``), and stable.
+    The values are stable. They are the names that the Chrome DevTools Protocol has for the same
+    (``Network.CorsError``), where it has one.
     """
 
-    # the request itself
+    # fetch() throws, and nothing is sent
+    INVALID_URL = "InvalidUrl"
+    URL_CONTAINS_CREDENTIALS = "UrlContainsCredentials"
+    NOT_A_BYTE_STRING = "NotAByteString"
+    INVALID_METHOD = "InvalidMethod"
+    FORBIDDEN_METHOD = "ForbiddenMethod"
+    METHOD_UNSUPPORTED_IN_NO_CORS = "MethodUnsupportedInNoCors"
+    BODY_DISALLOWED_BY_METHOD = "BodyDisallowedByMethod"
+    INVALID_HEADER_NAME = "InvalidHeaderName"
+    INVALID_HEADER_VALUE = "InvalidHeaderValue"
+    # a URL that the page may not ask, as it was given or where a redirect leads
+    DISALLOWED_BY_MODE = "DisallowedByMode"
+    NO_CORS_REDIRECT_MODE_NOT_FOLLOW = "NoCorsRedirectModeNotFollow"
+    UNSUPPORTED_SCHEME = "UnsupportedScheme"
+    LOCAL_RESOURCE = "LocalResource"
+    MIXED_CONTENT = "MixedContent"
+    UNSAFE_PORT = "UnsafePort"
+    # redirects
+    REDIRECT_DISALLOWED = "RedirectDisallowed"
+    TOO_MANY_REDIRECTS = "TooManyRedirects"
+    INVALID_REDIRECT = "InvalidRedirect"
+    UNSAFE_REDIRECT = "UnsafeRedirect"
+    REDIRECT_TO_UNKNOWN_SCHEME = "RedirectToUnknownScheme"
+    REDIRECT_TO_EMBEDDED_CREDENTIALS = "RedirectToEmbeddedCredentials"
+    # no response, or none for this page
+    NETWORK_ERROR = "NetworkError"
+    UNEXPECTED_PROXY_AUTH = "UnexpectedProxyAuth"
+    CORP_NOT_SAME_ORIGIN = "CorpNotSameOrigin"
+    CORP_NOT_SAME_SITE = "CorpNotSameSite"
+    # CORS policy: the request itself
     CORS_DISABLED_SCHEME = "CorsDisabledScheme"
     REDIRECT_CONTAINS_CREDENTIALS = "RedirectContainsCredentials"
     # the CORS check on a response
@@ -67,7 +97,7 @@ _CHECK_WORDS = {
 }
 
 #: What Chromium's console says after "has been blocked by CORS policy: ".
-CONSOLE_WORDS = {
+_CORS_WORDS = {
     **{CORSErrorReason(code): words for code, words in _CHECK_WORDS.items()},
     **{CORSErrorReason(f"Preflight{code}"): _PREFLIGHT + words for code, words in _CHECK_WORDS.items()},
     CORSErrorReason.CORS_DISABLED_SCHEME: ("Cross origin requests are only supported for protocol schemes: {detail}."),
@@ -90,6 +120,56 @@ CONSOLE_WORDS = {
     ),
 }
 
+_THROWN = "Failed to execute 'fetch' on 'Window': "
+_NOT_LOADED = "Failed to load resource: net::"
+
+#: The whole line where CORS policy is not to blame; where there is none, the message of JavaScript's error.
+_OTHER_WORDS = {
+    CORSErrorReason.INVALID_URL: _THROWN + "Failed to parse URL from {url}",
+    CORSErrorReason.URL_CONTAINS_CREDENTIALS: (
+        _THROWN + "Request cannot be constructed from a URL that includes credentials: {url}"
+    ),
+    CORSErrorReason.NOT_A_BYTE_STRING: (
+        _THROWN + "Failed to read the '{detail}' property from 'RequestInit': "
+        "String contains non ISO-8859-1 code point."
+    ),
+    CORSErrorReason.INVALID_METHOD: _THROWN + "'{detail}' is not a valid HTTP method.",
+    CORSErrorReason.FORBIDDEN_METHOD: _THROWN + "'{detail}' HTTP method is unsupported.",
+    CORSErrorReason.METHOD_UNSUPPORTED_IN_NO_CORS: _THROWN + "'{detail}' is unsupported in no-cors mode.",
+    CORSErrorReason.BODY_DISALLOWED_BY_METHOD: _THROWN + "Request with GET/HEAD method cannot have body.",
+    CORSErrorReason.INVALID_HEADER_NAME: _THROWN + "Invalid name",
+    CORSErrorReason.INVALID_HEADER_VALUE: _THROWN + "Invalid value",
+    CORSErrorReason.DISALLOWED_BY_MODE: (
+        "Fetch API cannot load {url}. "
+        'Request mode is "same-origin" but the URL\'s origin is not same as the request origin {origin}.'
+    ),
+    CORSErrorReason.NO_CORS_REDIRECT_MODE_NOT_FOLLOW: (
+        'Fetch API cannot load {url}. Request mode is "no-cors" but the redirect mode is not "follow".'
+    ),
+    CORSErrorReason.UNSUPPORTED_SCHEME: 'Fetch API cannot load {url}. URL scheme "{detail}" is not supported.',
+    CORSErrorReason.LOCAL_RESOURCE: "Not allowed to load local resource: {url}",
+    CORSErrorReason.MIXED_CONTENT: (
+        "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an insecure resource '{url}'. "
+        "This request has been blocked; the content must be served over HTTPS."
+    ),
+    CORSErrorReason.UNSAFE_PORT: _NOT_LOADED + "ERR_UNSAFE_PORT",
+    CORSErrorReason.REDIRECT_DISALLOWED: _NOT_LOADED + "ERR_FAILED",
+    CORSErrorReason.TOO_MANY_REDIRECTS: _NOT_LOADED + "ERR_TOO_MANY_REDIRECTS",
+    CORSErrorReason.INVALID_REDIRECT: _NOT_LOADED + "ERR_INVALID_REDIRECT",
+    CORSErrorReason.UNSAFE_REDIRECT: _NOT_LOADED + "ERR_UNSAFE_REDIRECT",
+    CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME: _NOT_LOADED + "ERR_UNKNOWN_URL_SCHEME",
+    CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS: "Failed to fetch",
+    CORSErrorReason.NETWORK_ERROR: _NOT_LOADED + "{detail}",
+    CORSErrorReason.UNEXPECTED_PROXY_AUTH: _NOT_LOADED + "ERR_UNEXPECTED_PROXY_AUTH",
+    CORSErrorReason.CORP_NOT_SAME_ORIGIN: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameOrigin",
+    CORSErrorReason.CORP_NOT_SAME_SITE: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameSite",
+}
+
+#: Chromium says it in other words where a redirect led there.
+_REDIRECTED_FROM_ONES_OWN_ORIGIN = (
+    "Unsafe attempt to load URL {url} from frame with URL {origin}/. Domains, protocols and ports must match."
+)
+
 
 class CORSFailure(Exception):
     """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
@@ -107,12 +187,13 @@ class CORSFailure(Exception):
 
 
 class CORSError(TypeError):
-    """A browser's ``fetch`` would have rejected here, and its console would have blamed CORS.
+    """A browser's ``fetch`` would have rejected here.
 
-    It is a :exc:`TypeError`, because that is all that JavaScript gets to see.
+    It is a :exc:`TypeError`, because that is all that JavaScript gets to see. Where there was no answer, the
+    :exc:`OSError` is its ``__cause__``.
 
     :param reason: a stable code.
-    :param detail: the value, method or header name that is to blame, or nothing.
+    :param detail: the value, method, header name or network error that is to blame, or nothing.
     :param url: the URL that was being fetched when it happened.
     :param initial_url: the URL that ``fetch`` was called with: another one after a redirect.
     :param origin: the page's origin, serialized.
@@ -127,19 +208,32 @@ class CORSError(TypeError):
         super().__init__(reason, detail, url, initial_url, origin)
 
     def __str__(self) -> str:
-        return self.console_message
+        message = self.console_message
+        if self.url in message or message.startswith(_THROWN):
+            return message
+        return f"Failed to fetch: {self.reason}, {self.url} ({message})"
+
+    @property
+    def is_cors_policy(self) -> bool:
+        """Does the console say "blocked by CORS policy"? Else something other than CORS is to blame."""
+        return self.reason in _CORS_WORDS
 
     @property
     def console_message(self) -> str:
-        """The line in the console, as Chromium words it.
+        """The line in the console, as Chromium words it; where it prints none, the message of JavaScript's error.
 
         >>> print(CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://b/", "https://a"))
         Access to fetch at 'https://b/' from origin 'https://a' has been blocked by CORS policy: \
 Response to preflight request doesn't pass access control check: It does not have HTTP ok status.
         """
+        if not self.is_cors_policy:
+            words = _OTHER_WORDS[self.reason]
+            if self.reason is CORSErrorReason.DISALLOWED_BY_MODE and self.url != self.initial_url:
+                words = _REDIRECTED_FROM_ONES_OWN_ORIGIN
+            return words.format(url=self.url, origin=self.origin, detail=self.detail)
         redirected = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
         detail = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", self.detail)
-        words = CONSOLE_WORDS[self.reason].format(detail=detail)
+        words = _CORS_WORDS[self.reason].format(detail=detail)
         return (
             f"Access to fetch at '{self.url}' {redirected}from origin '{self.origin}' "
             f"has been blocked by CORS policy: {words}"

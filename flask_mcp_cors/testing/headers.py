@@ -20,10 +20,15 @@ Pairs = tuple[tuple[str, str], ...]
 _UNSAFE_BYTE = re.compile(r'[\x00-\x08\x0a-\x1f"():<>?@\[\\\]{}\x7f]')
 _LANGUAGE = re.compile(r"[0-9A-Za-z *,\-.;=]*")
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_LENIENT_RANGE = re.compile(r"bytes[ \t]*=[ \t]*([0-9]*)[ \t]*-[ \t]*([0-9]*)", re.IGNORECASE)
+_INT64 = 2**63
 _HTTP_WHITESPACE = "\t\n\r "
 
 #: https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header-name
 _NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language", "content-type"})
+
+#: With one of these a request is not for an HTTP cache to answer.
+CONDITIONAL_HEADERS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"})
 
 #: https://fetch.spec.whatwg.org/#request-body-header-name: gone when a redirect turns the request into a GET
 REQUEST_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-location", "content-type"})
@@ -102,17 +107,38 @@ def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
     return members
 
 
-def normalize_value(value: str) -> str:
-    """https://fetch.spec.whatwg.org/#concept-header-value-normalize
+def is_byte_string(text: str) -> bool:
+    """https://webidl.spec.whatwg.org/#es-ByteString"""
+    return all(ord(character) <= 255 for character in text)
 
-    :raises TypeError: it can be no header value.
+
+def normalize_value(value: str) -> str:
+    """https://fetch.spec.whatwg.org/#concept-header-value-normalize"""
+    return value.strip(_HTTP_WHITESPACE)
+
+
+def is_header_value(value: str) -> bool:
+    """https://fetch.spec.whatwg.org/#header-value, of a normalized byte string"""
+    return not any(character in value for character in "\0\r\n")
+
+
+def rewrite_range(value: str) -> str:
+    """What :attr:`Quirk.RANGE_IS_REWRITTEN` makes of a ``Range``.
+
+    >>> rewrite_range("Bytes= 05-10"), rewrite_range("bytes=10-5")
+    ('bytes=5-10', 'bytes=10-5')
     """
-    value = value.strip(_HTTP_WHITESPACE)
-    if any(character in value for character in "\0\r\n"):
-        raise TypeError(f"{value!r} is not a header value")
-    if any(ord(character) > 255 for character in value):
-        raise TypeError(f"{value!r} is not a byte string: a character is greater than 255")
-    return value
+    found = _LENIENT_RANGE.fullmatch(value)
+    if found is None:
+        return value
+    first, last = (int(digits) if digits else None for digits in found.groups())
+    if first is None:
+        is_valid = last is not None and 0 < last < _INT64
+    else:
+        is_valid = first < _INT64 if last is None else first <= last < _INT64
+    if not is_valid:
+        return value
+    return f"bytes={'' if first is None else first}-{'' if last is None else last}"
 
 
 def mime_type_essence(value: str) -> str | None:
@@ -133,7 +159,7 @@ def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
     if found is None:
         return False
     start, end = int(found[1]), int(found[2] or found[1])
-    return start <= end and (Quirk.RANGE_IN_64_BITS not in quirks or end < 2**63)
+    return start <= end and (Quirk.RANGE_IN_64_BITS not in quirks or end < _INT64)
 
 
 def is_safelisted_request_header(name: str, value: str, quirks: frozenset[Quirk] = frozenset()) -> bool:

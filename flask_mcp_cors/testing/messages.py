@@ -43,21 +43,25 @@ class Body:
             while position < len(self._read):
                 yield self._read[position]
                 position += 1
-            chunk = next(self._rest, None)
+            try:
+                chunk = next(self._rest, None)
+            except BaseException:
+                self.close()
+                raise
             if chunk is None:
+                self.close()
                 return
             self._read.append(chunk)
 
     def read(self) -> bytes:
         """All of it. A stream without end is never all there: take :meth:`chunks`."""
-        data = b"".join(self.chunks())
-        self.close()
-        return data
+        return b"".join(self.chunks())
 
     def close(self) -> None:
         """Stop: what has not been read is not going to be."""
         self._rest = iter(())
-        if close := getattr(self._source, "close", None):
+        source, self._source = self._source, ()
+        if close := getattr(source, "close", None):
             close()
 
 

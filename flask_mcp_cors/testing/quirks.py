@@ -49,6 +49,10 @@ class Quirk(Enum):
     RANGE_IN_64_BITS = (
         "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit."
     )
+    RANGE_IS_REWRITTEN = (
+        "The Range of a GET is sent as Chromium's HTTP cache understands it: in lower case, without white space and "
+        "leading zeros. The standard sends it as the page set it."
+    )
     REDIRECT_STARTS_ANEW = (
         "A redirect that leads to another origin for the first time, needs a preflight or changes the method of a CORS "
         "request is a new request to Sec-Fetch-Site: the URLs before it no longer count. To the standard they all do."
@@ -57,6 +61,10 @@ class Quirk(Enum):
         "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
         "'error' lets it through. A Location that is no URL fails with redirect 'manual', too. To the standard the "
         "status decides both, and an empty Location leads to the same URL again."
+    )
+    NO_REDIRECT_TO_CREDENTIALS = (
+        "A redirect to a URL with a user name or password is never followed, and outside CORS the console keeps silent "
+        "about it. The standard forbids it to CORS requests that involve another origin."
     )
     NO_CORS_REDIRECT_TAINTS = (
         "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is redirected "

@@ -21,7 +21,11 @@ from ..core.headers import NON_WILDCARD
 from ..core.headers import normalize_method
 from ..core.headers import SAFELISTED_METHODS
 from ..core.headers import split_list
+from .errors import CORSErrorReason
+from .errors import CORSFailure
 from .headers import HeaderList
+from .headers import is_byte_string
+from .headers import is_header_value
 from .headers import is_no_cors_safelisted_request_header
 from .headers import normalize_value
 from .headers import REQUEST_BODY_HEADERS
@@ -32,10 +36,12 @@ from .messages import ResponseType
 from .quirks import Quirk
 from .urls import is_same_site
 from .urls import OPAQUE
+from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
 
-Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+#: A value that is no string becomes one, as in JavaScript.
+Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 @dataclass
@@ -125,22 +131,18 @@ def make_request(
 ) -> Request:
     """What ``new Request(...)`` does with its arguments.
 
-    :raises TypeError: where JavaScript would throw, and for arguments that are none.
+    :raises CORSFailure: where a browser would throw.
+    :raises TypeError: for arguments that no browser sees.
     """
     for value, choices in ((credentials, Credentials), (mode, Mode), (redirect, Redirect)):
         if value not in get_args(choices):
             raise TypeError(f"{value!r} is none of {', '.join(get_args(choices))}")
     if json is not None and body is not None:
         raise TypeError("give json or body, not both")
-    try:
-        parsed = parse_url(url, base)
-    except ValueError as error:
-        raise TypeError(f"Failed to parse URL: {error}") from None
-    if parsed.userinfo:
-        raise TypeError(f"Request cannot be constructed from a URL that includes credentials: {url}")
+    parsed = _url(url, base, mode)
     method = _method(method, mode)
     if (body is not None or json is not None) and method in ("GET", "HEAD"):
-        raise TypeError("Request with GET/HEAD method cannot have body.")
+        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
     pairs = _fill(headers, mode)
     if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
         pairs = [pair for pair in pairs if pair[0].lower() != "user-agent"]
@@ -157,14 +159,34 @@ def make_request(
     return Request(parsed, method, HeaderList(pairs), body, origin, mode, credentials, redirect)
 
 
+def _url(url: str, base: URL, mode: Mode) -> URL:
+    try:
+        parsed = parse_url(url, base)
+    except OtherSchemeError as error:
+        if error.scheme == "data":
+            raise TypeError("a data: URL is fetched without a server, so without CORS: not by this browser") from None
+        if error.scheme == "file":
+            raise CORSFailure(CORSErrorReason.LOCAL_RESOURCE) from None
+        if mode == "same-origin":
+            raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE) from None
+        raise CORSFailure(CORSErrorReason.UNSUPPORTED_SCHEME, error.scheme) from None
+    except ValueError:
+        raise CORSFailure(CORSErrorReason.INVALID_URL) from None
+    if parsed.userinfo:
+        raise CORSFailure(CORSErrorReason.URL_CONTAINS_CREDENTIALS)
+    return parsed
+
+
 def _method(method: str, mode: Mode) -> str:
+    if not is_byte_string(method):
+        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "method")
     if not is_token(method):
-        raise TypeError(f"'{method}' is not a valid HTTP method.")
+        raise CORSFailure(CORSErrorReason.INVALID_METHOD, method)
     if method.upper() in FORBIDDEN_METHODS:
-        raise TypeError(f"'{method}' HTTP method is unsupported.")
+        raise CORSFailure(CORSErrorReason.FORBIDDEN_METHOD, method)
     method = normalize_method(method)
     if mode == "no-cors" and method not in SAFELISTED_METHODS:
-        raise TypeError(f"'{method}' is unsupported in no-cors mode.")
+        raise CORSFailure(CORSErrorReason.METHOD_UNSUPPORTED_IN_NO_CORS, method)
     return method
 
 
@@ -172,9 +194,13 @@ def _fill(headers: Headers | None, mode: Mode) -> list[tuple[str, str]]:
     """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
     pairs: list[tuple[str, str]] = []
     for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
-        value = normalize_value(value)
+        value = normalize_value(_to_string(value))
+        if not (is_byte_string(name) and is_byte_string(value)):
+            raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers")
         if not is_token(name):
-            raise TypeError(f"'{name}' is not a valid header name.")
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME)
+        if not is_header_value(value):
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE)
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":
@@ -184,6 +210,13 @@ def _fill(headers: Headers | None, mode: Mode) -> list[tuple[str, str]]:
                 continue
         pairs.append((name, value))
     return pairs
+
+
+def _to_string(value: object) -> str:
+    """As JavaScript writes what is no string."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _overrides_with_forbidden_method(name: str, value: str) -> bool:

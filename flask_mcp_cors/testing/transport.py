@@ -10,13 +10,15 @@ import io
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Protocol
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from werkzeug.test import run_wsgi_app
+from werkzeug.wsgi import ClosingIterator
 
 from .headers import HeaderList
 from .messages import Body
@@ -26,6 +28,7 @@ from .urls import DEFAULT_PORTS
 from .urls import parse_url
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -41,16 +44,20 @@ class Transport(Protocol):
 
 
 class WSGITransport:
-    """Calls a WSGI application, whatever host the URL names. An exception in it goes through to the test."""
+    """Calls a WSGI application, whatever host the URL names. An exception in it goes through to the test.
+
+    A stream is not waited for: its headers count as sent once the application has started the response and returned,
+    where a server would hold them back until the first byte of the body.
+    """
 
     def __init__(self, app: WSGIApplication) -> None:
         self.app = app
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
-        chunks, status, headers = run_wsgi_app(self.app, self._environ(request))
+        status, headers, chunks = _Call(self.app).run(self._environ(request))
         # The application says more than it sends: a real server would cut this off.
         bodiless = request.method == "HEAD" or status.startswith(("204", "304"))
-        if bodiless and hasattr(chunks, "close"):
+        if bodiless:
             chunks.close()
         pairs = [(name, value.strip(" \t")) for name, value in headers]
         return NetworkResponse(int(status[:3]), HeaderList(pairs), Body() if bodiless else Body(chunks))
@@ -81,6 +88,78 @@ class WSGITransport:
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = request.headers[name]
         return environ
+
+
+class _Call:
+    """One call of a WSGI application, by the rules of https://peps.python.org/pep-3333/#the-start-response-callable"""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+        self._head: tuple[str, list[tuple[str, str]]] | None = None
+        self._are_headers_sent = False
+        self._body: list[bytes] = []
+
+    def run(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], ClosingIterator]:
+        """Call it; if it is a generator, as far as to its first piece.
+
+        :raises RuntimeError: it never starts a response.
+        """
+        result = self._app(environ, self._start_response)
+        close = getattr(result, "close", None)
+        rest = iter(result)
+        try:
+            while self._head is None:
+                self._body.append(next(rest))
+        except StopIteration:
+            pass
+        except BaseException:
+            if close is not None:
+                close()
+            raise
+        self._are_headers_sent = True
+        if self._head is None:
+            raise RuntimeError("the WSGI application did not call start_response")
+        return *self._head, ClosingIterator(chain(self._body, rest), close)
+
+    def _start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], None]:
+        if exc_info is None:
+            if self._head is not None:
+                raise RuntimeError("the WSGI application called start_response twice, and without exc_info")
+        elif self._are_headers_sent:
+            # It is too late to say anything else than what has been said.
+            try:
+                raise exc_info[1] or RuntimeError
+            finally:
+                exc_info = None
+        self._head = (status, list(headers))
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        self._are_headers_sent = True
+        self._body.append(data)
+
+
+def net_error(error: OSError) -> str:
+    """Chromium's name for what went wrong on the network."""
+    match error:
+        case socket.gaierror():
+            return "ERR_NAME_NOT_RESOLVED"
+        case ssl.SSLCertVerificationError():
+            return "ERR_CERT_AUTHORITY_INVALID"
+        case ConnectionRefusedError():
+            return "ERR_CONNECTION_REFUSED"
+        case ConnectionResetError():
+            return "ERR_CONNECTION_RESET"
+        case TimeoutError():
+            return "ERR_TIMED_OUT"
+    match error.__cause__:
+        case http.client.RemoteDisconnected():
+            return "ERR_EMPTY_RESPONSE"
+        case http.client.HTTPException():
+            return "ERR_INVALID_HTTP_RESPONSE"
+    return "ERR_FAILED"
 
 
 class HTTPTransport:

@@ -93,6 +93,11 @@ class OtherSchemeError(ValueError):
         self.scheme = scheme
 
 
+def is_ip_address(host: str) -> bool:
+    """Is this host, as a URL has it, an address and no name?"""
+    return re.fullmatch(r"\[.*\]|[\d.]+", host) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Is this host this machine, whatever the network says?
 
@@ -145,7 +150,8 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         target += "?" + quote(parts.query, safe=_QUERY)
     return URL(
         parts.scheme,
-        parts.netloc.rpartition("@")[0],
+        # An empty password is none.
+        parts.netloc.rpartition("@")[0].removesuffix(":"),
         host,
         port,
         target,
@@ -188,7 +194,7 @@ def site_of(origin: str) -> str | None:
     except ValueError:
         # An application's own scheme has no domains.
         return None if origin == OPAQUE else origin
-    registrable = None if re.fullmatch(r"\[.*\]|[\d.]+", url.host) else _public_suffixes().privatesuffix(url.host)
+    registrable = None if is_ip_address(url.host) else _public_suffixes().privatesuffix(url.host)
     return f"{url.scheme}://{registrable or url.host}"
 
 

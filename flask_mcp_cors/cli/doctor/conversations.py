@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 from ..findings import Finding
 from ..findings import Severity
 from ..terminal import printable
+from .diagnosis import redirected
 from .examination import Examination
 from .examination import PATIENCE
 from .login import log_in
@@ -18,7 +19,6 @@ from .messages import param_headers
 from .messages import post_headers
 from .messages import request
 from .messages import Revision
-from .messages import REVISIONS
 from .messages import stream_headers
 from .messages import words_of
 from .page import Fetched
@@ -43,7 +43,8 @@ def converse(exam: Examination, page: Page, revision: Revision) -> str:
     """Talk as a client of this revision does; the verdict in a word or two."""
     speaks = exam.speaks.get(revision.name)
     if revision.is_two_endpoints:
-        return _two_endpoints(exam, page, revision) if speaks else NOT_SPOKEN
+        is_moved = exam.redirected is not None and exam.redirected.method == "GET"
+        return _two_endpoints(exam, page, revision) if speaks or is_moved else NOT_SPOKEN
     if speaks is False and any(exam.speaks.values()):
         if revision.is_stateless:
             _first_question(exam, page, revision)
@@ -64,6 +65,8 @@ def _may_post(exam: Examination, page: Page, revision: Revision) -> bool:
     asked = exam.note(page.ask(exam.href, "POST", headers))
     if asked.is_rejected:
         finding = exam.blame(asked, page, revision)
+        if exam.redirected is not None and finding.code != "preflight_redirected":
+            exam.add(redirected(exam.redirected), page.origin, revision.name)
         if finding.code != "preflight_refused":
             _look_behind(exam, page, revision)
     return not asked.is_rejected
@@ -125,6 +128,8 @@ def _stateless(exam: Examination, page: Page, revision: Revision) -> str:
     discovered = exam.note(page.fetch(exam.href, "POST", post_headers(revision, message, exam.token), message=message))
     if verdict := _rejected_or_refused(exam, page, revision, discovered, "server/discover"):
         return verdict
+    if not revision.is_agreed_in(discovered.result):
+        return NOT_SPOKEN
     message = request(revision, "tools/list")
     listed = exam.note(page.fetch(exam.href, "POST", post_headers(revision, message, exam.token), message=message))
     if verdict := _rejected_or_refused(exam, page, revision, listed, "tools/list"):
@@ -154,7 +159,8 @@ def _with_session(exam: Examination, page: Page, revision: Revision) -> str:
     first = exam.note(page.fetch(exam.href, "POST", post_headers(revision, message, exam.token), message=message))
     if verdict := _rejected_or_refused(exam, page, revision, first, "initialize"):
         return verdict
-    if (first.result or {}).get("protocolVersion") != revision.name:
+    if not revision.is_agreed_in(first.result):
+        exam.drop_session(first, revision)
         return NOT_SPOKEN
     session = None if first.network is None else first.network.headers.get("Mcp-Session-Id")
     verdict = CONNECTS
@@ -204,7 +210,7 @@ def _with_session(exam: Examination, page: Page, revision: Revision) -> str:
 
 def _newest(exam: Examination) -> Revision | None:
     """The newest revision with sessions that the server speaks: only there the stream is waited for."""
-    spoken = [r for r in REVISIONS if not r.is_stateless and not r.is_two_endpoints and exam.speaks.get(r.name)]
+    spoken = [r for r in exam.revisions if not r.is_stateless and not r.is_two_endpoints and exam.speaks.get(r.name)]
     return spoken[-1] if spoken else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from ...core.headers import ALLOW_HEADERS
 from ...core.headers import ALLOW_METHODS
 from ...core.headers import ALLOW_ORIGIN
@@ -44,14 +46,40 @@ def diagnose(fetched: Fetched, origin: str, severity: Severity = Severity.ERROR,
     """
     if fetched.fault is not None:
         return Finding(fetched.fault.code, severity, "", fetched.fault.sentence, fetched.fault.fix)
-    if fetched.blocked is None:
-        return Finding("barred", severity, "", f"The browser sends nothing: {fetched.barred}.", "use another URL")
-    console = printable(fetched.blocked.console_message, 1000)
+    if fetched.barred is not None and fetched.location is None:
+        words = f"The browser rejects this, and not for CORS: {printable(fetched.barred, 1000)}"
+        return Finding("barred", severity, "", words, "use another URL")
+    console = None if fetched.blocked is None else printable(fetched.blocked.console_message, 1000)
     response = fetched.exchanges[-1].response
     if (front := front_of(response)) is not None:
         return Finding(front.code, severity, "", front.sentence, front.fix, console)
+    if fetched.blocked is None or fetched.location is not None:
+        return redirected(fetched, severity, console)
     code, sentence, fix = _explained(fetched.blocked, fetched, response, origin, says)
     return Finding(code, severity, "", sentence, fix, console)
+
+
+def redirected(fetched: Fetched, severity: Severity = Severity.ERROR, console: str | None = None) -> Finding:
+    """The finding for a request that is sent elsewhere. Pages that follow may get there; MCP clients do not."""
+    location = printable(fetched.location or "")
+    status = "" if fetched.network is None else f" ({fetched.network.status})"
+    words = (
+        f"{fetched.method} is redirected{status} to {location or 'no place at all'}. Both official TypeScript clients "
+        'fetch with redirect: "manual" and stop there.'
+    )
+    fix = "answer here, without a redirect; in place of a login page answer 401"
+    if _is_same_place(fetched.url, location):
+        fix = f"give clients that URL: {location}"
+    return Finding("redirected", severity, "", words, fix, console)
+
+
+def _is_same_place(url: str, location: str) -> bool:
+    """Do these differ in nothing but scheme, port and last slash?"""
+    try:
+        one, other = urlsplit(url), urlsplit(location)
+    except ValueError:
+        return False
+    return one.hostname == other.hostname and one.path.rstrip("/") == other.path.rstrip("/")
 
 
 def _explained(

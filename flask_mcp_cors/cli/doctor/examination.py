@@ -17,11 +17,12 @@ from .diagnosis import diagnose
 from .fronts import front_of
 from .messages import authorization
 from .messages import events
+from .messages import first_message
 from .messages import Headers
-from .messages import initialize
 from .messages import Message
+from .messages import negotiated
+from .messages import NEWEST_WITH_SESSIONS
 from .messages import post_headers
-from .messages import request
 from .messages import Revision
 from .messages import REVISIONS
 from .messages import words_of
@@ -52,9 +53,15 @@ class Examination:
     works: list[tuple[str, str, str]] = field(default_factory=list)
     #: Everything that was fetched, to look at its headers.
     fetches: list[Fetched] = field(default_factory=list)
-    #: What ``curl`` gets, per revision: does the server speak it (``None``: it wants a login first), with sessions?
+    #: What ``curl`` gets, per revision: does the server speak it (``None``: it wants a login first)?
     speaks: dict[str, bool | None] = field(default_factory=dict)
+    #: Every protocol version that ``initialize`` was answered with: with a session, and which one was asked for?
     has_sessions: dict[str, bool] = field(default_factory=dict)
+    asked_for: dict[str, str] = field(default_factory=dict)
+    #: Where the endpoint is not MCP to ``curl``: the answer that sends it elsewhere.
+    redirected: Fetched | None = None
+    #: The revisions as this server speaks them, the oldest first.
+    revisions: tuple[Revision, ...] = REVISIONS
     wants_login: bool = False
     #: (URL, status) → what the body of a refused preflight says.
     bodies: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -109,7 +116,7 @@ class Examination:
         if session is not None:
             headers = {"Mcp-Session-Id": session} | authorization(self.token)
             if revision.names_itself:
-                headers["MCP-Protocol-Version"] = revision.name
+                headers["MCP-Protocol-Version"] = negotiated(fetched.result) or revision.name
             self.plain("DELETE", headers)
 
 
@@ -144,12 +151,15 @@ def examine(
     for origin in origins:
         if reachable and surroundings.may_ask(exam, origin):
             page = Page(wire, origin, exam.href)
-            for revision in REVISIONS:
+            for revision in exam.revisions:
                 say(f"{revision.name} from {origin}")
                 verdict = conversations.converse(exam, page, revision)
                 exam.verdicts[origin, revision.name] = verdict
         else:
             exam.verdicts.update({(origin, revision.name): "cannot connect" for revision in REVISIONS})
+    if reachable:
+        _must_be_mcp(exam)
+    for origin in origins:
         _must_connect_or_say_why(exam, origin)
     if reachable:
         say("who else may call it, and its headers")
@@ -168,10 +178,11 @@ def _must_connect_or_say_why(exam: Examination, origin: str) -> None:
 
 def _is_there(exam: Examination) -> bool:
     """Ask without a browser, as ``curl`` would: what the server speaks, and whether it is one."""
-    last: Fetched | None = None
+    answers: list[Fetched] = []
     for revision in reversed(REVISIONS):
         exam.say(f"{revision.name} without a browser")
         last = _speak(exam, revision)
+        answers.append(last)
         if last.fault is not None and last.fault.code != "timeout":
             exam.add(diagnose(last, ""))
             return False
@@ -180,20 +191,56 @@ def _is_there(exam: Examination) -> bool:
             if front.code == "airtunes":
                 return False
             break
-    if all(exam.speaks.get(revision.name) is False for revision in REVISIONS):
-        posted = exam.fetches[-1]
-        if posted.fault is not None:
+    _negotiated(exam)
+    if _speaks_nothing(exam):
+        if (posted := exam.fetches[-1]).fault is not None:
             exam.add(diagnose(posted, ""))
             return False
-        error = (posted.message or {}).get("error")
-        if isinstance(error, dict):
-            what = f'JSON-RPC is answered, but initialize with the error "{printable(str(error.get("message")), 80)}"'
-            fix = "no MCP client can talk to this server: see its documentation for the methods that it has"
-        else:
-            what = f"no MCP message is answered here: POST initialize gives {posted.status}"
-            fix = "check the path: the URL is that of the MCP endpoint, often …/mcp"
-        exam.add(Finding("not_mcp", Severity.ERROR, "", f"Without a browser, too, {what}.", fix))
+        exam.redirected = next((answer for answer in answers if answer.location), None)
     return True
+
+
+def _speaks_nothing(exam: Examination) -> bool:
+    return all(exam.speaks.get(revision.name) is False for revision in REVISIONS)
+
+
+def _negotiated(exam: Examination) -> None:
+    """A version older than Streamable HTTP, negotiated over it: the official clients go on with that."""
+    for revision in REVISIONS:
+        if revision.is_two_endpoints and revision.name in exam.has_sessions:
+            exam.speaks[revision.name] = True
+            as_spoken = NEWEST_WITH_SESSIONS._replace(name=revision.name)
+            exam.revisions = tuple(as_spoken if r is revision else r for r in REVISIONS)
+            words = (
+                f"The server speaks Streamable HTTP, but asked for {exam.asked_for[revision.name]} it answers with "
+                f"{revision.name}, a revision from before that transport. The official clients go on with it."
+            )
+            fix = f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since"
+            exam.add(Finding("version_negotiated", Severity.NOTE, "", words, fix))
+
+
+def _must_be_mcp(exam: Examination) -> None:
+    """Where nobody connects, not even ``curl``, and nothing sends it elsewhere, this is no MCP endpoint."""
+    if not _speaks_nothing(exam) or exam.redirected is not None or "connects" in exam.verdicts.values():
+        return
+    posted = exam.fetches[0]
+    message = posted.message or {}
+    error, result = message.get("error"), message.get("result")
+    code = "not_mcp"
+    if isinstance(error, dict):
+        what = f'JSON-RPC is answered, but initialize with the error "{printable(str(error.get("message")), 80)}"'
+        fix = "no MCP client can talk to this server: see its documentation for the methods that it has"
+    elif exam.has_sessions:
+        code, versions = "version_unknown", ", ".join(printable(version, 40) for version in exam.has_sessions)
+        what = f"initialize is answered with the protocol version {versions}, which is none that clients know"
+        fix = f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}"
+    elif isinstance(result, dict):
+        what = "JSON-RPC is answered, but the result of initialize names no protocolVersion"
+        fix = "let an MCP server answer: a stub has nothing to connect to"
+    else:
+        what = f"no MCP message is answered here: POST initialize gives {posted.status}"
+        fix = "check the path: the URL is that of the MCP endpoint, often …/mcp"
+    exam.findings.insert(0, (Finding(code, Severity.ERROR, "", f"Without a browser, too, {what}.", fix), "", ""))
 
 
 def _speak(exam: Examination, revision: Revision) -> Fetched:
@@ -204,7 +251,7 @@ def _speak(exam: Examination, revision: Revision) -> Fetched:
         first = next(events(fetched.body), ("", ""))[0]
         exam.speaks[revision.name] = first == "endpoint"
         return fetched
-    message = request(revision, "server/discover") if revision.is_stateless else initialize(revision.name)
+    message = first_message(revision)
     fetched = exam.plain("POST", post_headers(revision, message, exam.token), message)
     if not revision.is_stateless:
         exam.fetches.append(fetched)
@@ -212,12 +259,10 @@ def _speak(exam: Examination, revision: Revision) -> Fetched:
         exam.wants_login = True
         exam.speaks[revision.name] = None
         return fetched
-    result = fetched.result or {}
-    if revision.is_stateless:
-        versions = result.get("supportedVersions")
-        exam.speaks[revision.name] = isinstance(versions, list) and revision.name in versions
-    else:
-        exam.speaks[revision.name] = result.get("protocolVersion") == revision.name
-        exam.has_sessions[revision.name] = "mcp-session-id" in fetched.headers
+    exam.speaks[revision.name] = revision.is_agreed_in(fetched.result)
+    if not revision.is_stateless:
+        if version := negotiated(fetched.result):
+            exam.has_sessions[version] = "mcp-session-id" in fetched.headers
+            exam.asked_for.setdefault(version, revision.name)
         exam.drop_session(fetched, revision)
     return fetched

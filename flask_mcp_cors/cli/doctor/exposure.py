@@ -17,12 +17,9 @@ from ...testing.quirks import QUIRKS
 from ..findings import Finding
 from ..findings import Severity
 from .examination import Examination
-from .messages import initialize
-from .messages import Message
+from .messages import first_message
 from .messages import post_headers
-from .messages import request
 from .messages import Revision
-from .messages import REVISIONS
 from .page import Fetched
 from .page import Page
 from .surroundings import is_local
@@ -50,17 +47,13 @@ def look(exam: Examination, origins: Sequence[str]) -> None:
 
 def _spoken(exam: Examination) -> Revision | None:
     """A revision to ask in: one that is spoken, or that might be after a login."""
-    usable = [r for r in REVISIONS if not r.is_two_endpoints and exam.speaks.get(r.name) is not False]
+    usable = [r for r in exam.revisions if not r.is_two_endpoints and exam.speaks.get(r.name) is not False]
     return usable[-1] if usable else None
-
-
-def _first_message(revision: Revision) -> Message:
-    return request(revision, "server/discover") if revision.is_stateless else initialize(revision.name)
 
 
 def _ask(exam: Examination, revision: Revision, headers: dict[str, str]) -> Fetched:
     """A first message, without a browser, with these headers."""
-    message = _first_message(revision)
+    message = first_message(revision)
     fetched = exam.plain("POST", post_headers(revision, message, exam.token) | headers, message)
     if fetched.result is not None:
         exam.drop_session(fetched, revision)
@@ -99,7 +92,7 @@ def _served(exam: Examination, revision: Revision, *, may_read: bool) -> Finding
     fix = "name the origins that may call (origins=[…]) and refuse others with 403 (MCPCors does)"
     rule = "MCP says: servers MUST validate Origin and answer 403."
     page = Page(exam.wire, FOREIGN_ORIGIN, exam.href)
-    message = _first_message(revision)
+    message = first_message(revision)
     headers = post_headers(revision, message, exam.token)
     if page.ask(exam.href, "POST", headers).is_rejected:
         # Without a preflight only this much may be sent.
@@ -118,17 +111,30 @@ def _foreign_host(exam: Examination, revision: Revision) -> None:
     """DNS rebinding: a page under an attacker's name, which now leads here, is same-origin with this server."""
     port = "" if exam.url.port is None else f":{exam.url.port}"
     host = f"{FOREIGN_HOST}{port}"
+    fix = "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs)"
     fetched = _ask(exam, revision, {"Host": host, "Origin": f"{exam.url.scheme}://{host}"})
     if fetched.result is not None:
         words = (
             f"This local server answers requests for any Host ({host}). A web site whose name is made to lead to "
             "this address (DNS rebinding) can use it like its own, whatever CORS says."
         )
-        fix = "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs)"
         severity = Severity.WARNING if exam.token else Severity.ERROR
         exam.add(Finding("dns_rebinding", severity, "", words, fix))
-    elif fetched.status is not None:
-        exam.works.append(("", "", f"a foreign Host is not served ({fetched.status})"))
+        return
+    # That may have been for the Origin, which such a page's GET does not carry.
+    bare = _ask(exam, revision, {"Host": host})
+    if bare.result is not None:
+        words = (
+            f"Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is "
+            "made to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and "
+            f"is refused ({fetched.status})."
+        )
+        exam.add(Finding("host_not_checked", Severity.NOTE if exam.token else Severity.WARNING, "", words, fix))
+    elif bare.status == 401:
+        words = "Whether a foreign Host is refused does not show without a token: the 401 comes first."
+        exam.add(Finding("foreign_host_unknown", Severity.NOTE, "", words, "pass --token"))
+    elif bare.status is not None:
+        exam.works.append(("", "", f"a foreign Host is not served ({bare.status})"))
 
 
 def _vary(exam: Examination, foreign: Fetched) -> None:
@@ -163,6 +169,16 @@ def _headers(exam: Examination) -> None:
         words = f"{name} is sent more than once: two layers set it, often app and proxy."
         fix = "let one layer send it (nginx: take add_header out, or proxy_hide_header)"
         exam.add(Finding("header_repeated", Severity.WARNING, "", words, fix))
+    if any(
+        response.headers.get(ALLOW_ORIGIN) == "*" and response.headers.get(ALLOW_CREDENTIALS) == "true"
+        for response in _responses(exam)
+    ):
+        words = (
+            f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
+            'fetches with credentials: "include", and look at the other header nowhere else.'
+        )
+        fix = f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins"
+        exam.add(Finding("wildcard_with_credentials", Severity.WARNING, "", words, fix))
     answers = [f.network for f in exam.fetches if f.network is not None and f.url == exam.href]
     if answers and not any("X-Content-Type-Options" in response.headers for response in answers):
         words = "Responses lack X-Content-Type-Options: nosniff."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -38,6 +39,9 @@ def log_in(exam: Examination, page: Page, revision: Revision, refused: Fetched) 
     found = _RESOURCE_METADATA.search(challenge)
     named = (found[1] or found[2]) if found else None
     document = _document(exam, page, revision, [named] if named else _resource_metadata_urls(exam.href))
+    if isinstance(document, Fetched):
+        _unchecked(exam, page, "resource_metadata_unchecked", "The protected resource metadata", document)
+        return
     if document is None:
         words = "No protected resource metadata was found, so a client does not learn where to log in."
         fix = "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens"
@@ -94,8 +98,30 @@ def _covers(resource: str, href: str) -> bool:
     return named.origin == asked.origin and f"{asked.target}/".startswith(f"{named.target.rstrip('/')}/")
 
 
-def _document(exam: Examination, page: Page, revision: Revision, urls: Iterable[str]) -> dict[str, Any] | None:
-    """The first document that is there, fetched as clients do: with a header of MCP's, and if need be without."""
+def _blame(exam: Examination, page: Page, place: str, fetched: Fetched, severity: Severity = Severity.ERROR) -> None:
+    finding = diagnose(fetched, page.origin, severity)
+    if finding.code == "redirected":
+        # Clients go by the place, and nobody gives them another.
+        finding = replace(finding, fix=f"answer at {printable(fetched.url)}, without a redirect")
+    exam.add(finding, page.origin, place)
+
+
+def _unchecked(exam: Examination, page: Page, code: str, what: str, fetched: Fetched) -> None:
+    """What this machine does not reach a browser may; only the server itself is known to be within reach."""
+    if fetched.fault is not None:
+        is_own = parse_url(fetched.url).origin == exam.url.origin
+        words = f"{what} could not be checked from here: {fetched.fault.sentence}"
+        fix = f"if browsers do not reach it either: {fetched.fault.fix}"
+        exam.add(Finding(code, Severity.ERROR if is_own else Severity.WARNING, "", words, fix), page.origin)
+
+
+def _document(
+    exam: Examination, page: Page, revision: Revision, urls: Iterable[str]
+) -> dict[str, Any] | Fetched | None:
+    """The first document that is there, fetched as clients do: with a header of MCP's, and if need be without.
+
+    A :class:`Fetched` instead where the place was not reached.
+    """
     blocked: Fetched | None = None
     for url in urls:
         exam.say(f"discovery: {printable(url)}")
@@ -106,18 +132,19 @@ def _document(exam: Examination, page: Page, revision: Revision, urls: Iterable[
                 blocked = blocked or fetched
                 continue
             if plain.status == 200:
-                finding = diagnose(fetched, page.origin, Severity.WARNING)
-                exam.add(finding, page.origin, "discovery")
+                _blame(exam, page, "discovery", fetched, Severity.WARNING)
             fetched = plain
+        elif fetched.fault is not None:
+            return fetched
         elif fetched.is_rejected:
-            exam.blame(fetched, page, None)
+            _blame(exam, page, "discovery", fetched)
             return None
         if fetched.status == 200:
             document = parse_json(fetched.body)
             if isinstance(document, dict):
                 return document
     if blocked is not None:
-        exam.add(diagnose(blocked, page.origin), page.origin, "discovery")
+        _blame(exam, page, "discovery", blocked)
     return None
 
 
@@ -129,6 +156,10 @@ def _authorization_server(exam: Examination, page: Page, revision: Revision, iss
         exam.add(Finding("issuer_malformed", Severity.ERROR, "", words, "name an https: issuer"), page.origin)
         return
     document = _document(exam, page, revision, urls)
+    what = f"The authorization server {printable(issuer)}"
+    if isinstance(document, Fetched):
+        _unchecked(exam, page, "authorization_server_unchecked", what, document)
+        return
     if document is None:
         words = f"A page cannot read any metadata of the authorization server {printable(issuer)}."
         fix = "serve it with Access-Control-Allow-Origin: * there (PUBLIC_METADATA), or use a server that does"
@@ -139,13 +170,17 @@ def _authorization_server(exam: Examination, page: Page, revision: Revision, iss
     if isinstance(token_endpoint, str):
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         tried = exam.note(page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone"))
-        if tried.is_rejected:
-            exam.add(diagnose(tried, page.origin), page.origin, "token endpoint")
+        if tried.fault is not None:
+            _unchecked(exam, page, "authorization_server_unchecked", f"{what}'s token endpoint", tried)
+        elif tried.is_rejected:
+            _blame(exam, page, "token endpoint", tried)
         else:
             exam.works.append((page.origin, "authorization server", "its token endpoint answers a page"))
     if isinstance(registration_endpoint, str):
         asked = exam.note(page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"}))
-        if asked.is_rejected:
-            exam.add(diagnose(asked, page.origin), page.origin, "registration endpoint")
+        if asked.fault is not None:
+            _unchecked(exam, page, "authorization_server_unchecked", f"{what}'s registration endpoint", asked)
+        elif asked.is_rejected:
+            _blame(exam, page, "registration endpoint", asked)
         else:
             exam.works.append((page.origin, "authorization server", "a page may register at it"))

@@ -48,10 +48,35 @@ class Revision(NamedTuple):
         """Does a header name the negotiated revision?"""
         return "MCP-Protocol-Version" in self.header_names
 
+    def is_agreed_in(self, result: Mapping[str, Any] | None) -> bool:
+        """Does the answer to the first message say that the server speaks this revision?"""
+        if not self.is_stateless:
+            return negotiated(result) == self.name
+        versions = (result or {}).get("supportedVersions")
+        return isinstance(versions, list) and self.name in versions
+
 
 REVISIONS = tuple(
     Revision(name, settings["allow_methods"], settings["allow_headers"]) for name, settings in MCP_REVISIONS.items()
 )
+
+#: What a client asks for that opens sessions: the server may answer with an older one.
+NEWEST_WITH_SESSIONS = [r for r in REVISIONS if not r.is_stateless and not r.is_two_endpoints][-1]
+
+
+def negotiated(result: Mapping[str, Any] | None) -> str | None:
+    """The protocol version in the answer to ``initialize``, which the server may have chosen itself.
+
+    >>> negotiated({"protocolVersion": "2024-11-05"}), negotiated({}), negotiated({"protocolVersion": "a header: x"})
+    ('2024-11-05', None, None)
+    """
+    version = (result or {}).get("protocolVersion")
+    return version if isinstance(version, str) and is_token(version) else None
+
+
+def first_message(revision: Revision) -> Message:
+    """What a client of this revision begins with."""
+    return request(revision, "server/discover") if revision.is_stateless else initialize(revision.name)
 
 
 def initialize(revision: str) -> Message:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
+from urllib.parse import urljoin
 
 from ...testing import Browser
 from ...testing import CORSError
@@ -17,6 +18,7 @@ from ...testing import HeaderList
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
 from ...testing import Response
+from ...testing.checks import REDIRECT_STATUSES
 from .messages import events
 from .messages import Headers
 from .messages import Message
@@ -53,7 +55,20 @@ class Fetched:
 
     @property
     def is_rejected(self) -> bool:
+        """Is there nothing that a client can go on with?"""
         return self.status is None
+
+    @property
+    def location(self) -> str | None:
+        """Where the last response sends the client, which does not follow; ``None``: it is no redirect."""
+        response = self.network
+        if response is None or response.status not in REDIRECT_STATUSES:
+            return None
+        location = response.headers.get("Location", "")
+        try:
+            return urljoin(self.url, location) if location else ""
+        except ValueError:
+            return location
 
     @property
     def message(self) -> Message | None:
@@ -124,6 +139,8 @@ class Page:
     ) -> Fetched:
         """Call ``fetch()`` and read the body, or of a stream as much as is *enough*.
 
+        Redirects are not followed: both official TypeScript clients set ``redirect: "manual"``.
+
         :param patience: seconds after which a body that has not ended is left alone.
         """
         read = _Reader(self._wire.timeout, enough or _is_answered, patience)
@@ -148,13 +165,11 @@ def _fetch(
     before = len(browser.network)
     start = time.monotonic()
     try:
-        response = browser.fetch(url, method, headers, json=message, body=body)
+        response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
         fetched.began_after = time.monotonic() - start
         fetched.headers = response.headers
         fetched.body = read(response)
-        fetched.status = response.status
-    except CORSError as error:
-        fetched.blocked = error
+        fetched.status = None if response.type == "opaqueredirect" else response.status
     except OSError as error:
         fetched.fault = fault_of(error, url)
     except TypeError as error:
@@ -163,8 +178,10 @@ def _fetch(
             fetched.status = 0
         elif isinstance(cause, OSError):
             fetched.fault = fault_of(cause, url)
+        elif isinstance(error, CORSError) and error.is_cors_policy:
+            fetched.blocked = error
         else:
-            fetched.barred = str(error).removeprefix("Failed to fetch: ")
+            fetched.barred = error.console_message if isinstance(error, CORSError) else str(error)
     fetched.ended_after = time.monotonic() - start
     fetched.exchanges = tuple(browser.network[before:])
     return fetched
