@@ -337,12 +337,10 @@ def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         )
 
 
-def _by_effect(routes: Iterable[Route]) -> tuple[list[Route], list[Route]]:
+def _by_effect(routes: list[Route]) -> tuple[list[Route], list[Route]]:
     """Routes that may change something, and those that only read."""
-    changing, reading = [], []
-    for route in routes:
-        (changing if _STATE_CHANGING & set(route.methods) else reading).append(route)
-    return changing, reading
+    changing = [route for route in routes if _STATE_CHANGING & set(route.methods)]
+    return changing, [route for route in routes if not _STATE_CHANGING & set(route.methods)]
 
 
 def _fate_of_null(policy: object) -> str:

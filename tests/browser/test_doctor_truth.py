@@ -16,7 +16,10 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import Flask
 
+from flask_mcp_cors import LOOPBACK_HOSTS
+from flask_mcp_cors import MCPCors
 from flask_mcp_cors.cli.doctor import examine
 from flask_mcp_cors.cli.doctor import page as doctor_page
 from flask_mcp_cors.cli.doctor.messages import initialize
@@ -24,6 +27,7 @@ from flask_mcp_cors.cli.doctor.page import Fetched
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
+from foreign_servers import by_hand
 from foreign_servers import Server
 from foreign_servers import SERVERS
 from foreign_servers import serving_wsgi
@@ -41,7 +45,7 @@ NAME = "attacker.test"
 FETCH = """async ([url, method, headers, body]) => {
     const cut = new AbortController();
     try {
-        const response = await fetch(url, {method, headers, body, signal: cut.signal});
+        const response = await fetch(url, {method, headers, body, redirect: "manual", signal: cut.signal});
         const names = [...response.headers.keys()];
         cut.abort();  // a stream is not waited for
         return [response.status, names];
@@ -142,9 +146,64 @@ def check(page: Page, fetch: Replayed) -> bool:
     status, names = result
     # A session that the doctor has ended since is answered otherwise now.
     if "Mcp-Session-Id" not in fetch.headers:
-        assert status == fetch.fetched.status, context
+        assert status == (fetch.fetched.status or 0), context  # a redirect, which is not followed, has the status 0
         assert set(names) == set(fetch.fetched.headers), context
     return False
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["with CORS headers", "without"])
+def test_chromium_stops_at_a_redirect_too(
+    readable: bool, open_page: Callable[[str], tuple[Page, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as a client that does not follow gets: to nothing that it could read."""
+    with ExitStack() as running:
+        origin = running.enter_context(serving_wsgi(blank_page)).replace("127.0.0.1", NAME)
+        app = Flask(__name__)
+        MCPCors(app, origins=origin, hosts=LOOPBACK_HOSTS)
+        app.add_url_rule("/mcp/", view_func=by_hand, methods=["GET", "POST", "DELETE"])
+
+        def unreadable(environ: Any, start_response: Any) -> Any:
+            if environ["REQUEST_METHOD"] == "OPTIONS":
+                return app(environ, start_response)
+            start_response("308 PERMANENT REDIRECT", [("Location", "/mcp/")])
+            return []
+
+        base = running.enter_context(serving_wsgi(app if readable else unreadable))
+        with recording(monkeypatch) as fetches:
+            report = examine(f"{base}/mcp", [origin], timeout=5)
+        page, _ = open_page(f"{origin}/")
+        blocked = [check(page, fetch) for fetch in fetches]
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    assert [finding.code for finding in errors] == ["redirected"]
+    assert any(blocked) is (errors[0].console is not None) is not readable
+    assert any(not fetch.only_preflight for fetch in fetches)
+
+
+def test_a_rebound_get_comes_without_an_origin(chromium: Browser) -> None:
+    """What ``host_not_checked`` says: the Origin of such a page keeps its POST out, and there is none in its GET."""
+    app = Flask(__name__)
+    MCPCors(app, origins="https://app.example.com")
+    app.add_url_rule("/mcp", view_func=by_hand, methods=["POST"])
+    app.add_url_rule("/private", endpoint="private", view_func=lambda: "a secret")
+    with ExitStack() as running:
+        base = running.enter_context(serving_wsgi(app))
+        report = examine(f"{base}/mcp", ["https://app.example.com"], timeout=5)
+        context = chromium.new_context()
+        running.callback(context.close)
+        page = context.new_page()
+        page.goto(f"{base.replace('127.0.0.1', NAME)}/")
+        answers = page.evaluate(
+            """async message => [
+                await (await fetch("/private")).text(),
+                (await fetch("/mcp", {method: "POST", headers: {"Content-Type": "application/json"}, body: message}))
+                    .status,
+            ]""",
+            json.dumps(initialize("2025-11-25")),
+        )
+    assert answers == ["a secret", 403]
+    [warning] = [finding for finding in report.findings if finding.severity == "warning"]
+    assert warning.code == "host_not_checked"
+    assert "is refused (403)" in warning.sentence
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.name)

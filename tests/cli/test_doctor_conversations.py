@@ -157,6 +157,46 @@ def test_parameters_in_headers(parameter: dict[str, str], found: dict[str, str])
         assert any("mcp-param-region" in finding.sentence.lower() for finding in report.findings)
 
 
+def speaking(version: str) -> Sessions:
+    """A server with sessions that knows one version of the protocol, and no other in its header."""
+
+    class Old(Sessions):
+        def view(self) -> Any:
+            if flask.request.headers.get("MCP-Protocol-Version", version) != version:
+                return "Unsupported protocol version", 400
+            answer = super().view()
+            if flask.request.method == "POST" and flask.request.get_json().get("method") == "initialize":
+                answer[0]["result"]["protocolVersion"] = version
+            return answer
+
+    return Old()
+
+
+def test_an_old_version_over_streamable_http() -> None:
+    """The official clients ask for a newer one, are told 2024-11-05, and go on with that over the same transport."""
+    server = speaking("2024-11-05")
+    with serving_wsgi(server.app) as url:
+        report = examine(f"{url}/sessions", [ORIGIN], timeout=2)
+    assert codes(report) == {"version_negotiated": "note"}
+    assert report.is_healthy
+    [finding] = [finding for finding in report.findings if finding.code == "version_negotiated"]
+    assert "asked for 2025-11-25 it answers with 2024-11-05" in finding.sentence
+    verdicts = {revision: verdict for (_, revision), verdict in report.verdicts.items()}
+    assert verdicts.pop("2024-11-05") == "connects"
+    assert set(verdicts.values()) == {"not spoken"}
+    assert report.works["2024-11-05"][0].startswith("initialize, notifications/initialized, tools/list")
+    assert server.open == set()
+
+
+def test_a_version_that_nobody_has_published() -> None:
+    server = speaking("1.0")
+    with serving_wsgi(server.app) as url:
+        report = examine(f"{url}/sessions", [ORIGIN], timeout=2)
+    assert codes(report) == {"version_unknown": "error"}
+    assert "1.0" in next(finding.sentence for finding in report.findings if finding.code == "version_unknown")
+    assert server.open == set()
+
+
 def test_requests_are_bounded() -> None:
     report, _ = sessions()
     assert report.requests < 60

@@ -27,6 +27,7 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.cli.doctor import examine
+from flask_mcp_cors.cli.doctor import Report
 
 
 def test_a_server_without_a_fault() -> None:
@@ -194,6 +195,46 @@ def test_any_origin_with_credentials() -> None:
     assert codes(examined(changing(reflect, app)))["any_origin_with_credentials"] == "error"
 
 
+def test_a_wildcard_with_credentials() -> None:
+    def star(request: Request, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        kept = without("Access-Control-Allow-Origin")(request, headers)
+        return [*kept, ("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Credentials", "true")]
+
+    report = examined(changing(star))
+    assert codes(report) == {"wildcard_with_credentials": "warning"}
+    assert report.is_healthy
+
+
+def without_hosts(**view: Any) -> flask.Flask:
+    """Origin is validated, Host is not: what a server does whose ``hosts`` nobody has set."""
+    app = flask.Flask(__name__)
+    MCPCors(app, origins=ORIGIN)
+    app.add_url_rule("/mcp", **{"view_func": by_hand, "methods": ["POST"], **view})
+    return app
+
+
+def works(report: Report) -> str:
+    return "; ".join(what for place in report.works.values() for what in place)
+
+
+def test_the_refusal_of_an_origin_does_not_speak_for_the_host() -> None:
+    report = examined(without_hosts())
+    assert codes(report) == {"host_not_checked": "warning"}
+    assert report.is_healthy
+    assert "a foreign Host is not served" not in works(report)
+    assert codes(examined(without_hosts(), token=TOKEN)) == {"host_not_checked": "note"}
+
+
+def test_a_host_that_is_refused_with_and_without_an_origin() -> None:
+    assert "a foreign Host is not served (421)" in works(examined(make_app()))
+
+
+def test_behind_a_login_nobody_knows_whether_the_host_is_checked() -> None:
+    report = examined(without_hosts(view_func=lambda: ("", 401, {"WWW-Authenticate": "Bearer"}), endpoint="mcp"))
+    assert codes(report)["foreign_host_unknown"] == "note"
+    assert "a foreign Host is not served" not in works(report)
+
+
 def own_list(status: int, *, preflights_pass: bool) -> Any:
     """A server whose MCP library refuses the origin that CORS in front of it allows."""
 
@@ -225,3 +266,16 @@ def test_a_second_list_of_origins(status: int, passes: bool, found: set[str], ve
 def test_what_is_no_mcp_server() -> None:
     app = flask.Flask(__name__)
     assert codes(examined(app)) == {"not_mcp": "error", "preflight_not_routed": "error"}
+
+
+def test_a_stub_that_gives_every_message_an_empty_result() -> None:
+    """As on the page that starts with the library. Nothing connects to that, in no revision."""
+    app = flask.Flask(__name__)
+    MCPCors(app, origins=ORIGIN, hosts=LOOPBACK_HOSTS)
+    view = {"jsonrpc": "2.0", "id": 1, "result": {}}
+    app.add_url_rule("/mcp", endpoint="mcp", view_func=lambda: view, methods=["POST"])
+    report = examined(app)
+    assert codes(report) == {"not_mcp": "error"}
+    assert set(report.verdicts.values()) == {"not spoken"}
+    [finding] = [finding for finding in report.findings if finding.code == "not_mcp"]
+    assert "initialize names no protocolVersion" in finding.sentence

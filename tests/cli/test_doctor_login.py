@@ -93,6 +93,47 @@ def test_an_authorization_server_that_pages_cannot_use() -> None:
     assert codes(logged_in(app))["cors_missing"] == "error"
 
 
+def unchecked(report: Report) -> list[str]:
+    found = [finding for finding in report.findings if finding.code == "authorization_server_unchecked"]
+    assert all(finding.severity == "warning" for finding in found)
+    return [finding.sentence for finding in found]
+
+
+def test_an_authorization_server_that_cannot_be_reached_from_here() -> None:
+    """A browser may reach what this machine does not."""
+    app = protected()
+    with serving_wsgi(app) as url:
+        servers = ["https://login.invalid/tenant"]
+        app.extensions["cors"].serve_resource_metadata(app, resource=f"{url}/mcp", authorization_servers=servers)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    [sentence] = unchecked(report)
+    assert "https://login.invalid/tenant could not be checked from here" in sentence
+    assert set(codes(report)) <= {"authorization_server_unchecked", "foreign_origin_unknown"}
+    assert report.is_healthy
+
+
+def test_its_endpoints_that_cannot_be_reached_from_here() -> None:
+    app = protected()
+    endpoints = {
+        "token_endpoint": "https://tokens.invalid/token",
+        "registration_endpoint": "https://tokens.invalid/register",
+    }
+    with serving_wsgi(app) as url:
+        with_login(app, url, **endpoints)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    for endpoint, sentence in zip(endpoints.values(), unchecked(report), strict=True):
+        assert endpoint in sentence
+    assert report.is_healthy
+
+
+def test_metadata_elsewhere_that_cannot_be_reached_from_here() -> None:
+    challenge = 'Bearer resource_metadata="https://metadata.invalid/resource"'
+    refusal = Response(status=401, headers={"WWW-Authenticate": challenge})
+    report = examined(CORSMiddleware(refusal, origins=ORIGIN, hosts=LOOPBACK_HOSTS))
+    assert "metadata.invalid" in next(f.sentence for f in report.findings if f.code == "resource_metadata_unchecked")
+    assert report.is_healthy
+
+
 def test_discovery_that_pages_cannot_read() -> None:
     app = protected(policies={"/.well-known/oauth-authorization-server/**": None})
     found = codes(logged_in(app))

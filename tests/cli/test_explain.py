@@ -118,6 +118,30 @@ def test_the_console_names_the_culprit(words: tuple[str, ...], reason: str, cons
     assert {"step": "request", "says": "never sent: the browser stops at the preflight"} in result["steps"]
 
 
+def test_mixed_content_is_what_the_console_says_and_the_server_decides_all_the_same() -> None:
+    result = explained("http://evil.test/mcp", "--origin", ORIGIN)
+    assert result["allowed"] is False
+    assert result["console"] == (
+        "Mixed Content: The page at 'https://app.example.com/' was loaded over HTTPS, but requested an insecure "
+        "resource 'http://evil.test/mcp'. This request has been blocked; the content must be served over HTTPS."
+    )
+    assert {request["reason"] for request in result["requests"]} == {"host_not_served"}
+    steps = {step["step"]: step["says"] for step in result["steps"]}
+    assert steps["origin"] == "allowed"
+    assert steps["host"].startswith("evil.test: ")
+    assert steps["browser"].startswith("sends nothing of this")
+    passing = explained("http://mcp.example.com/mcp", "--origin", ORIGIN)
+    assert [request["reason"] for request in passing["requests"]] == ["preflight_allowed", "origin_allowed"]
+    assert passing["allowed"] is False
+    assert passing["console"].startswith("Mixed Content: ")
+
+
+def test_a_port_that_browsers_block() -> None:
+    result = explained("https://mcp.example.com:6667/mcp", "--origin", ORIGIN)
+    assert result["console"] == "Failed to load resource: net::ERR_UNSAFE_PORT"
+    assert result["requests"][0]["preflight"] is True
+
+
 def test_a_request_that_needs_no_preflight() -> None:
     result = explained("/mcp", "--origin", ORIGIN, "--method", "GET", "--header", "Accept: text/event-stream")
     assert [request["preflight"] for request in result["requests"]] == [False]

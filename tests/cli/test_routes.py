@@ -232,6 +232,70 @@ def test_each_fault_is_found_and_nothing_else(build: Callable[[Flask, MCPCors], 
     assert max(map(len, result.output.splitlines())) <= 80
 
 
+def test_a_slash_redirect_of_a_route_that_only_reads_is_a_note() -> None:
+    """An event stream stops at it, too. A person's browser does not, so it is nothing that is wrong."""
+    app, cors = make()
+    app.add_url_rule("/sse/", view_func=new_view())
+    app.add_url_rule("/exempt/", view_func=cors.exempt(new_view()), endpoint="exempt")
+    found = findings(app)
+    assert list(found) == ["slash_redirect"]
+    assert found["slash_redirect"]["severity"] == "note"
+    assert found["slash_redirect"]["place"] == "GET /sse/"
+    assert "event stream" in found["slash_redirect"]["sentence"]
+    assert run(app, "--strict").exit_code == 0
+
+
+def test_slash_redirects_of_both_kinds_are_two_findings() -> None:
+    app, _ = make()
+    app.add_url_rule("/sse/", view_func=new_view(), endpoint="sse")
+    app.add_url_rule("/mcp/", view_func=new_view(), methods=["POST"], endpoint="mcp")
+    found = json.loads(run(app, "--json").output)["findings"]
+    assert [(finding["code"], finding["severity"], finding["place"]) for finding in found] == [
+        ("slash_redirect", "warning", "POST /mcp/"),
+        ("slash_redirect", "note", "GET /sse/"),
+    ]
+
+
+def test_a_wildcard_on_a_route_that_only_reads_is_a_note() -> None:
+    app, cors = make()
+    app.secret_key = "x"
+    app.add_url_rule("/page", view_func=cors.policy(origins="*")(new_view()))
+    found = findings(app)
+    assert list(found) == ["wildcard_beside_cookies"]
+    assert found["wildcard_beside_cookies"]["severity"] == "note"
+    assert found["wildcard_beside_cookies"]["place"] == "GET /page"
+    assert "without cookies" in found["wildcard_beside_cookies"]["sentence"]
+    assert run(app, "--strict").exit_code == 0
+
+
+def test_a_wildcard_on_what_has_no_cookies_is_nothing() -> None:
+    """Static files and the documents of discovery are nobody's in particular; without sessions nothing is."""
+    app = Flask("tools", static_folder=".")
+    cors = MCPCors(app, origins="*", hosts="mcp.example.com")
+    app.secret_key = "x"
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+    app.add_url_rule("/mcp", view_func=cors.protected(lambda credential: None)(new_view()), methods=["GET", "POST"])
+    assert findings(app) == {}
+    without_sessions, cors = make()
+    without_sessions.add_url_rule("/page", view_func=cors.policy(origins="*")(new_view()), methods=["GET", "POST"])
+    assert findings(without_sessions) == {}
+
+
+@pytest.mark.parametrize(
+    ("origins", "says"),
+    [
+        (ORIGIN, "so it arrives there with Origin: null and is refused."),
+        ("*", "so it arrives there with Origin: null, which this policy allows."),
+    ],
+)
+def test_what_becomes_of_a_request_after_the_redirect_to_https(origins: str, says: str) -> None:
+    app, cors = make(origins=origins)
+    https(app, cors)
+    assert says in findings(app)["https_redirect"]["sentence"]
+    answer = app.test_client().post("/mcp", base_url="https://mcp.example.com", headers={"Origin": "null"})
+    assert (answer.status_code == 403) is ("refused" in says)
+
+
 def test_the_outer_layer_is_named() -> None:
     app, cors = make()
     outer_layer(app, cors)
