@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import flask
@@ -132,6 +133,38 @@ def test_metadata_elsewhere_that_cannot_be_reached_from_here() -> None:
     report = examined(CORSMiddleware(refusal, origins=ORIGIN, hosts=LOOPBACK_HOSTS))
     assert "metadata.invalid" in next(f.sentence for f in report.findings if f.code == "resource_metadata_unchecked")
     assert report.is_healthy
+
+
+def test_metadata_of_the_server_itself_that_does_not_come() -> None:
+    """The server is within reach, so this is no matter of where the doctor runs."""
+    app = protected()
+    app.add_url_rule("/.well-known/oauth-protected-resource/mcp", "slow", lambda: time.sleep(1) or "")
+    with serving_wsgi(app) as url:
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=0.4)
+    assert codes(report)["resource_metadata_unchecked"] == "error"
+
+
+def test_metadata_behind_a_redirect() -> None:
+    """Clients do not follow, and the place is not theirs to choose."""
+    app = protected()
+    place = "/.well-known/oauth-protected-resource/mcp"
+    app.add_url_rule(place, "moved", lambda: flask.redirect("/elsewhere", 302))
+    with serving_wsgi(app) as url:
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    [finding] = [finding for finding in report.findings if finding.code == "redirected"]
+    assert finding.severity == "error"
+    assert finding.fix == f"answer at {url}{place}, without a redirect"
+
+
+def test_an_authorization_server_without_https() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        servers = ["http://login.invalid"]
+        document = {"resource": f"{url}/mcp", "authorization_servers": servers}
+        app.add_url_rule("/.well-known/oauth-protected-resource/mcp", "document", lambda: document)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
+    assert codes(report)["barred"] == "error"
+    assert "Mixed Content: " in next(finding.sentence for finding in report.findings if finding.code == "barred")
 
 
 def test_discovery_that_pages_cannot_read() -> None:

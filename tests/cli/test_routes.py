@@ -282,18 +282,20 @@ def test_a_wildcard_on_what_has_no_cookies_is_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("origins", "says"),
+    ("settings", "says"),
     [
-        (ORIGIN, "so it arrives there with Origin: null and is refused."),
-        ("*", "so it arrives there with Origin: null, which this policy allows."),
+        ({}, "so it arrives there with Origin: null and is refused."),
+        ({"origins": "*"}, "so it arrives there with Origin: null, which this policy allows."),
+        ({"validate_origin": False}, "so it arrives there with Origin: null, which may not read the answer."),
+        ({"policies": {"/mcp": lambda request: None}}, "Origin: null, which the policy chosen for it may refuse."),
     ],
 )
-def test_what_becomes_of_a_request_after_the_redirect_to_https(origins: str, says: str) -> None:
-    app, cors = make(origins=origins)
+def test_what_becomes_of_a_request_after_the_redirect_to_https(settings: dict[str, Any], says: str) -> None:
+    app, cors = make(**settings)
     https(app, cors)
     assert says in findings(app)["https_redirect"]["sentence"]
     answer = app.test_client().post("/mcp", base_url="https://mcp.example.com", headers={"Origin": "null"})
-    assert (answer.status_code == 403) is ("refused" in says)
+    assert (answer.status_code == 403) is ("refuse" in says)
 
 
 def test_the_outer_layer_is_named() -> None:
