@@ -204,9 +204,9 @@ class Browser:
             if request.redirect == "manual":
                 response.body.close()
                 return self._opaque_redirect(request, location)
-            if request.redirect == "error" and self._is_redirect(response):
-                raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
             if location is None:
+                if request.redirect == "error" and self._is_redirect(response):
+                    raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
                 return self._filtered(request, response)
             response.body.close()
             self._http_redirect_fetch(request, self._location_url(request, location), response.status)
@@ -233,7 +233,9 @@ class Browser:
         if request.url.userinfo and not navigates and Quirk.NO_REDIRECT_TO_CREDENTIALS in self.quirks:
             raise CORSFailure(CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS)
         if not navigates and self.origin.startswith("https:") and not request.url.is_potentially_trustworthy():
-            raise CORSFailure(CORSErrorReason.MIXED_CONTENT)
+            # Only where a redirect leads, the console names the fragment.
+            url = request.url.without_fragment if len(request.url_list) == 1 else None
+            raise CORSFailure(CORSErrorReason.MIXED_CONTENT, url=url)
         if request.url.port in BAD_PORTS:
             raise CORSFailure(CORSErrorReason.UNSAFE_PORT)
 
@@ -318,7 +320,9 @@ class Browser:
                 raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT) from None
             fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
             reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
-            if request.mode == "cors":
+            if request.redirect == "error":
+                reason = CORSErrorReason.REDIRECT_DISALLOWED
+            elif request.mode == "cors":
                 reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
             elif request.mode == "same-origin":
                 reason = CORSErrorReason.DISALLOWED_BY_MODE
@@ -332,6 +336,9 @@ class Browser:
             is_foreign = request.tainted_origin or request.origin != url.origin
             if is_foreign or request.response_tainting == "cors":
                 raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+        if request.redirect == "error":
+            # The standard looks at this first. It makes no difference but to the console.
+            raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
         if request.mode in ("no-cors", "same-origin") and Quirk.NO_CORS_REDIRECT_TAINTS in self.quirks:
             request.tainted_origin = request.tainted_origin or request.url.origin != url.origin
         method = request.method

@@ -139,47 +139,51 @@ def make_request(
             raise TypeError(f"{value!r} is none of {', '.join(get_args(choices))}")
     if json is not None and body is not None:
         raise TypeError("give json or body, not both")
-    parsed = _url(url, base, mode)
+    given = _byte_strings(headers)
+    if not is_byte_string(method):
+        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "method")
+    unreachable: CORSFailure | None = None
+    try:
+        parsed = parse_url(url, base)
+    except OtherSchemeError as error:
+        parsed, unreachable = base, _other_scheme(error.scheme, mode)
+    except ValueError:
+        raise CORSFailure(CORSErrorReason.INVALID_URL) from None
+    if parsed.userinfo:
+        raise CORSFailure(CORSErrorReason.URL_CONTAINS_CREDENTIALS)
     method = _method(method, mode)
     if (body is not None or json is not None) and method in ("GET", "HEAD"):
         raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
-    pairs = _fill(headers, mode)
+    pairs = _fill(given, mode)
     if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
         pairs = [pair for pair in pairs if pair[0].lower() != "user-agent"]
     names = {name.lower() for name, _ in pairs}
     if json is not None:
         body = json_module.dumps(json)
         if "content-type" not in names:
-            pairs += _fill({"Content-Type": "application/json"}, mode)
+            pairs += _fill([("Content-Type", "application/json")], mode)
             names = {name.lower() for name, _ in pairs}
     if isinstance(body, str):
         body = body.encode()
         if "content-type" not in names:
             pairs.append(("Content-Type", "text/plain;charset=UTF-8"))
+    if unreachable is not None:
+        raise unreachable
     return Request(parsed, method, HeaderList(pairs), body, origin, mode, credentials, redirect)
 
 
-def _url(url: str, base: URL, mode: Mode) -> URL:
-    try:
-        parsed = parse_url(url, base)
-    except OtherSchemeError as error:
-        if error.scheme == "data":
-            raise TypeError("a data: URL is fetched without a server, so without CORS: not by this browser") from None
-        if error.scheme == "file":
-            raise CORSFailure(CORSErrorReason.LOCAL_RESOURCE) from None
-        if mode == "same-origin":
-            raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE) from None
-        raise CORSFailure(CORSErrorReason.UNSUPPORTED_SCHEME, error.scheme) from None
-    except ValueError:
-        raise CORSFailure(CORSErrorReason.INVALID_URL) from None
-    if parsed.userinfo:
-        raise CORSFailure(CORSErrorReason.URL_CONTAINS_CREDENTIALS)
-    return parsed
+def _other_scheme(scheme: str, mode: Mode) -> CORSFailure:
+    """What a page is told that fetches something else than HTTP."""
+    if scheme == "data":
+        raise TypeError("a data: URL is fetched without a server, so without CORS: not by this browser")
+    if mode == "same-origin":
+        return CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE)
+    if scheme == "file":
+        return CORSFailure(CORSErrorReason.LOCAL_RESOURCE)
+    return CORSFailure(CORSErrorReason.UNSUPPORTED_SCHEME, scheme)
 
 
 def _method(method: str, mode: Mode) -> str:
-    if not is_byte_string(method):
-        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "method")
     if not is_token(method):
         raise CORSFailure(CORSErrorReason.INVALID_METHOD, method)
     if method.upper() in FORBIDDEN_METHODS:
@@ -190,13 +194,29 @@ def _method(method: str, mode: Mode) -> str:
     return method
 
 
-def _fill(headers: Headers | None, mode: Mode) -> list[tuple[str, str]]:
+def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
+    """The header lines as JavaScript converts them."""
+    pairs = [
+        (name, _to_string(value))
+        for name, value in (headers.items() if isinstance(headers, Mapping) else headers or ())
+    ]
+    if not all(is_byte_string(text) for pair in pairs for text in pair):
+        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers")
+    return pairs
+
+
+def _to_string(value: object) -> str:
+    """As JavaScript writes what is no string."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
     """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
     pairs: list[tuple[str, str]] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
-        value = normalize_value(_to_string(value))
-        if not (is_byte_string(name) and is_byte_string(value)):
-            raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers")
+    for name, value in given:
+        value = normalize_value(value)
         if not is_token(name):
             raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME)
         if not is_header_value(value):
@@ -210,13 +230,6 @@ def _fill(headers: Headers | None, mode: Mode) -> list[tuple[str, str]]:
                 continue
         pairs.append((name, value))
     return pairs
-
-
-def _to_string(value: object) -> str:
-    """As JavaScript writes what is no string."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _overrides_with_forbidden_method(name: str, value: str) -> bool:

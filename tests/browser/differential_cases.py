@@ -3,8 +3,9 @@
 Left out, because what differs there is not CORS:
 
 - status 408, which makes Chromium repeat a request if the connection was used before;
-- ``Range`` values with leading zeros or white space, which Chromium's HTTP cache rewrites;
-- a ``Location`` with the scheme ``filesystem:``, which Chromium still half knows;
+- ``Range`` values with a plus sign or an empty member of the list, which Chromium's HTTP cache rewrites, too;
+- a ``Location`` with the scheme ``filesystem:``, ``ws:`` or ``wss:``, which Chromium half knows;
+- ``Available-Dictionary``, which Chromium takes for its own and fails to fetch with;
 - ``Cross-Origin-Resource-Policy: same-site``, where Chromium compares registrable domains: these servers have none;
 - responses that may be cached: :class:`Browser` has no HTTP cache, so no response here has a validator or an age.
 """
@@ -122,6 +123,21 @@ REQUEST_HEADERS: list[Any] = [
     {"Range": "bytes=-99"},
     {"Range": "bytes=0-1,2-3"},
     {"Range": "bytes=99999999999999999999-"},
+    {"Range": "Bytes=0-1"},
+    {"Range": "bytes= 0-1"},
+    {"Range": "bytes =\t007 - 010 "},
+    {"Range": "BYTES=-05"},
+    {"Range": "BYTES=5 -"},
+    {"Range": "Bytes=5-4"},
+    {"Range": "Bytes=-00"},
+    {"Range": "Bytes=-"},
+    {"Range": "Bytes=0-1,2-3"},
+    {"Range": "Bytes=9223372036854775807-"},
+    {"Range": "Bytes=0-9223372036854775808"},
+    {"Range": "Bytes=0-1", "If-Match": "x"},
+    {"Range": "Bytes=0-1", "Cache-Control": "no-cache"},
+    {"X-A": 1, "X-B": True, "X-C": None},
+    {"Content-Type": None, "Accept": False},
     {"DNT": "1", "Cookie": "a=b", "Host": "x", "Sec-Foo": "1", "Proxy-Foo": "1", "Referer": "x"},
     {"Access-Control-Request-Method": "PUT", "Set-Cookie": "a=b", "Accept-Encoding": "gzip", "Date": "x", "TE": "x"},
     {"X-HTTP-Method-Override": "TRACE"},
@@ -258,7 +274,7 @@ def random_servers(draw: random.Random, count: int) -> Iterator[Case]:
         yield {
             "routes": everywhere(answer),
             "steps": [step(method, draw.choice(REQUEST_HEADERS), draw.choice(["{a}/", "{b}/", "{c}/"]), **init)],
-            "sandboxed": draw.random() < 0.15,
+            "page": "sandboxed" if draw.random() < 0.15 else None,
         }
 
 
@@ -291,7 +307,7 @@ def caches(draw: random.Random, count: int) -> Iterator[Case]:
         ]
         routes = {"b /to-a": route(307, [*OPEN, ["Location", "{a}/"]], preflight)}
         routes |= everywhere(route(200, allowed, preflight))
-        yield {"routes": routes, "steps": steps, "sandboxed": draw.random() < 0.2}
+        yield {"routes": routes, "steps": steps, "page": "sandboxed" if draw.random() < 0.2 else None}
 
 
 def ages() -> Iterator[Case]:
@@ -336,7 +352,7 @@ def redirects(draw: random.Random, count: int) -> Iterator[Case]:
         yield {
             "routes": routes,
             "steps": [step(method, headers, f"{{{hops[0]}}}/0", **init)],
-            "sandboxed": draw.random() < 0.15,
+            "page": "sandboxed" if draw.random() < 0.15 else None,
         }
 
 
@@ -346,10 +362,19 @@ def locations() -> Iterator[Case]:
         "t", "?q=1", "#f", "", "./../../t", "  {b}/t  ", "{b}/t#f", "{b}/t?x=y z", "{b}/é", "{b}/a%2fb/../c", "{b}\\t",
         "//127.0.0.1:1/", "//x:99999/", "//[", "http://", "http:///", "http:t", "http:/t", "http://[::1/", "x:y",
         "ftp://x/", "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1", "about:blank", "blob:http://x/y",
-        "mailto:x", "file:///x", "{a}/loop",
+        "mailto:x", "file:///x", "{a}/loop", "{page}/t", "{page_with_credentials}/t", "{a_with_credentials}/t",
+        "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/", "http://user:pw@127.0.0.1:6000/",
     ]  # fmt: skip
+    inits = (
+        {},
+        {"redirect": "manual"},
+        {"redirect": "error"},
+        {"method": "PUT", "headers": {"X-A": "1"}},
+        {"mode": "no-cors"},
+        {"mode": "same-origin"},
+    )
     for value, server in product(values, ("page", "a")):
-        for init in ({}, {"redirect": "manual"}, {"method": "PUT", "headers": {"X-A": "1"}}):
+        for init in inits:
             routes = {
                 f"{server} /r": route(302, [*OPEN, ["Location", value]], PREFLIGHT),
                 "a /loop": route(302, [*OPEN, ["Location", "{a}/loop"]], PREFLIGHT),
@@ -365,7 +390,10 @@ def cookies() -> Iterator[Case]:
         "s=1", "s=1; SameSite=Lax", "s=1; SameSite=Strict", "s=1; SameSite=None; Secure", "s=1; SameSite=None", "s",
         "s=1; HttpOnly", "s=1; Path=/nowhere", "s=1; Max-Age=0", "s=1; Max-Age=60", "s=1; Domain=example.com", "=v", "",
         "s=1; Secure", "s=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "s=1; Expires=Fri, 01 Jan 2100 00:00:00 GMT",
-        "s=1; SameSite=x", "s=1=2; Domain=127.0.0.1",
+        "s=1; SameSite=x", "s=1=2; Domain=127.0.0.1", "s=__Host-1", "=__Secure-s; Secure", "__host-s; Secure; Path=/",
+        "__Host-s=1; Secure", "__Host-s=1; Path=/", "__HOST-s=1; Secure; Path=/; Domain=localhost",
+        "__Secure-s=1", "__Secure-s=1; Secure", "__sECURE-s=1; HttpOnly",
+        "__Http-s=1; Secure", "__http-s=1; Secure; HttpOnly", "__Host-Http-s=1; Secure; HttpOnly",
     ]  # fmt: skip
     for value, first, then in product(values, ("page", "a", "c"), ("page", "a", "c")):
         if first == "c" and then != "c":
@@ -374,6 +402,20 @@ def cookies() -> Iterator[Case]:
         steps = [step(url=f"{{{first}}}/set", credentials="include")]
         steps += [step("PUT", url=f"{{{then}}}/get", credentials=each) for each in CREDENTIALS]
         yield {"routes": routes, "steps": steps}
+    # These are for the whole host, and so for the other cases, too, until they are taken back.
+    values = [
+        "__Host-s=1; Secure; Path=/", "__hOSt-s=1; Path=/; Secure; Domain=", "__Secure-s=1; Secure; Path=/",
+        "__Host-s=1; Secure; Path=/; Domain=127.0.0.1",
+        "__Host-Http-s=1; Secure; Path=/", "__Host-Http-s=1; Secure; Path=/; HttpOnly",
+    ]  # fmt: skip
+    for value, server in product(values, ("page", "a", "c")):
+        routes = {
+            "* /set": route(200, [*OPEN, ["Set-Cookie", value]]),
+            "* /unset": route(200, [*OPEN, ["Set-Cookie", f"{value}; Max-Age=0"]]),
+            **everywhere(route(200, OPEN)),
+        }
+        paths = ("/set", "/get", "/unset", "/get")
+        yield {"routes": routes, "steps": [step(url=f"{{{server}}}{path}", credentials="include") for path in paths]}
 
 
 def opaque_responses() -> Iterator[Case]:
@@ -385,9 +427,15 @@ def opaque_responses() -> Iterator[Case]:
         for credentials in ("omit", "include"):
             once = step(method, url=f"{{{server}}}/", mode="no-cors", credentials=credentials)
             yield {"routes": routes, "steps": [once]}
-        yield {"routes": routes, "steps": [step(method, url=f"{{{server}}}/", mode="no-cors")], "sandboxed": True}
+        yield {"routes": routes, "steps": [step(method, url=f"{{{server}}}/", mode="no-cors")], "page": "sandboxed"}
         cors = everywhere(route(200, more + OPEN, more + PREFLIGHT))
         yield {"routes": cors, "steps": [step(method, url=f"{{{server}}}/")]}
+    for policy, (first, then) in product(policies, product(("page", "a", "c"), repeat=2)):
+        more = header("Cross-Origin-Resource-Policy", policy)
+        for on_redirect, on_response in ((more, []), ([], more)):
+            routes = {f"{first} /r": route(302, [*on_redirect, ["Location", f"{{{then}}}/t"]])}
+            routes |= everywhere(route(200, on_response))
+            yield {"routes": routes, "steps": [step(url=f"{{{first}}}/r", mode="no-cors")]}
 
 
 def arguments() -> Iterator[Case]:
@@ -395,11 +443,33 @@ def arguments() -> Iterator[Case]:
     server = everywhere(route(200, OPEN, PREFLIGHT))
     for method in ("TRACE", "trace", "CONNECT", "TRACK", "", "A B", "PÜT", *METHODS):
         yield {"routes": server, "steps": [step(method), step(method, mode="no-cors"), step(method, body="x")]}
-    for url in ("http://user:pw@127.0.0.1:1/", "http://", "http://127.0.0.1:6000/", "http://[", "//x:99999"):
-        yield {"routes": server, "steps": [step(url=url)]}
+    urls = [
+        "http://user:pw@127.0.0.1:1/", "http://", "http://127.0.0.1:6000/", "http://[", "//x:99999", "ftp://x/",
+        "mailto:x", "about:blank", "file:///x", "x:y", "javascript:1", "ws://x/", "{a_with_credentials}/", "http://@127.0.0.1:6000/",
+        "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/#f", "http://127.0.0.1:0/",
+    ]  # fmt: skip
+    for url, mode in product(urls, ("cors", "no-cors", "same-origin")):
+        yield {"routes": server, "steps": [step(url=url, mode=mode)]}
+    bad_headers = [["a b", "x"], ["", "x"], ["é", "x"], ["\u0100", "x"], ["X-A", "\u0100"], ["X-A", "a\nb"]]
+    bad_headers += [["X-A", "\0"], ["a b", "\u0100"], ["a b", "a\nb"], ["Cookie", "a\nb"], ["X-A", "\n a \r\n"]]
+    for name, value in bad_headers:
+        yield {"routes": server, "steps": [step("PUT", {name: value}), step("TRACE", {name: value})]}
     for mode, redirect in product(("cors", "no-cors", "same-origin"), ("follow", "manual", "error")):
-        for url in ("{page}/", "{a}/"):
+        for url in ("{page}/", "{a}/#f"):
             yield {"routes": server, "steps": [step(url=url, mode=mode, redirect=redirect)]}
+            yield {"routes": server, "steps": [step(url=url, mode=mode, redirect=redirect)], "page": "sandboxed"}
+
+
+def mixed_content() -> Iterator[Case]:
+    """A page that came over HTTPS, and what did not. To a browser this machine is as good as HTTPS."""
+    server = everywhere(route(200, OPEN, PREFLIGHT))
+    urls = ["{insecure}/t", "{insecure}/t#f", "http://attacker.test:6000/", "http://user@attacker.test/", "{b}/t"]
+    urls += ["ftp://x/"]
+    for url, mode in product(urls, ("cors", "no-cors", "same-origin")):
+        routes = {"a /r": route(302, [*OPEN, ["Location", url]], PREFLIGHT), **server}
+        yield {"routes": routes, "steps": [step(url="{a}/r", mode=mode)], "page": "secure"}
+        for method in ("GET", "PUT", "POST"):
+            yield {"routes": server, "steps": [step(method, url=url, mode=mode)], "page": "secure"}
 
 
 def all_cases(seed: int = SEED) -> list[Case]:
@@ -416,6 +486,7 @@ def all_cases(seed: int = SEED) -> list[Case]:
         cookies(),
         opaque_responses(),
         arguments(),
+        mixed_content(),
     ):
         name = group.__name__  # type: ignore[attr-defined]
         # The steps share lists: a copy keeps one case's headers from being another's.

@@ -1,8 +1,8 @@
 """The laboratory of the differential test: ill-behaved servers, and a page in a real Chromium that calls them.
 
 A *case* is JSON: ``routes`` maps ``"server path"`` to what is answered there (``*`` is any), ``steps`` are the calls
-of one page in turn, and ``sandboxed`` says that the page's origin is opaque. Nothing here knows what the right outcome
-is.
+of one page in turn, and ``page`` says which page it is, if not the usual one. Nothing here knows what the right
+outcome is.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
     from playwright.sync_api import ConsoleMessage
+    from playwright.sync_api import Page
 
 Case = dict[str, Any]
 
-#: The page whose origin is opaque, as that of a sandboxed frame.
+#: The path of the page whose origin is opaque, as that of a sandboxed frame.
 SANDBOXED = "/sandboxed"
+
+#: The page that came over HTTPS. No server has it: Chromium is given it when it asks.
+SECURE = "https://page.test"
 
 #: What a page can make a browser send, and a server can therefore see and compare.
 SEEN = (
@@ -58,15 +62,22 @@ class Laboratory:
         self.servers = {name: _Server(self, name) for name in ("page", "a", "b")}
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
+        # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
+        self.urls["insecure"] = f"http://attacker.test:{self.servers['b'].server_port}"
 
     def add(self, case: Case) -> None:
         self.cases[case["id"]] = case
 
     def fill_in(self, text: str, origin: str | None, case_id: str) -> str:
         """``{a}`` is the URL of this case on server *a*, ``{origin}`` what the request says."""
+        text = text.replace("{a_with_credentials}", self._with_credentials("a", case_id))
+        text = text.replace("{page_with_credentials}", self._with_credentials("page", case_id))
         for name, url in self.urls.items():
             text = text.replace("{" + name + "}", f"{url}/case/{case_id}")
         return text.replace("{page_origin}", self.urls["page"]).replace("{origin}", origin or "")
+
+    def _with_credentials(self, name: str, case_id: str) -> str:
+        return f"{self.urls[name]}/case/{case_id}".replace("//", "//user:pw@", 1)
 
     @contextmanager
     def running(self) -> Iterator[Laboratory]:
@@ -163,14 +174,15 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-#: Runs every case given to it, so many at once; the steps of one case run in turn.
+#: Runs the cases given to it in turn. Before each step it says on the console which it is.
 SCRIPT = """
-async ([cases, atOnce, base]) => {
+async ([cases, base]) => {
   const results = {};
-  const runCase = async (one) => {
-    const steps = [];
-    for (const step of one.steps) {
+  for (const one of cases) {
+    results[one.id] = [];
+    for (const [number, step] of one.steps.entries()) {
       if (step.wait) await new Promise((done) => setTimeout(done, step.wait * 1000));
+      console.log(`step ${one.id} ${number}`);
       let outcome;
       try {
         const response = await fetch(step.url, step.init);
@@ -185,55 +197,80 @@ async ([cases, atOnce, base]) => {
         outcome = {outcome: error.name, message: error.message};
       }
       outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
-      steps.push(outcome);
+      results[one.id].push(outcome);
     }
-    results[one.id] = steps;
-  };
-  const queue = [...cases];
-  const worker = async () => { while (queue.length) await runCase(queue.shift()); };
-  await Promise.all(Array.from({length: atOnce}, worker));
+  }
+  console.log("the end");
   return results;
 }
 """
 
-_CONSOLE = re.compile(r"Access to fetch at ")
+#: What the console says besides: that there was an error of which another line says more, and of every status from 400.
+_NOTHING_SPECIAL = re.compile(r"Failed to load resource: (net::ERR_FAILED$|the server responded with a status of)")
 
 
 def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case], at_once: int = 6) -> dict[str, Any]:
-    """Every case's steps as the page saw them; ``console`` of a case are its lines about CORS, in order."""
+    """Every case's steps as the page saw them. ``console`` of a step that was rejected is what Chromium printed."""
     results: dict[str, Any] = {}
-    for path in ("/", SANDBOXED):
-        chosen = [case for case in cases if bool(case.get("sandboxed")) == (path == SANDBOXED)]
-        results |= _run_on_page(chromium, laboratory, chosen, laboratory.urls["page"], path, at_once)
+    for page in (None, "sandboxed", "secure"):
+        chosen = [case for case in cases if case.get("page") == page]
+        # A fresh context has an empty cookie jar and an empty preflight cache.
+        contexts = [chromium.new_context() for _ in range(at_once)]
+        try:
+            tabs = [
+                _Tab(context.new_page(), laboratory, page, chosen[number::at_once])
+                for number, context in enumerate(contexts)
+            ]
+            for tab in tabs:
+                results |= tab.results()
+        finally:
+            for context in contexts:
+                context.close()
     return results
 
 
-def _run_on_page(
-    chromium: Chromium, laboratory: Laboratory, cases: list[Case], base: str, path: str, at_once: int
-) -> dict[str, Any]:
-    ready = []
-    for case in cases:
-        laboratory.add(case)
-        steps = [{**step, "url": laboratory.fill_in(step["url"], None, case["id"])} for step in case["steps"]]
-        ready.append({"id": case["id"], "steps": steps})
-    console: dict[str, list[str]] = defaultdict(list)
+class _Tab:
+    """One page and the cases that it runs, beginning at once."""
 
-    def listen(message: ConsoleMessage) -> None:
-        if _CONSOLE.match(message.text):
-            # The last URL named is the one that the case began with.
-            found = re.findall(r"/case/([^/?'#]+)", message.text)
-            console[found[-1]].append(message.text)
+    def __init__(self, page: Page, laboratory: Laboratory, kind: str | None, cases: list[Case]) -> None:
+        base = laboratory.urls["page"]
+        ready = []
+        for case in cases:
+            laboratory.add(case)
+            steps = [{**step, "url": laboratory.fill_in(step["url"], None, case["id"])} for step in case["steps"]]
+            ready.append({"id": case["id"], "steps": steps})
+        self._page = page
+        self._console: dict[str, list[str]] = defaultdict(list)
+        self._step = ""
+        # Nobody is there to answer when Chromium asks whether the page may call this machine.
+        page.context.grant_permissions(["local-network-access"])
+        page.route(f"{SECURE}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+        page.goto({None: f"{base}/", "sandboxed": base + SANDBOXED, "secure": f"{SECURE}/"}[kind])
+        # Chromium sends no preflights while somebody intercepts requests.
+        page.unroute_all()
+        page.on("console", self._listen)
+        page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", [ready, base])
 
-    # A fresh context has an empty cookie jar and an empty preflight cache.
-    context = chromium.new_context()
-    try:
-        page = context.new_page()
-        page.on("console", listen)
-        page.goto(base + path)
-        outcomes = page.evaluate(SCRIPT, [ready, at_once, base])
-        # Console lines come by another way than the result: a last one proves that all before it have come.
-        with page.expect_console_message(lambda message: message.text == "the end"):
-            page.evaluate("console.log('the end')")
-    finally:
-        context.close()
-    return {case["id"]: {"steps": outcomes[case["id"]], "console": console[case["id"]]} for case in cases}
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type == "log":
+            self._step = message.text
+        elif message.type == "error":
+            self._console[self._step].append(message.text.strip())
+
+    def results(self) -> dict[str, Any]:
+        results: dict[str, Any] = self._page.evaluate("window.results")
+        # Console lines come by another way than the result.
+        while self._step != "the end":
+            self._page.wait_for_timeout(10)
+        for case_id, steps in results.items():
+            for number, step in enumerate(steps):
+                if "message" in step:
+                    step["console"] = self._said(f"step {case_id} {number}", step.pop("message"))
+        return results
+
+    def _said(self, step: str, message: str) -> str:
+        lines = self._console[step]
+        special = [line for line in lines if not _NOTHING_SPECIAL.match(line)]
+        # Several of them would have to be told apart here.
+        assert len(special) <= 1, (step, special)
+        return special[0] if special else lines[0] if lines else message

@@ -10,6 +10,7 @@ from differential_cases import all_cases
 from differential_lab import Case
 from differential_lab import Laboratory
 from differential_lab import run_in_chromium
+from differential_lab import SECURE
 
 from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
@@ -19,14 +20,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser as Chromium
 
 
-def run_in_browser(laboratory: Laboratory, case: Case) -> dict[str, Any]:
+def run_in_browser(laboratory: Laboratory, case: Case) -> list[dict[str, Any]]:
     """One case in ours, reported in the words of the page's script."""
     laboratory.add(case)
     page = laboratory.urls["page"]
-    origin = "null" if case.get("sandboxed") else page
+    origin = {None: page, "sandboxed": "null", "secure": SECURE}[case.get("page")]
     browser = Browser(HTTPTransport(timeout=20), origin=origin, base_url=page, quirks="chromium")
     steps: list[dict[str, Any]] = []
-    console: list[str] = []
     for step in case["steps"]:
         browser.clock += step.get("wait", 0)
         outcome: dict[str, Any]
@@ -42,27 +42,20 @@ def run_in_browser(laboratory: Laboratory, case: Case) -> dict[str, Any]:
                 "text": response.text,
             }
         except CORSError as error:
-            console.append(error.console_message)
-            outcome = {"outcome": "TypeError"}
-        except TypeError:
-            outcome = {"outcome": "TypeError"}
+            outcome = {"outcome": "TypeError", "console": error.console_message}
         outcome["seen"] = laboratory.seen.pop(case["id"], [])
         steps.append(outcome)
-    return {"steps": steps, "console": console}
+    return steps
 
 
-def disagreements(case: Case, real: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+def disagreements(real: list[dict[str, Any]], ours: list[dict[str, Any]]) -> list[str]:
     """What differs, one line each."""
-    found = []
-    for number, (theirs, mine) in enumerate(zip(real["steps"], ours["steps"], strict=True)):
-        # JavaScript's message says nothing: it is "Failed to fetch" for whatever happens on the network.
-        theirs.pop("message", None)
-        for key in theirs.keys() | mine.keys():
-            if theirs.get(key) != mine.get(key):
-                found.append(f"step {number}, {key}: Chromium {theirs.get(key)!r}, Browser {mine.get(key)!r}")
-    if real["console"] != ours["console"]:
-        found.append(f"console: Chromium {real['console']!r}, Browser {ours['console']!r}")
-    return found
+    return [
+        f"step {number}, {key}: Chromium {theirs.get(key)!r}, Browser {mine.get(key)!r}"
+        for number, (theirs, mine) in enumerate(zip(real, ours, strict=True))
+        for key in theirs.keys() | mine.keys()
+        if theirs.get(key) != mine.get(key)
+    ]
 
 
 def test_browser_agrees_with_chromium(chromium: Chromium) -> None:
@@ -72,7 +65,7 @@ def test_browser_agrees_with_chromium(chromium: Chromium) -> None:
     with Laboratory().running() as laboratory:
         real = run_in_chromium(chromium, laboratory, cases)
         for case in cases:
-            found = disagreements(case, real[case["id"]], run_in_browser(laboratory, case))
+            found = disagreements(real[case["id"]], run_in_browser(laboratory, case))
             wrong += [f"{case['id']}: {line}\n    {case}" for line in found]
     print(f"{len(cases)} cases, {len(wrong)} disagreements")
     if wrong:

@@ -158,42 +158,129 @@ class TestRequest:
         assert sent(browser)["Accept"] == "a/b"
 
     @pytest.mark.parametrize(
-        "arguments",
+        ("arguments", "reason", "message"),
         [
-            {"method": "TRACE"},
-            {"method": "connect"},
-            {"method": "A B"},
-            {"body": "x"},
-            {"method": "HEAD", "json": {}},
-            {"method": "POST", "json": {}, "body": "x"},
-            {"headers": {"a b": "x"}},
-            {"headers": {"X-A": "a\nb"}},
-            {"headers": {"X-A": "\u0100"}},
-            {"method": "PUT", "mode": "no-cors"},
-            {"mode": "no-cors", "redirect": "manual"},
-            {"mode": "same-origin"},
-            {"mode": "websocket"},
-            {"credentials": "yes"},
-            {"redirect": "never"},
+            ({"method": "TRACE"}, "ForbiddenMethod", "'TRACE' HTTP method is unsupported."),
+            ({"method": "connect"}, "ForbiddenMethod", "'connect' HTTP method is unsupported."),
+            ({"method": "A B"}, "InvalidMethod", "'A B' is not a valid HTTP method."),
+            ({"method": ""}, "InvalidMethod", "'' is not a valid HTTP method."),
+            (
+                {"method": "\u0100"},
+                "NotAByteString",
+                "Failed to read the 'method' property from 'RequestInit': String contains non ISO-8859-1 code point.",
+            ),
+            ({"body": "x"}, "BodyDisallowedByMethod", "Request with GET/HEAD method cannot have body."),
+            (
+                {"method": "HEAD", "json": {}},
+                "BodyDisallowedByMethod",
+                "Request with GET/HEAD method cannot have body.",
+            ),
+            ({"headers": {"a b": "x"}}, "InvalidHeaderName", "Invalid name"),
+            ({"headers": {"X-A": "a\nb"}}, "InvalidHeaderValue", "Invalid value"),
+            (
+                {"headers": {"X-A": "\u0100"}},
+                "NotAByteString",
+                "Failed to read the 'headers' property from 'RequestInit': String contains non ISO-8859-1 code point.",
+            ),
+            (
+                {"method": "put", "mode": "no-cors"},
+                "MethodUnsupportedInNoCors",
+                "'PUT' is unsupported in no-cors mode.",
+            ),
+            (
+                {"path_or_url": "https://u:p@mcp.example.com/"},
+                "UrlContainsCredentials",
+                "Request cannot be constructed from a URL that includes credentials: https://u:p@mcp.example.com/",
+            ),
+            ({"path_or_url": "http://"}, "InvalidUrl", "Failed to parse URL from http://"),
+            ({"path_or_url": "https://x:99999"}, "InvalidUrl", "Failed to parse URL from https://x:99999"),
         ],
     )
-    def test_fetch_throws_before_anything_is_sent(
-        self, browser: Browser, server: Server, arguments: dict[str, Any]
+    def test_fetch_throws(
+        self, browser: Browser, server: Server, arguments: dict[str, Any], reason: str, message: str
     ) -> None:
-        with pytest.raises(TypeError) as caught:
-            browser.fetch("/mcp", **arguments)
-        assert not isinstance(caught.value, CORSError)
+        with pytest.raises(CORSError) as caught:
+            browser.fetch(**{"path_or_url": "/mcp"} | arguments)
+        assert caught.value.reason == reason
+        assert caught.value.console_message == f"Failed to execute 'fetch' on 'Window': {message}"
+        assert str(caught.value) == caught.value.console_message
+        assert not caught.value.is_cors_policy
         assert server.requests == []
 
     @pytest.mark.parametrize(
-        "url",
-        ["https://u:p@mcp.example.com/", "ftp://x/", "http://", "https://x:99999", "http://x:6000/", "http://foreign/"],
+        ("arguments", "reason", "message"),
+        [
+            (
+                {"mode": "same-origin"},
+                "DisallowedByMode",
+                'Fetch API cannot load https://mcp.example.com/mcp#f. Request mode is "same-origin" but the URL\'s '
+                "origin is not same as the request origin https://app.example.com.",
+            ),
+            (
+                {"mode": "no-cors", "redirect": "manual"},
+                "NoCorsRedirectModeNotFollow",
+                'Fetch API cannot load https://mcp.example.com/mcp#f. Request mode is "no-cors" but the redirect mode '
+                'is not "follow".',
+            ),
+            (
+                {"path_or_url": "ftp://x/"},
+                "UnsupportedScheme",
+                'Fetch API cannot load ftp://x/. URL scheme "ftp" is not supported.',
+            ),
+            (
+                {"path_or_url": "ftp://x/", "mode": "same-origin"},
+                "DisallowedByMode",
+                'Fetch API cannot load ftp://x/. Request mode is "same-origin" but the URL\'s origin is not same as '
+                "the request origin https://app.example.com.",
+            ),
+            ({"path_or_url": "file:///x"}, "LocalResource", "Not allowed to load local resource: file:///x"),
+            (
+                {"path_or_url": "http://foreign.example/x"},
+                "MixedContent",
+                "Mixed Content: The page at 'https://app.example.com/' was loaded over HTTPS, but requested an "
+                "insecure resource 'http://foreign.example/x'. This request has been blocked; the content must be "
+                "served over HTTPS.",
+            ),
+            ({"path_or_url": "https://x:6000/"}, "UnsafePort", "Failed to load resource: net::ERR_UNSAFE_PORT"),
+        ],
     )
-    def test_fetch_rejects_these_urls(self, browser: Browser, server: Server, url: str) -> None:
-        """Credentials, another scheme, no host, no such port, a blocked port, mixed content."""
-        with pytest.raises(TypeError):
-            browser.fetch(url)
+    def test_fetch_rejects_what_the_page_may_not_ask(
+        self, browser: Browser, server: Server, arguments: dict[str, Any], reason: str, message: str
+    ) -> None:
+        with pytest.raises(CORSError) as caught:
+            browser.fetch(**{"path_or_url": "/mcp#f"} | arguments)
+        assert (caught.value.reason, caught.value.console_message) == (reason, message)
+        assert not caught.value.is_cors_policy
         assert server.requests == []
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"method": "POST", "json": {}, "body": "x"},
+            {"mode": "websocket"},
+            {"credentials": "yes"},
+            {"redirect": "never"},
+            {"path_or_url": "data:text/plain,x"},
+        ],
+    )
+    def test_what_no_browser_is_asked_is_a_plain_error(
+        self, browser: Browser, server: Server, arguments: dict[str, Any]
+    ) -> None:
+        with pytest.raises(TypeError) as caught:
+            browser.fetch(**{"path_or_url": "/mcp"} | arguments)
+        assert not isinstance(caught.value, CORSError)
+        assert server.requests == []
+
+    @pytest.mark.parametrize("userinfo", ["@", ":@"])
+    def test_empty_credentials_are_none(self, browser: Browser, userinfo: str) -> None:
+        assert browser.fetch(f"https://{userinfo}mcp.example.com/").url == "https://mcp.example.com/"
+
+    @pytest.mark.parametrize(
+        ("value", "expected"), [(1, "1"), (1.5, "1.5"), (True, "true"), (False, "false"), (None, "null")]
+    )
+    def test_header_values_become_strings_as_in_javascript(self, browser: Browser, value: Any, expected: str) -> None:
+        browser.fetch("/mcp", headers={"X-A": value})
+        assert sent(browser)["X-A"] == expected
 
     def test_bodies(self, browser: Browser, server: Server) -> None:
         for arguments, expected in (
@@ -226,8 +313,10 @@ class TestRequest:
 
     def test_proxy_authentication_is_a_network_error(self, browser: Browser, server: Server) -> None:
         server.actual.status = 407
-        with pytest.raises(TypeError, match="407"):
+        with pytest.raises(CORSError) as caught:
             browser.fetch("/mcp")
+        assert caught.value.reason == "UnexpectedProxyAuth"
+        assert caught.value.console_message == "Failed to load resource: net::ERR_UNEXPECTED_PROXY_AUTH"
 
     def test_a_navigation_leaves_the_page(self, server: Server) -> None:
         """As a form or a link: no CORS, the cookies a top-level navigation has, and everything to be seen."""
@@ -304,23 +393,31 @@ class TestCORSCheck:
         assert "Referer" not in sent(browser)
 
     @pytest.mark.parametrize(
-        ("policy", "origin", "blocked"),
+        ("policy", "origin", "url", "reason"),
         [
-            ("same-origin", APP, True),
-            ("same-origin", MCP, False),
-            ("same-site", APP, False),
-            ("same-site", "https://elsewhere.example", True),
-            ("cross-origin", "https://elsewhere.example", False),
+            ("same-origin", APP, MCP, "CorpNotSameOrigin"),
+            ("same-origin", MCP, MCP, None),
+            ("same-site", APP, MCP, None),
+            ("same-site", "https://elsewhere.example", MCP, "CorpNotSameSite"),
+            ("same-site", "http://app.example.com", MCP, "CorpNotSameSite"),
+            ("same-site", "https://localhost", "http://localhost", None),
+            ("cross-origin", "https://elsewhere.example", MCP, None),
         ],
     )
-    def test_cross_origin_resource_policy(self, server: Server, policy: str, origin: str, blocked: bool) -> None:
+    def test_cross_origin_resource_policy(
+        self, server: Server, policy: str, origin: str, url: str, reason: str | None
+    ) -> None:
         server.actual.headers.append(("Cross-Origin-Resource-Policy", policy))
         browser = Browser(server, origin=origin)
-        if blocked:
-            with pytest.raises(TypeError, match="Cross-Origin-Resource-Policy"):
-                browser.fetch("/mcp", mode="no-cors")
-        else:
-            browser.fetch("/mcp", mode="no-cors")
+        if reason is None:
+            browser.fetch(url, mode="no-cors")
+            return
+        with pytest.raises(CORSError) as caught:
+            browser.fetch(url, mode="no-cors")
+        assert caught.value.reason == reason
+        words = {"CorpNotSameOrigin": "NotSameOrigin", "CorpNotSameSite": "NotSameSite"}[reason]
+        assert caught.value.console_message == f"Failed to load resource: net::ERR_BLOCKED_BY_RESPONSE.{words}"
+        assert str(caught.value) == f"Failed to fetch: {reason}, {url}/ ({caught.value.console_message})"
 
     def test_an_error_can_be_pickled_by_a_parallel_test_run(self) -> None:
         error = CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://a/", APP)
@@ -352,6 +449,17 @@ class TestQuirks:
         browser.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
         with pytest.raises(CORSError):
             chromium_like.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
+
+    def test_chromium_rewrites_a_range(self, browser: Browser, chromium_like: Browser, server: Server) -> None:
+        server.preflight.headers.append(("Access-Control-Allow-Headers", "range, if-range"))
+        for client, method, more, expected in (
+            (browser, "GET", {}, "Bytes= 00-1"),
+            (chromium_like, "GET", {}, "bytes=0-1"),
+            (chromium_like, "HEAD", {}, "Bytes= 00-1"),
+            (chromium_like, "GET", {"If-Range": "x"}, "Bytes= 00-1"),
+        ):
+            client.fetch("/mcp", method, {"Range": "Bytes= 00-1"} | more)
+            assert sent(client)["Range"] == expected
 
     def test_each_quirk_says_what_it_is(self) -> None:
         assert dict(QUIRKS) == {"chromium": frozenset(Quirk)}
@@ -387,8 +495,15 @@ def test_an_exception_in_the_app_reaches_the_test() -> None:
     def broken() -> str:
         raise LookupError("broken")
 
+    @app.get("/network")
+    def unreachable() -> str:
+        raise ConnectionRefusedError("the application's own")
+
+    browser = Browser(app)
     with pytest.raises(LookupError):
-        Browser(app).fetch("/")
+        browser.fetch("/")
+    with pytest.raises(ConnectionRefusedError):
+        browser.fetch("/network")
 
 
 def test_the_package_imports_the_core_and_nothing_else_of_ours() -> None:

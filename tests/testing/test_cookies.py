@@ -83,6 +83,47 @@ def test_secure_cookies_are_for_secure_urls(server: Server) -> None:
     assert "Cookie" not in sent(browser)
 
 
+@pytest.mark.parametrize(
+    ("set_cookie", "is_kept"),
+    [
+        ("__Host-s=1; Secure; Path=/", True),
+        ("__Host-s=1; Secure; Path=/; Domain=", True),
+        ("__Host-s=1; Path=/", False),
+        ("__Host-s=1; Secure", False),
+        ("__Host-s=1; Secure; Path=/mcp", False),
+        ("__Host-s=1; Secure; Path=/; Domain=mcp.example.com", False),
+        ("__hOST-s=1; Path=/", False),
+        ("__Secure-s=1; Secure", True),
+        ("__Secure-s=1; Secure; Path=/mcp; Domain=example.com", True),
+        ("__Secure-s=1", False),
+        ("__SECURE-s=1", False),
+        ("__Http-s=1; Secure; HttpOnly", True),
+        ("__Http-s=1; Secure", False),
+        ("__Host-Http-s=1; Secure; Path=/; HttpOnly", True),
+        ("__Host-Http-s=1; Secure; Path=/", False),
+        ("__Host-Http-s=1; Secure; HttpOnly", False),
+        ("=__Host-s=1; Secure; Path=/", False),
+        ("__Secure-s; Secure", False),
+        ("s=__Host-1", True),
+    ],
+)
+def test_a_prefix_is_a_promise(server: Server, set_cookie: str, is_kept: bool) -> None:
+    server.actual.headers = [("Set-Cookie", set_cookie)]
+    browser = Browser(server, origin=MCP)
+    browser.fetch("/mcp")
+    browser.fetch("/mcp")
+    assert ("Cookie" in sent(browser)) is is_kept
+
+
+def test_an_ip_address_has_no_subdomains(server: Server) -> None:
+    """A cookie whose domain it is, is its own: as in Chromium."""
+    server.actual.headers = [("Set-Cookie", "__Host-s=1; Secure; Path=/; Domain=127.0.0.1")]
+    browser = Browser(server, origin="https://127.0.0.1", base_url="https://127.0.0.1")
+    browser.fetch("/")
+    browser.fetch("/")
+    assert sent(browser)["Cookie"] == "__Host-s=1"
+
+
 def test_time_passes(server: Server) -> None:
     server.actual.headers = [("Set-Cookie", "s=1; Max-Age=60")]
     browser = Browser(server, origin=MCP)

@@ -11,6 +11,7 @@ from written_server import Server
 from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
 from flask_mcp_cors.testing import HeaderList
+from flask_mcp_cors.testing.messages import Mode
 
 OPEN = [("Access-Control-Allow-Origin", APP), ("Access-Control-Allow-Credentials", "true")]
 
@@ -96,8 +97,10 @@ def test_a_way_back_to_ones_own_origin_is_still_cors(browser: Browser, server: S
 
 def test_error_and_manual(browser: Browser, server: Server) -> None:
     redirect(server, "/old", "/new")
-    with pytest.raises(TypeError, match="redirect is 'error'"):
+    with pytest.raises(CORSError) as caught:
         browser.fetch("/old", redirect="error")
+    assert caught.value.reason == "RedirectDisallowed"
+    assert caught.value.console_message == "Failed to load resource: net::ERR_FAILED"
     response = browser.fetch("/old", redirect="manual")
     assert (response.type, response.status, response.url) == ("opaqueredirect", 0, "https://mcp.example.com/old")
     assert (dict(response.headers), response.text) == ({}, "")
@@ -108,30 +111,78 @@ def test_error_and_manual(browser: Browser, server: Server) -> None:
     [
         ("https://u:p@mcp.example.com/", "RedirectContainsCredentials"),
         ("ftp://mcp.example.com/", "CorsDisabledScheme"),
-        ("data:text/plain,x", None),
-        ("https://", None),
-        ("http://mcp.example.com/", None),
+        ("data:text/plain,x", "UnsafeRedirect"),
+        ("https://", "InvalidRedirect"),
+        ("http://mcp.example.com/", "MixedContent"),
+        ("https://mcp.example.com:25/", "UnsafePort"),
     ],
 )
-def test_where_a_redirect_cannot_lead(browser: Browser, server: Server, location: str, reason: str | None) -> None:
+def test_where_a_redirect_cannot_lead(browser: Browser, server: Server, location: str, reason: str) -> None:
     redirect(server, "/old", location)
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(CORSError) as caught:
         browser.fetch("/old")
-    assert getattr(caught.value, "reason", None) == reason
+    assert caught.value.reason == reason
+    assert caught.value.is_cors_policy is (reason in ("RedirectContainsCredentials", "CorsDisabledScheme"))
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "location", "reason", "message"),
+    [
+        (
+            "same-origin",
+            "https://mcp.example.com/x",
+            "DisallowedByMode",
+            "Unsafe attempt to load URL https://mcp.example.com/x from frame with URL https://app.example.com/. "
+            "Domains, protocols and ports must match.",
+        ),
+        (
+            "same-origin",
+            "ftp://x/",
+            "DisallowedByMode",
+            "Unsafe attempt to load URL ftp://x/ from frame with URL https://app.example.com/. "
+            "Domains, protocols and ports must match.",
+        ),
+        ("no-cors", "ftp://x/", "RedirectToUnknownScheme", "Failed to load resource: net::ERR_UNKNOWN_URL_SCHEME"),
+        ("no-cors", "about:blank", "UnsafeRedirect", "Failed to load resource: net::ERR_UNSAFE_REDIRECT"),
+    ],
+)
+def test_where_it_cannot_lead_in_other_modes(
+    browser: Browser, server: Server, mode: Mode, location: str, reason: str, message: str
+) -> None:
+    server.by_url[f"{APP}/old"] = Answer(302, [("Location", location)])
+    with pytest.raises(CORSError) as caught:
+        browser.fetch(f"{APP}/old", mode=mode)
+    assert (caught.value.reason, caught.value.console_message) == (reason, message)
+
+
+@pytest.mark.parametrize(("mode", "location"), [("cors", f"{APP}/x"), ("no-cors", f"{APP}/x"), ("no-cors", f"{MCP}/x")])
+def test_chromium_follows_to_no_credentials(
+    browser: Browser, chromium_like: Browser, server: Server, mode: Mode, location: str
+) -> None:
+    location = location.replace("https://", "https://u:p@")
+    server.by_url[f"{APP}/old"] = Answer(302, [("Location", location)])
+    browser.fetch(f"{APP}/old", mode=mode)
+    with pytest.raises(CORSError) as caught:
+        chromium_like.fetch(f"{APP}/old", mode=mode)
+    assert caught.value.reason == "RedirectToEmbeddedCredentials"
+    assert caught.value.console_message == "Failed to fetch"
+    assert caught.value.url == location
 
 
 def test_there_is_an_end_to_it(browser: Browser, server: Server) -> None:
     redirect(server, "/loop", "/loop")
-    with pytest.raises(TypeError, match="too many redirects"):
+    with pytest.raises(CORSError) as caught:
         browser.fetch("/loop")
+    assert caught.value.reason == "TooManyRedirects"
+    assert caught.value.console_message == "Failed to load resource: net::ERR_TOO_MANY_REDIRECTS"
     assert len(server.requests) == 21
 
 
 def test_without_location_it_is_a_response(browser: Browser, server: Server) -> None:
     server.actual.status = 302
     assert browser.fetch("/mcp").status == 302
-    with pytest.raises(TypeError):
+    with pytest.raises(CORSError):
         browser.fetch("/mcp", redirect="error")
 
 
@@ -146,7 +197,7 @@ def test_chromium_looks_at_a_location_that_it_does_not_follow(
 ) -> None:
     redirect(server, "/old", "https://")
     assert browser.fetch("/old", redirect="manual").type == "opaqueredirect"
-    with pytest.raises(TypeError):
+    with pytest.raises(CORSError):
         chromium_like.fetch("/old", redirect="manual")
     redirect(server, "/old", "mailto:x")
     assert chromium_like.fetch("/old", redirect="manual").type == "opaqueredirect"
