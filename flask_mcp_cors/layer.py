@@ -64,19 +64,19 @@ class FlaskLayer(CORSMiddleware):
         if not state.views.exist():
             return self._site.choose(facts.path)
         method = facts.request_method if facts.is_preflight else facts.method
-        endpoint = endpoint_outside(self._app, self._adapter(environ, facts), method)
+        endpoint = endpoint_outside(self._app, self._adapter(self._app, environ, facts), method)
         found = None if endpoint is None else state.views.find(endpoint, method or "").choice
         return found or self._site.choose(facts.path)
 
-    def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
+    def _adapter(self, app: Flask, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
         if self._state.routes_by_host:
-            return url_adapter(self._app, self._app.request_class(environ))
-        return super()._adapter(environ, facts)
+            return url_adapter(app, app.request_class(environ))
+        return super()._adapter(app, environ, facts)
 
     def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
         """Flask's own, routed as far as that can be done out here."""
         req = self._app.request_class(environ)
-        adapter = self._adapter(environ, facts)
+        adapter = self._adapter(self._app, environ, facts)
         if adapter is not None:
             try:
                 req.url_rule, arguments = match_outside(self._app, partial(adapter.match, return_rule=True))

@@ -67,12 +67,12 @@ class Marks(NamedTuple):
     guards: tuple[Guard, ...]
 
 
-def describe(target: object) -> str:
+def describe(target: Any) -> str:
     """A view, class or blueprint as a message names it."""
     if isinstance(target, Blueprint):
         return f"blueprint {target.name!r}"
     name = getattr(target, "__qualname__", None) or repr(target)
-    return f"{getattr(target, '__module__', '?')}.{name}"
+    return f"{target.__module__}.{name}"
 
 
 def markable(view: V) -> V:

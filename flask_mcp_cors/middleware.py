@@ -121,16 +121,15 @@ class CORSMiddleware:
         choice = self._choose(environ, facts)
         decision = settle(self._site, choice, facts, lambda: self._request(environ, facts))
         if decision.reason is Reason.CROSS_SITE and self._app is not None:
-            endpoint = endpoint_outside(self._app, self._adapter(environ, facts), facts.method)
+            endpoint = endpoint_outside(self._app, self._adapter(self._app, environ, facts), facts.method)
             if is_static(self._app, endpoint):
                 facts = facts._replace(embeddable=True)
                 return settle(self._site, choice, facts, lambda: self._request(environ, facts))
         return decision
 
-    def _adapter(self, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
+    def _adapter(self, app: Flask, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
         # By path alone: out here the Host may be a proxy's, which TRUSTED_HOSTS would not let through.
-        app = self._app
-        return None if app is None else app.url_map.bind("", path_info=facts.path, default_method=facts.method)
+        return app.url_map.bind("", path_info=facts.path, default_method=facts.method)
 
     def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
         """The request that a callable in ``policies`` takes."""

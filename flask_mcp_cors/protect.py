@@ -96,8 +96,8 @@ class Guard:
         if not callable(verify):
             raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
         self.verify = verify
-        self.scopes = _words("scopes", scopes)
-        self.schemes = _words("schemes", schemes)
+        self.scopes = _words("protected(scopes=…)", scopes)
+        self.schemes = _words("protected(schemes=…)", schemes)
         self.realm = realm
         self.api_key_header = api_key_header
         if not self.schemes and api_key_header is None:
@@ -177,10 +177,10 @@ class Guard:
         return challenges
 
 
-def _words(setting: str, value: Iterable[str]) -> tuple[str, ...]:
+def _words(place: str, value: Iterable[str]) -> tuple[str, ...]:
     words = tuple(value.split()) if isinstance(value, str) else tuple(value)
     if not all(isinstance(word, str) for word in words):
-        raise TypeError(f"protected({setting}=…): write strings")
+        raise TypeError(f"{place}: write strings")
     return words
 
 
@@ -224,7 +224,6 @@ def _scopes_of(identity: object) -> set[str]:
 class Document(NamedTuple):
     """A protected resource metadata document, ready to send."""
 
-    resource: str
     #: The path of the resource as a request has it, decoded.
     resource_path: str
     url: str
@@ -295,13 +294,13 @@ def make_document(
     content: dict[str, Any] = {"resource": resource}
     if servers := _urls(authorization_servers):
         content["authorization_servers"] = servers
-    if scopes := list(_words("scopes_supported", scopes_supported)):
+    if scopes := list(_words("serve_resource_metadata(scopes_supported=…)", scopes_supported)):
         content["scopes_supported"] = scopes
     content.setdefault("bearer_methods_supported", ["header"])
     content.update(more)
     path = "" if parts.path == "/" else parts.path
     url = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}"
-    return Document(resource, unquote(path), url, json.dumps(content).encode())
+    return Document(unquote(path), url, json.dumps(content).encode())
 
 
 def _urls(value: Iterable[str]) -> list[str]:

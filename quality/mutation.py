@@ -49,6 +49,7 @@ TESTS = {
         "tests/test_quality.py",
     ],
     "adapters": [
+        "tests/test_adapter_exactness.py",
         "tests/test_config.py",
         "tests/test_doors.py",
         "tests/test_extension.py",
@@ -58,6 +59,7 @@ TESTS = {
         "tests/test_protect.py",
         "tests/test_published_flaws.py",
         "tests/test_quality.py",
+        "tests/cli/test_debug_lines.py",
     ],
 }
 

@@ -1,0 +1,443 @@
+"""The adapters to the letter: limits, words and headers that a mutation tester changed and no other test noticed."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask import Blueprint
+from flask import Flask
+from flask.views import MethodView
+from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import request_refused
+from flask_mcp_cors.marks import describe
+from flask_mcp_cors.routing import flask_app_in
+from flask_mcp_cors.routing import is_static
+
+APP = "https://app.example.com"
+OTHER = "https://other.example"
+EVIL = "https://evil.example"
+FROM_APP = {"Origin": APP}
+PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+GOOD = {"Authorization": "Bearer s3cret"}
+
+
+def verify(credential: Any) -> str | None:
+    return "caller" if credential.token == "s3cret" else None
+
+
+@pytest.fixture
+def app() -> Flask:
+    return Flask("exact")
+
+
+@pytest.fixture
+def cors(app: Flask) -> MCPCors:
+    return MCPCors(app, origins=APP, hosts="localhost")
+
+
+def ask(app: Flask, path: str = "/x", method: str = "POST", **headers: str) -> Any:
+    return app.test_client().open(path, method=method, headers={**FROM_APP, **headers})
+
+
+# The Flask app inside
+
+
+class TestFlaskAppInside:
+    @pytest.mark.parametrize(
+        "wrap",
+        [
+            lambda app: app,
+            lambda app: app.wsgi_app,
+            ProxyFix,
+            lambda app: SimpleNamespace(wsgi_app=app),
+            lambda app: SimpleNamespace(wsgi_app=None, app=ProxyFix(app.wsgi_app)),
+            lambda app: CORSMiddleware(app, origins=APP),
+        ],
+    )
+    def test_it_is_found(self, app: Flask, wrap: Any) -> None:
+        assert flask_app_in(wrap(app)) is app
+
+    def test_where_there_is_none_or_no_end_none_is_found(self, app: Flask) -> None:
+        circle = SimpleNamespace()
+        circle.app = SimpleNamespace(app=circle)
+        for wsgi_app in (None, circle, lambda environ, start_response: [], DispatcherMiddleware(app, {})):
+            assert flask_app_in(wsgi_app) is None
+
+    def test_files_of_nested_blueprints_are_static(self, app: Flask, tmp_path: Any) -> None:
+        inner = Blueprint("inner", "exact", static_folder=str(tmp_path), static_url_path="/files")
+        outer = Blueprint("outer", "exact")
+        outer.register_blueprint(inner)
+        app.register_blueprint(outer)
+        assert is_static(app, "outer.inner.static")
+        assert not is_static(app, "outer.static")
+        assert not is_static(app, None)
+
+
+# The layer
+
+
+def below(status: str = "200 OK") -> tuple[Any, list[str]]:
+    calls: list[str] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        calls.append(environ["REQUEST_METHOD"])
+        start_response(status, [("Content-Type", "text/plain")])
+        return [b"below"]
+
+    return application, calls
+
+
+class TestLayer:
+    def test_a_callable_gets_the_request_as_it_will_be_routed(self, app: Flask) -> None:
+        seen: list[Any] = []
+
+        def choose(request: Any) -> None:
+            seen.append((request.url_rule.rule, request.view_args))
+
+        MCPCors(app, origins=APP, policies={"/t/**": choose}, wrap_wsgi=True)
+        app.add_url_rule("/t/<int:number>", view_func=lambda number: "in", endpoint="t")
+        app.test_client().get("/t/7", headers={"Origin": EVIL})
+        assert seen == [("/t/<int:number>", {"number": 7})]
+
+    def test_a_preflight_finds_the_view_of_the_announced_method(self, app: Flask) -> None:
+        cors = MCPCors(app, origins=APP, wrap_wsgi=True)
+        app.get("/x", endpoint="get")(lambda: "in")
+        app.delete("/x", endpoint="delete")(cors.policy(origins=OTHER)(lambda: "in"))
+        client = app.test_client()
+        for method, origin in (("GET", APP), ("DELETE", OTHER)):
+            asked = {"Origin": origin, "Access-Control-Request-Method": method}
+            assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
+
+    @pytest.mark.parametrize(
+        ("method", "headers"),
+        [
+            ("POST", {"Origin": "https://evil.example/"}),
+            ("POST", {"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}),
+            ("POST", {"Origin": "http://localhost:3", "Sec-Fetch-Site": "same-site"}),
+            ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
+            ("OPTIONS", {**PREFLIGHT, "Origin": EVIL}),
+            ("OPTIONS", {**PREFLIGHT, "Origin": "http://localhost:3"}),
+        ],
+    )
+    @pytest.mark.parametrize("by_host", [False, True])
+    def test_what_no_host_can_change_is_refused_before_anything_below(
+        self, method: str, headers: dict[str, str], by_host: bool
+    ) -> None:
+        app = Flask("exact", subdomain_matching=by_host)
+        app.config["SERVER_NAME"] = "localhost"
+        app.wsgi_app, calls = below()  # type: ignore[method-assign]
+        MCPCors(app, origins=APP, wrap_wsgi=True)
+        answer = Client(app).open("/x", method=method, headers=headers, base_url="http://localhost")
+        assert (answer.status_code, calls) == (403, [])
+
+    def test_a_callable_is_asked_for_a_response_from_below(self, app: Flask) -> None:
+        seen: list[str] = []
+        app.wsgi_app, _ = below()  # type: ignore[method-assign]
+        MCPCors(app, origins=APP, policies={"/t": lambda request: seen.append(request.path)}, wrap_wsgi=True)
+        assert "Vary" in app.test_client().get("/t").headers
+        assert seen == ["/t"]
+
+    def test_a_refusal_of_a_response_from_below_is_the_apps(self, app: Flask) -> None:
+        app.wsgi_app, _ = below()  # type: ignore[method-assign]
+        MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+        senders: list[Any] = []
+
+        def receive(sender: Any, **about: Any) -> None:
+            senders.append(sender)
+
+        with request_refused.connected_to(receive):
+            assert Client(app).get("/", base_url="http://evil.example").status_code == 421
+        assert senders == [app]
+
+
+# The middleware
+
+
+class TestMiddleware:
+    def test_a_status_without_a_name_is_ok(self) -> None:
+        layer = CORSMiddleware(below()[0], origins=APP, preflight_status=299)
+        assert Client(layer).options("/", headers=PREFLIGHT).status == "299 OK"
+
+    def test_it_has_no_debug_mode(self, caplog: pytest.LogCaptureFixture) -> None:
+        layer = CORSMiddleware(below()[0], origins=APP)
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            Client(layer).options("/", headers={**PREFLIGHT, "Access-Control-Request-Headers": "x-evil"})
+        assert caplog.messages == []
+
+    def test_a_body_that_has_started_is_handed_on_as_it_is(self) -> None:
+        body = [b"itself"]
+
+        def application(environ: Any, start_response: Any) -> list[bytes]:
+            start_response("200 OK", [])
+            return body
+
+        environ = EnvironBuilder("/").get_environ()
+        assert CORSMiddleware(application, origins=APP)(environ, lambda *args: print) is body
+
+    def test_a_crash_after_the_start_adds_nothing(self) -> None:
+        def application(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            yield b"part"
+            raise LookupError("late")
+
+        chunks, status, _ = run_wsgi_app(CORSMiddleware(application, origins=APP), EnvironBuilder("/").get_environ())
+        body = iter(chunks)
+        assert (status, next(body)) == ("200 OK", b"part")
+        with pytest.raises(LookupError, match="late"):
+            next(body)
+
+    def test_a_crash_before_the_start_is_plain_text(self) -> None:
+        def application(environ: Any, start_response: Any) -> Any:
+            raise LookupError("early")
+
+        layer = CORSMiddleware(application, origins="*", security_headers=None, expose_headers=())
+        _, status, headers = run_wsgi_app(layer, EnvironBuilder("/").get_environ())
+        assert status == "500 INTERNAL SERVER ERROR"
+        assert list(headers) == [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", "21"),
+            ("Access-Control-Allow-Origin", "*"),
+        ]
+
+    def test_a_debugger_gets_the_exception_itself(self) -> None:
+        def application(environ: Any, start_response: Any) -> Any:
+            raise LookupError("for the debugger")
+
+        page = Client(DebuggedApplication(CORSMiddleware(application, origins=APP), evalex=True)).get("/")
+        assert (page.status_code, page.mimetype) == (500, "text/html")
+        assert not page.text.startswith("Internal Server Error")
+
+
+# Marks
+
+
+def recursive(view: Any) -> Any:
+    a_later: Any
+    z_text = "not a function"
+
+    def wrapper(depth: int = 0) -> Any:
+        if depth > 9:
+            return wrapper(a_later), z_text
+        return view()
+
+    return wrapper
+    a_later = 1
+
+
+class TestMarks:
+    def test_a_mark_wraps_nothing_that_can_carry_it(self, cors: MCPCors) -> None:
+        class Tools(MethodView):
+            pass
+
+        blueprint = Blueprint("b", "exact")
+        for view in (lambda: "in", partial(print), Tools):
+            assert cors.policy(origins=OTHER)(view) is view
+            assert cors.exempt(view) is view
+        assert cors.exempt(blueprint) is blueprint
+
+    def test_views_have_names(self, app: Flask, cors: MCPCors) -> None:
+        call = partial(print, 1)
+        assert describe(TestMarks) == f"{__name__}.TestMarks"
+        assert describe(call) == f"functools.{call!r}"
+        assert describe(Blueprint("b", "exact")) == "blueprint 'b'"
+
+        @app.get("/x")
+        @cors.policy(origins=OTHER)
+        def x() -> str:
+            return "in"
+
+        choice = app.extensions["mcp_cors"].views.find("x", "GET").choice
+        assert choice.rule == f"the mark on {__name__}.{x.__qualname__}"
+
+    def test_a_wrapped_view_keeps_the_mark_of_each_object(self) -> None:
+        def view() -> str:
+            return "in"
+
+        for origin in ("https://one.example", "https://two.example"):
+            app = Flask("exact")
+            MCPCors(app, origins=APP, hosts="localhost").policy(origins=origin)(wraps(view)(lambda: view()))
+            app.add_url_rule("/x", view_func=view)
+            assert ask(app, "/x", "GET", Origin=origin).headers["Access-Control-Allow-Origin"] == origin
+
+    def test_a_guard_that_comes_after_a_request_holds_for_the_next(self, app: Flask, cors: MCPCors) -> None:
+        views = [app.post(f"/{number}", endpoint=str(number))(lambda: "in") for number in range(3)]
+        for number, view in enumerate(views):
+            assert ask(app, f"/{number}").status_code == 200
+            cors.protected(verify)(view)
+            assert ask(app, f"/{number}").status_code == 401
+
+    def test_every_guard_of_a_view_stands_before_a_plain_options_request(self, app: Flask, cors: MCPCors) -> None:
+        """Flask answers it without the view, so only the marks are left to guard it."""
+        key = cors.protected(lambda c: c.token == "key" or None, schemes=(), api_key_header="X-API-Key")
+        app.post("/x", endpoint="x")(key(cors.protected(verify)(lambda: "in")))
+        assert ask(app, method="OPTIONS", **{"X-API-Key": "key"}).status_code == 401
+        assert ask(app, method="OPTIONS", **GOOD).status_code == 401
+        assert ask(app, method="OPTIONS", **GOOD, **{"X-API-Key": "key"}).status_code == 200
+
+    def test_a_view_hidden_in_a_recursive_wrapper_is_guarded_and_nobody_is_warned(
+        self, app: Flask, cors: MCPCors, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @cors.protected(verify)
+        @recursive
+        @app.post("/x")
+        def x() -> str:
+            return "in"
+
+        caplog.clear()
+        assert ask(app).status_code == 401
+        assert [m for m in caplog.messages if "no route carries" in m] == []
+        assert cors.unused_marks() == []
+
+    def test_what_is_no_view_is_told(self, cors: MCPCors) -> None:
+        with pytest.raises(TypeError) as caught:
+            cors.policy(APP)  # type: ignore[arg-type]
+        expected = "cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])"
+        assert str(caught.value) == expected
+        with pytest.raises(TypeError, match=r"^cors\.protected guards views and blueprints, not 1$"):
+            cors.protected(verify)(1)
+
+
+# Guards
+
+
+class TestGuards:
+    @pytest.mark.parametrize(
+        ("arguments", "error", "words"),
+        [
+            (
+                {"verify": 1},
+                TypeError,
+                "protected(verify): verify is a callable (credential) -> identity or None",
+            ),
+            ({"scopes": [1]}, TypeError, "protected(scopes=…): write strings"),
+            ({"schemes": [1]}, TypeError, "protected(schemes=…): write strings"),
+            (
+                {"schemes": ()},
+                ValueError,
+                'protected(): nothing could ever pass; write schemes=("Bearer",) or api_key_header=…',
+            ),
+        ],
+    )
+    def test_wrong_arguments_are_told(
+        self, cors: MCPCors, arguments: dict[str, Any], error: type[Exception], words: str
+    ) -> None:
+        with pytest.raises(error) as caught:
+            cors.protected(**{"verify": verify, **arguments})
+        assert str(caught.value) == words
+
+    def test_a_refusal_to_the_letter(self) -> None:
+        app = Flask("café")
+        cors = MCPCors(app, origins="*", hosts="localhost", security_headers=None, expose_headers=())
+        cors.serve_resource_metadata(app, resource="https://mcp.example.com/x")
+        app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
+        url = "https://mcp.example.com/.well-known/oauth-protected-resource/x"
+        assert list(app.test_client().post("/x").headers) == [
+            ("Content-Type", "application/json"),
+            ("Content-Length", "127"),
+            ("Cache-Control", "no-store"),
+            ("WWW-Authenticate", f'Bearer realm="caf?", resource_metadata="{url}"'),
+            ("Access-Control-Allow-Origin", "*"),
+        ]
+
+    @pytest.mark.parametrize("token", ["X", "XsecretX", "a" * 2000])
+    def test_a_token_reaches_verify_as_it_is(self, app: Flask, cors: MCPCors, token: str) -> None:
+        seen: list[Any] = []
+        app.post("/x", endpoint="x")(cors.protected(lambda c: seen.append(c.token) or "me")(lambda: "in"))
+        assert ask(app, Authorization=f"Bearer {token}").status_code == 200
+        assert seen == [token]
+
+    @pytest.mark.parametrize(
+        "value", ["Basic dXNl!cjpwYXNz", 'Digest username="a\x01"', 'Digest username="é"', "Digest é"]
+    )
+    def test_a_malformed_credential_never_reaches_verify(self, app: Flask, cors: MCPCors, value: str) -> None:
+        seen: list[Any] = []
+        guard = cors.protected(lambda c: seen.append(c) or "me", schemes=("Basic", "Digest"))
+        app.post("/x", endpoint="x")(guard(lambda: "in"))
+        environ = EnvironBuilder("/x", method="POST").get_environ() | {"HTTP_AUTHORIZATION": value}
+        assert app.test_client().open(environ).status_code == 401
+        assert seen == []
+
+
+# Resource metadata
+
+
+class TestResourceMetadata:
+    def serve(self, app: Flask, cors: MCPCors, *resources: str, **more: Any) -> None:
+        for resource in resources:
+            cors.serve_resource_metadata(app, resource=resource, **more)
+
+    def test_names_are_told_apart_at_their_end(self, app: Flask, cors: MCPCors) -> None:
+        self.serve(app, cors, "https://h.example/aX", "https://h.example/a")
+        for name in ("aX", "a"):
+            answer = app.test_client().get(f"/.well-known/oauth-protected-resource/{name}")
+            assert answer.json["resource"] == f"https://h.example/{name}"
+
+    @pytest.mark.parametrize("resources", [("a", "a/"), ("a/", "a")])
+    def test_a_slash_at_the_end_makes_no_other_resource(
+        self, app: Flask, cors: MCPCors, resources: tuple[str, ...]
+    ) -> None:
+        with pytest.raises(ValueError, match="there is a document at"):
+            self.serve(app, cors, *(f"https://h.example/{name}" for name in resources))
+
+    def test_its_routes_have_names_without_a_dot(self, app: Flask, cors: MCPCors) -> None:
+        self.serve(app, cors, "https://h.example/a.b", "https://h.example/a%2Eb%25")
+        endpoints = [rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint != "static"]
+        assert endpoints == [
+            "mcp_cors_resource_metadata:/a%2Eb",
+            "mcp_cors_resource_metadata:",
+            "mcp_cors_resource_metadata:/a%2Eb%25",
+        ]
+
+    def test_one_authorization_server_may_be_a_string(self, app: Flask, cors: MCPCors) -> None:
+        servers = "http://127.0.0.1:9000"
+        self.serve(app, cors, "https://h.example/a", authorization_servers=servers, scopes_supported="read write")
+        assert app.test_client().get("/.well-known/oauth-protected-resource/a").json == {
+            "resource": "https://h.example/a",
+            "authorization_servers": [servers],
+            "scopes_supported": ["read", "write"],
+            "bearer_methods_supported": ["header"],
+        }
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "words"),
+        [
+            (
+                {"resource": "mcp.example.com"},
+                ValueError,
+                "serve_resource_metadata: 'mcp.example.com' is no resource identifier; write an https URL "
+                "(http for loopback) without query and fragment, as https://mcp.example.com/mcp",
+            ),
+            ({"scopes_supported": [1]}, TypeError, "serve_resource_metadata(scopes_supported=…): write strings"),
+            (
+                {"authorization_servers": [1]},
+                ValueError,
+                "serve_resource_metadata: 1 is no URL of an authorization server",
+            ),
+        ],
+    )
+    def test_wrong_arguments_are_told(
+        self, app: Flask, cors: MCPCors, arguments: dict[str, Any], error: type[Exception], words: str
+    ) -> None:
+        with pytest.raises(error) as caught:
+            cors.serve_resource_metadata(app, **{"resource": "https://h.example/a", **arguments})
+        assert str(caught.value) == words
+
+    def test_an_app_that_is_not_initialised_is_told(self) -> None:
+        with pytest.raises(RuntimeError) as caught:
+            MCPCors().serve_resource_metadata(Flask("bare"), resource="https://h.example/a")
+        expected = "serve_resource_metadata: MCPCors is not initialised on this app; call init_app first"
+        assert str(caught.value) == expected
