@@ -196,7 +196,7 @@ class Browser:
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
-            location = response.headers.get("Location")
+            location = next(iter(response.headers.getall("Location")), None)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
             if response.status not in REDIRECT_STATUSES:
@@ -424,6 +424,9 @@ class Browser:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
+        if len(set(exchange.response.headers.getall("Location"))) > 1:
+            # Whoever can add a second one must not decide. Browsers do not ask for the status first.
+            raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response
 
     def _filtered(self, request: Request, response: NetworkResponse) -> Response:

@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 from werkzeug.wsgi import ClosingIterator
 
 from .headers import HeaderList
+from .headers import mime_type_essence
 from .messages import Body
 from .messages import NetworkRequest
 from .messages import NetworkResponse
@@ -46,8 +47,8 @@ class Transport(Protocol):
 class WSGITransport:
     """Calls a WSGI application, whatever host the URL names. An exception in it goes through to the test.
 
-    A stream is not waited for: its headers count as sent once the application has started the response and returned,
-    where a server would hold them back until the first byte of the body.
+    Like a server, it holds the headers back until the first byte of the body. An event stream alone is not waited for:
+    its first event may be for the test to cause.
     """
 
     def __init__(self, app: WSGIApplication) -> None:
@@ -100,7 +101,7 @@ class _Call:
         self._body: list[bytes] = []
 
     def run(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], ClosingIterator]:
-        """Call it; if it is a generator, as far as to its first piece.
+        """Call it, and go as far into the body as the headers may still change.
 
         :raises RuntimeError: it never starts a response.
         """
@@ -108,7 +109,7 @@ class _Call:
         close = getattr(result, "close", None)
         rest = iter(result)
         try:
-            while self._head is None:
+            while not self._is_settled:
                 self._body.append(next(rest))
         except StopIteration:
             pass
@@ -120,6 +121,14 @@ class _Call:
         if self._head is None:
             raise RuntimeError("the WSGI application did not call start_response")
         return *self._head, ClosingIterator(chain(self._body, rest), close)
+
+    @property
+    def _is_settled(self) -> bool:
+        if self._head is None:
+            return False
+        if self._are_headers_sent or any(self._body):
+            return True
+        return mime_type_essence(HeaderList(self._head[1]).get("Content-Type", "")) == "text/event-stream"
 
     def _start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /

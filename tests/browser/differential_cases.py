@@ -364,6 +364,7 @@ def locations() -> Iterator[Case]:
         "ftp://x/", "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1", "about:blank", "blob:http://x/y",
         "mailto:x", "file:///x", "{a}/loop", "{page}/t", "{page_with_credentials}/t", "{a_with_credentials}/t",
         "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/", "http://user:pw@127.0.0.1:6000/",
+        ["t", "t"], ["t", "{b}/t"], ["", "t"], ["t", ""], "t, t",
     ]  # fmt: skip
     inits = (
         {},
@@ -376,12 +377,16 @@ def locations() -> Iterator[Case]:
     for value, server in product(values, ("page", "a")):
         for init in inits:
             routes = {
-                f"{server} /r": route(302, [*OPEN, ["Location", value]], PREFLIGHT),
+                f"{server} /r": route(302, OPEN + header("Location", value), PREFLIGHT),
                 "a /loop": route(302, [*OPEN, ["Location", "{a}/loop"]], PREFLIGHT),
             }
             once = step(url=f"{{{server}}}/r#top")
             once["init"] |= init
             yield {"routes": routes | everywhere(route(200, OPEN, PREFLIGHT)), "steps": [once]}
+    for value, status in product((["t", "t"], ["t", "{b}/t"]), (201, 300, 404)):
+        routes = everywhere(route(200, OPEN, PREFLIGHT + header("Location", value), status))
+        yield {"routes": routes, "steps": [step("PUT")]}
+        yield {"routes": everywhere(route(status, OPEN + header("Location", value))), "steps": [step()]}
 
 
 def cookies() -> Iterator[Case]:

@@ -179,6 +179,16 @@ def test_there_is_an_end_to_it(browser: Browser, server: Server) -> None:
     assert len(server.requests) == 21
 
 
+def test_it_cannot_lead_to_two_places(browser: Browser, server: Server) -> None:
+    server.by_url[MCP + "/old"] = Answer(302, [*OPEN, ("Location", "/new"), ("Location", "/new")])
+    assert browser.fetch("/old").url == f"{MCP}/new"
+    server.by_url[MCP + "/old"].headers.append(("Location", "/elsewhere"))
+    with pytest.raises(CORSError) as caught:
+        browser.fetch("/old")
+    assert caught.value.reason == "NetworkError"
+    assert caught.value.console_message == "Failed to load resource: net::ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION"
+
+
 def test_without_location_it_is_a_response(browser: Browser, server: Server) -> None:
     server.actual.status = 302
     assert browser.fetch("/mcp").status == 302

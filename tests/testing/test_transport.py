@@ -182,6 +182,34 @@ class TestWSGI:
         response = Browser(app).fetch("/")
         assert (response.status, response.text) == (500, "sorry")
 
+    def test_so_can_the_body_that_it_returns(self) -> None:
+        def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+            def body() -> Iterator[bytes]:
+                yield b""
+                try:
+                    raise LookupError
+                except LookupError:
+                    start(start_response, "500 Sorry", sys.exc_info())
+                yield b"sorry"
+
+            start(start_response, "200 OK")
+            return body()
+
+        response = Browser(app).fetch("/")
+        assert (response.status, response.text) == (500, "sorry")
+
+    def test_an_event_stream_is_not_waited_for(self) -> None:
+        events: list[bytes] = []
+
+        def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+            headers = [("Access-Control-Allow-Origin", "*"), ("Content-Type", "text/event-stream; charset=utf-8")]
+            start_response("200 OK", headers)
+            return (events.pop() for _ in range(2))
+
+        response = Browser(app).fetch("/")
+        events.append(b"data: 0\n\n")
+        assert next(response.chunks()) == b"data: 0\n\n"
+
     def test_but_not_after_it(self) -> None:
         def app(environ: Any, start_response: Any) -> Iterator[bytes]:
             start(start_response, "200 OK")
