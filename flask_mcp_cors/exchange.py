@@ -27,20 +27,22 @@ EXCHANGE = "flask_mcp_cors.exchange"
 class Exchange:
     """What is known of one request so far. An outer layer makes it, an inner one fills it in."""
 
-    __slots__ = ("decision", "foreseen", "layer")
+    __slots__ = ("decision", "finished_outside", "foreseen")
 
     def __init__(self) -> None:
         #: The decision of the innermost layer that has judged the request.
         self.decision: Decision | None = None
-        #: The innermost layer outside of Flask that will put the decision's headers into the response, by its site.
-        self.layer: Site | None = None
+        #: Will a layer further out put the decision's headers into the response?
+        self.finished_outside = False
         #: What a layer further out has decided for this site on these facts, and left to it to say.
         self.foreseen: tuple[Site, Facts, Decision] | None = None
 
-    def keep(self, decision: Decision, site: Site) -> None:
-        """Keep a decision for the response, unless it is that of an app inside which has no policy for the path."""
-        governs = decision.reason is not Reason.NOT_GOVERNED
-        if governs or (self.decision is None and self.layer in (None, site)):
+    def keep(self, decision: Decision) -> None:
+        """Keep a decision for the response.
+
+        One that nothing governs the path says so for its own app: the layers around may have a policy.
+        """
+        if decision.reason is not Reason.NOT_GOVERNED or not self.finished_outside:
             self.decision = decision
 
 

@@ -114,13 +114,12 @@ class AppState:
             decision = foreseen[2]
         else:
             decision = settle(site, self.choose(facts, req), facts, lambda: req)
-        exchange.keep(decision, site)
+        exchange.keep(decision)
         if decision.final or decision.reported:
             report(self.app, facts, decision, environ, debug=self.app.debug)
         if decision.final:
-            # A preflight's headers are left to ``finish``: putting them in twice costs 7 µs.
-            headers = list(decision.headers) if decision.body else None
-            return _FinalResponse(decision.body or None, decision.status, headers)
+            # The headers are left to ``finish``: putting them in twice costs 7 µs.
+            return _FinalResponse(decision.body or None, decision.status)
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
@@ -149,7 +148,7 @@ class AppState:
         """``after_request``, last: put the decision's headers into the response."""
         req = _current_request()
         exchange: Exchange | None = req.environ.get(EXCHANGE)
-        if exchange is not None and exchange.layer is not None:
+        if exchange is not None and exchange.finished_outside:
             return response
         decision = None if exchange is None else exchange.decision
         if decision is None:

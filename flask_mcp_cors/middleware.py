@@ -85,10 +85,10 @@ class CORSMiddleware:
             report(self._sender(), facts, decision, environ, debug=self._debug())
             outer: Exchange | None = environ.get(EXCHANGE)
             if outer is not None:
-                outer.keep(decision, self._site)
+                outer.keep(decision)
             return _answer(facts, decision, start_response)
         exchange = current_exchange(environ)
-        exchange.layer = self._site
+        exchange.finished_outside = True
         if decision is not None:
             exchange.decision = decision
             report(self._sender(), facts, decision, environ)
@@ -119,12 +119,15 @@ class CORSMiddleware:
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         """The decision with what is known out here."""
         choice = self._choose(environ, facts)
-        decision = settle(self._site, choice, facts, lambda: self._request(environ, facts))
+
+        def decide(facts: Facts) -> Decision:
+            return settle(self._site, choice, facts, lambda: self._request(environ, facts))
+
+        decision = decide(facts)
         if decision.reason is Reason.CROSS_SITE and self._app is not None:
             endpoint = endpoint_outside(self._app, self._adapter(self._app, environ, facts), facts.method)
             if is_static(self._app, endpoint):
-                facts = facts._replace(embeddable=True)
-                return settle(self._site, choice, facts, lambda: self._request(environ, facts))
+                return decide(facts._replace(embeddable=True))
         return decision
 
     def _adapter(self, app: Flask, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from flask import Blueprint
+from flask import current_app
 from flask import Flask
 from flask.views import MethodView
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
@@ -22,7 +24,9 @@ from werkzeug.test import run_wsgi_app
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import request_refused
+from flask_mcp_cors.exchange import routed_path
 from flask_mcp_cors.marks import describe
+from flask_mcp_cors.reporting import safe
 from flask_mcp_cors.routing import flask_app_in
 from flask_mcp_cors.routing import is_static
 
@@ -162,11 +166,231 @@ class TestLayer:
             assert Client(app).get("/", base_url="http://evil.example").status_code == 421
         assert senders == [app]
 
+    def test_each_method_of_a_class_has_its_own_mark(self, app: Flask) -> None:
+        cors = MCPCors(app, origins=APP, wrap_wsgi=True)
+
+        class Tools(MethodView):
+            def get(self) -> str:
+                return "in"
+
+            @cors.policy(origins=OTHER)
+            def post(self) -> str:
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        client = app.test_client()
+        for method, origin in (("GET", APP), ("POST", OTHER)):
+            asked = {"Origin": origin, "Access-Control-Request-Method": method}
+            assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
+            answer = client.open("/x", method=method, headers={"Origin": origin})
+            assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+    def test_in_debug_mode_it_says_what_a_preflight_lacks(self, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+        app.debug = True
+        MCPCors(app, origins=APP, wrap_wsgi=True)
+        caplog.clear()
+        asked = {**PREFLIGHT, "Access-Control-Request-Headers": "x-%s,x-b"}
+        app.test_client().options("/x", headers=asked)
+        assert caplog.messages == [
+            "preflight for '/x' from 'https://app.example.com' will fail: not allowed: 'x-%s', 'x-b': "
+            "set extra_allow_headers=['x-%s', 'x-b'] (MCP_CORS_EXTRA_ALLOW_HEADERS)"
+        ]
+
+
+# The hooks
+
+
+class TestHooks:
+    @pytest.mark.parametrize(
+        ("status", "length"), [(200, [("Content-Length", "0")]), (204, []), (299, [("Content-Length", "0")])]
+    )
+    def test_an_answer_to_a_preflight_to_the_letter(
+        self, app: Flask, status: int, length: list[tuple[str, str]]
+    ) -> None:
+        MCPCors(
+            app,
+            origins=APP,
+            hosts="localhost",
+            security_headers=None,
+            max_age=None,
+            allow_methods=["PUT"],
+            allow_headers=["X-A"],
+            preflight_status=status,
+        )
+        answer = app.test_client().options("/x", headers=PREFLIGHT)
+        assert (answer.status_code, answer.data) == (status, b"")
+        assert list(answer.headers) == [
+            ("Access-Control-Allow-Origin", APP),
+            ("Access-Control-Allow-Methods", "PUT"),
+            ("Access-Control-Allow-Headers", "X-A"),
+            ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            *length,
+        ]
+
+    def test_a_refusal_to_the_letter(self, app: Flask) -> None:
+        MCPCors(app, origins=APP, hosts="localhost", security_headers=None)
+        answer = app.test_client().get("/x", headers={"Origin": EVIL})
+        assert list(answer.headers) == [
+            ("Content-Length", str(len(answer.data))),
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+        ]
+
+    def test_a_callable_is_asked_for_what_fails_before_the_first_hook(self, app: Flask) -> None:
+        seen: list[str] = []
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        MCPCors(app, origins=APP, policies={"/t": lambda request: seen.append(request.path)})
+        app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+        assert app.test_client().get("/t", headers=FROM_APP).headers["Access-Control-Allow-Origin"] == APP
+        assert seen == ["/t"]
+
+
+# What is said
+
+
+class TestWords:
+    def line(self, caplog: pytest.LogCaptureFixture, environ: dict[str, Any], **settings: Any) -> str:
+        layer: Any = CORSMiddleware(below()[0], **{"origins": APP, "hosts": "mcp.example.com", **settings})
+        if environ.pop("proxied", None):
+            layer = ProxyFix(layer)
+        caplog.clear()
+        asked = EnvironBuilder("/x", base_url="https://mcp.example.com").get_environ() | environ
+        run_wsgi_app(layer, {key: value for key, value in asked.items() if value is not None})
+        return caplog.messages[-1]
+
+    @pytest.mark.parametrize(
+        ("environ", "expected"),
+        [
+            (
+                {"HTTP_ORIGIN": EVIL},
+                "origin_not_allowed: 'GET' '/x', origin 'https://evil.example', host 'mcp.example.com': if this page "
+                'is to be allowed, set origins=["https://evil.example"] (MCP_CORS_ORIGINS)',
+            ),
+            (
+                {"HTTP_ORIGIN": "https://mcp.example.com:1", "HTTP_HOST": "mcp.example.com:2"},
+                "origin_not_allowed: 'GET' '/x', origin 'https://mcp.example.com:1', host 'mcp.example.com:2': if this "
+                'is the app\'s own page, set hosts=["mcp.example.com"] (MCP_CORS_HOSTS)',
+            ),
+            (
+                {"HTTP_ORIGIN": "null"},
+                "origin_not_allowed: 'GET' '/x', origin 'null', host 'mcp.example.com': sandboxed frames and files "
+                "have this origin: see dangerously_allow_null",
+            ),
+            (
+                {"HTTP_ORIGIN": "a"},
+                "origin_malformed: 'GET' '/x', origin 'a', host 'mcp.example.com': no browser sends such an Origin",
+            ),
+            (
+                {"HTTP_SEC_FETCH_SITE": "cross-site", "HTTP_SEC_FETCH_MODE": "no-cors"},
+                "cross_site: 'GET' '/x', origin none, host 'mcp.example.com': another site embeds this URL; a page "
+                'that may read it asks with fetch and mode "cors"',
+            ),
+            (
+                {"HTTP_HOST": None},
+                "host_missing: 'GET' '/x', origin none, host none: no client of yours sends such a Host",
+            ),
+            (
+                {"HTTP_HOST": "b", "HTTP_X_FORWARDED_PORT": "443"},
+                "host_not_served: 'GET' '/x', origin none, host 'b': set hosts=[\"b\"] (MCP_CORS_HOSTS); X-Forwarded-* "
+                "came in unused: behind a proxy of yours wrap the app in werkzeug's ProxyFix",
+            ),
+            (
+                {"HTTP_HOST": "b", "HTTP_X_FORWARDED_HOST": "c", "proxied": True},
+                "host_not_served: 'GET' '/x', origin none, host 'b': set hosts=[\"b\"] (MCP_CORS_HOSTS); "
+                "X-Forwarded-Host came in unused: if your proxy sets it, write ProxyFix(…, x_host=1)",
+            ),
+            (
+                {"HTTP_HOST": "b", "HTTP_X_FORWARDED_HOST": "c,b", "proxied": True},
+                "host_not_served: 'GET' '/x', origin none, host 'b': set hosts=[\"b\"] (MCP_CORS_HOSTS)",
+            ),
+        ],
+    )
+    def test_a_refusal_is_one_line(
+        self, caplog: pytest.LogCaptureFixture, environ: dict[str, Any], expected: str
+    ) -> None:
+        assert self.line(caplog, dict(environ)) == f"refused: {expected}"
+
+    def test_a_callable_that_failed_is_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        line = self.line(caplog, {}, policies={"/x": lambda request: 1 / 0})
+        expected = "policy_failed: 'GET' '/x', origin none, host 'mcp.example.com'"
+        assert line == f"refused: {expected}: see the traceback of the callable in policies"
+
+    def test_what_would_have_been_refused_is_told_and_the_middleware_tells_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        layer = CORSMiddleware(below()[0], origins=APP, validate_origin="report")
+        senders: list[Any] = []
+
+        def receive(sender: Any, **about: Any) -> None:
+            senders.append(sender)
+
+        caplog.clear()
+        with request_refused.connected_to(receive):
+            Client(layer).get("/x", headers={"Origin": EVIL})
+        assert senders == [layer]
+        assert [message.partition(":")[0] for message in caplog.messages] == ["would have been refused"]
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [(None, "none"), ("a" * 200, f"'{'a' * 200}'"), ("a" * 201, f"'{'a' * 200}'..."), ("\x1b", r"'\x1b'")],
+    )
+    def test_a_value_is_cut_at_200_characters(self, value: str | None, expected: str) -> None:
+        assert safe(value) == expected
+
+    @pytest.mark.parametrize("final", [True, False])
+    def test_an_exception_is_told_by_its_name(self, app: Flask, caplog: pytest.LogCaptureFixture, final: bool) -> None:
+        app.debug = True
+        MCPCors(app, origins=APP, hosts="localhost")
+        app.add_url_rule("/x", view_func=lambda: 1 / 0)
+        if final:
+            app.after_request(lambda response: 1 / 0)
+        caplog.clear()
+        with pytest.raises(ZeroDivisionError):
+            app.test_client().open("/x", method="OPTIONS" if final else "GET", headers=PREFLIGHT)
+        expected = (
+            "ZeroDivisionError after a preflight was answered or a request refused: no before_request function has "
+            "run, so an after_request function must read flask.g with g.get(…); or set wrap_wsgi=True"
+            if final
+            else "ZeroDivisionError in the application: whatever the browser's console says, this is not CORS: see "
+            "the traceback above or right below"
+        )
+        assert expected in caplog.messages
+
 
 # The middleware
 
 
 class TestMiddleware:
+    @pytest.mark.parametrize(
+        ("path", "expected"), [(None, "/"), ("//a", "/a"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")]
+    )
+    def test_a_path_is_decoded_once_whatever_the_server_made_of_it(self, path: str | None, expected: str) -> None:
+        assert routed_path({} if path is None else {"PATH_INFO": path}) == expected
+
+    def test_a_page_that_embeds_what_is_no_flask_app_is_refused(self) -> None:
+        application, calls = below()
+        embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+        assert Client(CORSMiddleware(application, origins=APP)).get("/", headers=embedded).status_code == 403
+        assert calls == []
+
+    def test_a_static_file_may_be_found_through_a_converter_that_needs_the_app(self, tmp_path: Any) -> None:
+        class Contextual(BaseConverter):
+            regex = "[^/]+"
+
+            def to_python(self, value: str) -> str:
+                assert current_app.name == "exact"
+                return value
+
+        (tmp_path / "x.txt").write_text("static")
+        app = Flask("exact", static_folder=None)
+        app.url_map.converters["contextual"] = Contextual
+        files = Blueprint("files", "exact", static_folder=str(tmp_path), static_url_path="/<contextual:version>/f")
+        app.register_blueprint(files)
+        client = Client(CORSMiddleware(app, origins=APP))
+        embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+        assert client.get("/v1/f/missing.txt", headers=embedded).status_code != 403
+
     def test_a_status_without_a_name_is_ok(self) -> None:
         layer = CORSMiddleware(below()[0], origins=APP, preflight_status=299)
         assert Client(layer).options("/", headers=PREFLIGHT).status == "299 OK"

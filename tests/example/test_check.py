@@ -41,6 +41,16 @@ def test_check_fails_without_the_right_token(capsys: pytest.CaptureFixture[str])
     assert "FAIL  connect: CheckFailed: status 401" in capsys.readouterr().out
 
 
+def test_check_fails_when_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    """That a foreign page gets nothing then is not the server's doing."""
+    with example_app.running(token="t") as demo:
+        pass
+    assert check(demo.endpoint, demo.token, demo.allowed, demo.foreign, demo.diary) == 1
+    told = capsys.readouterr().out
+    assert "NetworkError" in told
+    assert "  ok  " not in "".join(line for line in told.splitlines() if "NetworkError" in line)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
