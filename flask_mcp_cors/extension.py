@@ -275,9 +275,21 @@ class MCPCors:
         for state in self._states():
             carried |= state.views.carried()
             views.update(state.app.view_functions.values())
-        unused = [made for made in self._made if made[0] not in carried]
-        # What a decorator without functools.wraps has hidden is guarded all the same.
-        return [(mark, on) for mark, on in unused if not (isinstance(mark, Guard) and guard_enclosed(on, mark, views))]
+        unused = []
+        for mark, target in self._made:
+            if mark in carried:
+                continue
+            hidden = guard_enclosed(target, mark, views) if isinstance(mark, Guard) else []
+            for view in hidden:
+                log.warning(
+                    "cors.protected was left on %s, which no route calls, but which encloses the view %s: that is "
+                    "guarded now; use functools.wraps in the decorators above the route's",
+                    describe(target),
+                    describe(view),
+                )
+            if not hidden:
+                unused.append((mark, target))
+        return unused
 
     def warn_of_unused_marks(self) -> None:
         """Log a warning for each mark of this object that no route of its apps carries."""

@@ -122,15 +122,17 @@ def mark_wrapper(wrapper: Any, view: Any, guard: Guard) -> None:
     mark_guard(wrapper, guard)
 
 
-def guard_enclosed(target: Any, guard: Guard, views: set[Any]) -> bool:
+def guard_enclosed(target: Any, guard: Guard, views: set[Any]) -> list[Any]:
     """Leave a guard on those of *views* that a decorator without ``functools.wraps`` has hidden in *target*.
 
     For a guard that no route carries: only then is it certain that *target* itself is no view.
+
+    :return: the views that it found.
     """
     hidden = [function for function in _enclosed(target) if function in views]
     for function in hidden:
         mark_guard(function, guard)
-    return bool(hidden)
+    return hidden
 
 
 def _chain(function: Any) -> Iterator[Any]:
