@@ -188,8 +188,9 @@ class Browser:
                 if exchange.response is not None:
                     exchange.response.body.close()
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
-            error = CORSError(failure.reason, failure.detail, url, initial_url, self.origin)
-            raise error from failure.__cause__
+            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
+            # whatever its responses still hold open, would be left to the garbage collector.
+            raise CORSError(failure.reason, failure.detail, url, initial_url, self.origin) from failure.__cause__
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import pickle
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -518,3 +520,18 @@ def test_the_package_imports_the_core_and_nothing_else_of_ours() -> None:
                 elif node.level == 0:
                     top = module.partition(".")[0]
                     assert top in allowed or top in sys.stdlib_module_names, file
+
+
+def test_a_browser_whose_fetch_was_rejected_is_gone_with_its_last_name() -> None:
+    """What its responses hold open is not left to the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        browser = Browser(lambda environ, start_response: start_response("200 OK", []) and [])
+        with pytest.raises(CORSError):
+            browser.fetch("/mcp")
+        last = weakref.ref(browser)
+        del browser
+        assert last() is None
+    finally:
+        gc.enable()
