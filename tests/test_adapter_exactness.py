@@ -395,6 +395,25 @@ class TestMiddleware:
         layer = CORSMiddleware(below()[0], origins=APP, preflight_status=299)
         assert Client(layer).options("/", headers=PREFLIGHT).status == "299 OK"
 
+    def test_its_answers_to_the_letter(self) -> None:
+        layer = CORSMiddleware(
+            below()[0], origins=APP, security_headers=None, max_age=None, allow_methods=["PUT"], allow_headers=["X-A"]
+        )
+        answer = Client(layer).options("/", headers=PREFLIGHT)
+        assert list(answer.headers) == [
+            ("Access-Control-Allow-Origin", APP),
+            ("Access-Control-Allow-Methods", "PUT"),
+            ("Access-Control-Allow-Headers", "X-A"),
+            ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            ("Content-Length", "0"),
+        ]
+
+    def test_it_asks_a_callable_once(self) -> None:
+        asked: list[str] = []
+        layer = CORSMiddleware(below()[0], origins=lambda origin: asked.append(origin) or True)
+        assert Client(layer).get("/", headers=FROM_APP).text == "below"
+        assert asked == [APP]
+
     def test_it_has_no_debug_mode(self, caplog: pytest.LogCaptureFixture) -> None:
         layer = CORSMiddleware(below()[0], origins=APP)
         caplog.clear()
@@ -486,6 +505,33 @@ class TestMarks:
 
         choice = app.extensions["mcp_cors"].views.find("x", "GET").choice
         assert choice.rule == f"the mark on {__name__}.{x.__qualname__}"
+
+    def test_a_method_for_head_has_its_own_mark(self, app: Flask, cors: MCPCors) -> None:
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def head(self) -> str:
+                return ""
+
+            def get(self) -> str:
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        for method, origin in (("HEAD", OTHER), ("GET", APP)):
+            assert ask(app, method=method, Origin=origin).headers["Access-Control-Allow-Origin"] == origin
+
+    def test_a_mark_that_no_route_carries_is_told(
+        self, app: Flask, cors: MCPCors, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cors.policy(origins=OTHER)(verify)
+        cors.protected(verify)(ask)
+        app.get("/x", endpoint="x")(cors.policy(origins="*")(lambda: "in"))
+        caplog.clear()
+        ask(app, method="GET")
+        assert caplog.messages == [
+            f"no route carries the mark that {word} left on {__name__}.{name}: put it directly above or below the "
+            "route's decorator, and use functools.wraps in the decorators in between"
+            for word, name in (("cors.policy or cors.exempt", "verify"), ("cors.protected", "ask"))
+        ]
 
     def test_a_wrapped_view_keeps_the_mark_of_each_object(self) -> None:
         def view() -> str:
@@ -611,7 +657,7 @@ class TestResourceMetadata:
             cors.serve_resource_metadata(app, resource=resource, **more)
 
     def test_names_are_told_apart_at_their_end(self, app: Flask, cors: MCPCors) -> None:
-        self.serve(app, cors, "https://h.example/aX", "https://h.example/a")
+        self.serve(app, cors, "https://h.example/a", "https://h.example/aX")
         for name in ("aX", "a"):
             answer = app.test_client().get(f"/.well-known/oauth-protected-resource/{name}")
             assert answer.json["resource"] == f"https://h.example/{name}"
