@@ -22,6 +22,7 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
 from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import request_refused
 from flask_mcp_cors.exchange import routed_path
@@ -40,6 +41,10 @@ GOOD = {"Authorization": "Bearer s3cret"}
 
 def verify(credential: Any) -> str | None:
     return "caller" if credential.token == "s3cret" else None
+
+
+#: A callable without a name.
+ONCE = partial(verify)
 
 
 @pytest.fixture
@@ -338,6 +343,65 @@ class TestWords:
     def test_a_value_is_cut_at_200_characters(self, value: str | None, expected: str) -> None:
         assert safe(value) == expected
 
+    @pytest.mark.parametrize(
+        ("settings", "level", "expected"),
+        [
+            (
+                {},
+                logging.WARNING,
+                "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
+                "http://[::1]:*, https://[::1]:* (default); hosts localhost, 127.0.0.1, [::1] (default); paths "
+                "everything (default): nothing is configured, so this machine only: set origins (MCP_CORS_ORIGINS) to "
+                "the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
+            ),
+            (
+                {"hosts": ["a.example", "*"]},
+                logging.INFO,
+                "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
+                "http://[::1]:*, https://[::1]:* (default); hosts a.example, * (keyword); paths everything (default)",
+            ),
+            (
+                {"policy": CORSPolicy(origins=APP), "paths": "/mcp"},
+                logging.INFO,
+                "origins https://app.example.com (policy); hosts * (default); paths /mcp (keyword)",
+            ),
+            (
+                {"origins": verify},
+                logging.INFO,
+                f"origins {verify.__qualname__} (keyword); hosts * (default); paths everything (default)",
+            ),
+            (
+                {"origins": ONCE},
+                logging.INFO,
+                f"origins {ONCE!r} (keyword); hosts * (default); paths everything (default)",
+            ),
+        ],
+        ids=["nothing", "hosts", "policy", "function", "object"],
+    )
+    def test_what_is_in_force_is_one_line(
+        self, caplog: pytest.LogCaptureFixture, settings: dict[str, Any], level: int, expected: str
+    ) -> None:
+        app = Flask("exact")
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            cors = MCPCors(app, **settings)
+        assert [(r.levelno, r.getMessage()) for r in caplog.records] == [(level, f"MCPCors on 'exact': {expected}")]
+        assert app.extensions["mcp_cors"].extension is cors
+
+    def test_what_never_reached_the_config_is_one_line_each(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        app = Flask("exact")
+        app.config["MCP_CORS_HOSTS"] = "a.example"
+        for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_ORIGIN", "FLASK_MCP_CORS_POLICIES__A"):
+            monkeypatch.setenv(name, "1")
+        MCPCors(app, origins=APP)
+        assert caplog.messages == [
+            "FLASK_MCP_CORS_ORIGIN is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS",
+            "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
+            "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
+            "FLASK_MCP_CORS_POLICIES",
+        ]
+
     @pytest.mark.parametrize("final", [True, False])
     def test_an_exception_is_told_by_its_name(self, app: Flask, caplog: pytest.LogCaptureFixture, final: bool) -> None:
         app.debug = True
@@ -532,6 +596,52 @@ class TestMarks:
             "route's decorator, and use functools.wraps in the decorators in between"
             for word, name in (("cors.policy or cors.exempt", "verify"), ("cors.protected", "ask"))
         ]
+
+    def test_the_only_view_of_an_app_may_be_marked(self) -> None:
+        app = Flask("exact", static_folder=None)
+        cors = MCPCors(app, origins=APP, hosts="localhost")
+        app.add_url_rule("/x", view_func=cors.policy(origins=OTHER)(lambda: "in"), endpoint="x", methods=["POST"])
+        assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+
+    def test_a_class_without_get_may_be_marked(self, app: Flask, cors: MCPCors) -> None:
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def post(self) -> str:
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+        assert ask(app, method="HEAD").status_code == 405
+
+    def test_a_mark_on_an_outer_blueprint_holds_in_the_inner_one(self, app: Flask, cors: MCPCors) -> None:
+        inner, outer = Blueprint("inner", "exact"), Blueprint("outer", "exact")
+        inner.post("/policy", endpoint="policy")(lambda: "in")
+        outer.register_blueprint(inner)
+        app.register_blueprint(cors.policy(origins=OTHER)(outer))
+        assert ask(app, "/policy", Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+        cors.protected(verify)(outer)
+        assert ask(app, "/policy", Origin=OTHER).status_code == 401
+
+    def test_functions_that_wrap_each_other_come_to_an_end(self, app: Flask, cors: MCPCors) -> None:
+        def first() -> str:
+            return "in"
+
+        second = wraps(first)(lambda: first())
+        first.__wrapped__ = second  # type: ignore[attr-defined]
+        app.post("/x", endpoint="x")(cors.policy(origins=OTHER)(second))
+        assert ask(app, Origin=OTHER).text == "in"
+
+    def test_a_view_that_is_wrapped_where_it_is_registered_is_guarded_by_what_it_wraps(
+        self, app: Flask, cors: MCPCors
+    ) -> None:
+        """A framework that registers a wrapper and gives the function itself back."""
+
+        def view() -> str:
+            return "in"
+
+        app.add_url_rule("/x", "x", wraps(view)(lambda: view()), methods=["POST"])
+        cors.protected(verify)(view)
+        assert ask(app).status_code == 401
 
     def test_a_wrapped_view_keeps_the_mark_of_each_object(self) -> None:
         def view() -> str:
