@@ -60,7 +60,7 @@ def routed_path(environ: WSGIEnvironment) -> str:
     return f"/{path.lstrip('/')}"
 
 
-def facts_from_environ(environ: WSGIEnvironment, path: str, *, embeddable: bool = False) -> Facts:
+def facts_from_environ(environ: WSGIEnvironment, path: str) -> Facts:
     """The facts that a decision on this request rests on."""
     get = environ.get
     return Facts(
@@ -73,7 +73,6 @@ def facts_from_environ(environ: WSGIEnvironment, path: str, *, embeddable: bool 
         get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
         get("HTTP_SEC_FETCH_SITE"),
         get("HTTP_SEC_FETCH_MODE"),
-        embeddable,
     )
 
 

@@ -24,6 +24,7 @@ from werkzeug.test import run_wsgi_app
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
 from flask_mcp_cors import request_refused
 from flask_mcp_cors.exchange import routed_path
 from flask_mcp_cors.marks import describe
@@ -344,6 +345,55 @@ class TestWords:
         assert safe(value) == expected
 
     @pytest.mark.parametrize(
+        ("returned", "expected"),
+        [("raise", "ZeroDivisionError"), (1, "TypeError: policies['/x'] returned int; return a")],
+    )
+    def test_a_callable_that_failed_is_told_with_its_pattern(
+        self, caplog: pytest.LogCaptureFixture, returned: Any, expected: str
+    ) -> None:
+        hsts = {"strict_transport_security": "max-age=1"}
+        choose = (lambda request: 1 / 0) if returned == "raise" else (lambda request: returned)
+        layer = CORSMiddleware(below()[0], origins=APP, policies={"/x": choose}, security_headers=hsts)
+        caplog.clear()
+        secure = Client(layer).get("/x", base_url="https://localhost")
+        assert [secure.status_code, "Strict-Transport-Security" in secure.headers] == [403, True]
+        assert caplog.messages[0] == "policies['/x'] failed, so the request is refused"
+        assert expected in caplog.text
+        assert "Strict-Transport-Security" not in Client(layer).get("/x").headers
+
+    def test_what_is_no_setting_is_told_with_the_others(self) -> None:
+        app = Flask("exact")
+        app.config["MCP_CORS_WRAP_WSGI"] = "yes"
+        with pytest.raises(PolicyError) as caught:
+            MCPCors(app, "policy", max_age=-1)  # type: ignore[arg-type]
+        assert [str(problem) for problem in caught.value.problems] == [
+            "policy='policy': str is the wrong type; write a CORSPolicy; origins and the like are keywords: origins=[…] "
+            "[wrong_type]",
+            "max_age=-1: invalid: write 0 (never kept) to 86400 seconds, or None to leave the header out "
+            "[max_age_out_of_range]",
+            "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False [wrong_type]",
+        ]
+
+    @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", … (9 in all)")])
+    def test_eight_of_many_are_told(self, caplog: pytest.LogCaptureFixture, count: int, more: str) -> None:
+        app = Flask("exact")
+        app.config["TRUSTED_HOSTS"] = ["b.example"]
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            MCPCors(app, origins=APP, hosts=[f"h{n}.example" for n in range(count)])
+        told = ", ".join(f"h{n}.example" for n in range(8))
+        assert f"; hosts {told}{more} (keyword); " in caplog.messages[0]
+
+    def test_the_pages_of_the_server_name_are_the_apps_own(self) -> None:
+        app = Flask("exact")
+        app.config["SERVER_NAME"] = "mcp.example.com"
+        MCPCors(app, origins=APP)
+        app.add_url_rule("/x", view_func=lambda: "in")
+        client = app.test_client()
+        for origin, status in (("https://mcp.example.com", 200), ("https://b.example", 403)):
+            answer = client.get("/x", base_url="https://mcp.example.com", headers={"Origin": origin})
+            assert answer.status_code == status
+
+    @pytest.mark.parametrize(
         ("settings", "level", "expected"),
         [
             (
@@ -609,9 +659,14 @@ class TestMarks:
             def post(self) -> str:
                 return "in"
 
+        class Others(MethodView):
+            def post(self) -> str:
+                return "in"
+
+        app.add_url_rule("/others", view_func=Others.as_view("others"))
+        assert ask(app, "/others").text == "in"
         app.add_url_rule("/x", view_func=Tools.as_view("x"))
         assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
-        assert ask(app, method="HEAD").status_code == 405
 
     def test_a_mark_on_an_outer_blueprint_holds_in_the_inner_one(self, app: Flask, cors: MCPCors) -> None:
         inner, outer = Blueprint("inner", "exact"), Blueprint("outer", "exact")
