@@ -134,7 +134,9 @@ class MCPCors:
 
         A mark, not a wrapper: it works above and below ``@app.route``, on functions, ``async`` ones,
         ``MethodView`` classes and their methods, and called on a :class:`~flask.Blueprint`. A view's
-        own mark beats its blueprint's, an inner blueprint's the outer one's.
+        own mark beats its blueprint's, an inner blueprint's the outer one's. It holds in the apps of this
+        object, or, while it has none, wherever the view is. A bound method is given back wrapped, because
+        nothing can be left on it.
 
         :raises PolicyError: naming every fault at once; at the latest when the app is initialised.
 
