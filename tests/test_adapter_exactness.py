@@ -636,9 +636,9 @@ class TestMarks:
     def test_a_mark_that_no_route_carries_is_told(
         self, app: Flask, cors: MCPCors, caplog: pytest.LogCaptureFixture
     ) -> None:
+        app.get("/x", endpoint="x")(cors.policy(origins="*")(lambda: "in"))
         cors.policy(origins=OTHER)(verify)
         cors.protected(verify)(ask)
-        app.get("/x", endpoint="x")(cors.policy(origins="*")(lambda: "in"))
         caplog.clear()
         ask(app, method="GET")
         assert caplog.messages == [
@@ -744,6 +744,17 @@ class TestMarks:
             "guarded now; use functools.wraps in the decorators above the route's"
         )
         assert cors.unused_marks() == []
+
+    def test_a_policy_for_what_hides_a_view_is_none_for_the_view(
+        self, app: Flask, cors: MCPCors, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Unlike a guard, which is on the safe side."""
+        cors.policy(origins=OTHER)(recursive(app.post("/x", endpoint="x")(lambda: "in")))
+        caplog.clear()
+        assert ask(app).text == "in"
+        assert [message.partition(":")[0] for message in caplog.messages] == [
+            f"no route carries the mark that cors.policy or cors.exempt left on {__name__}.recursive.<locals>.wrapper"
+        ]
 
     def test_what_is_no_view_is_told(self, cors: MCPCors) -> None:
         with pytest.raises(TypeError) as caught:
