@@ -23,9 +23,9 @@ from .decision import Reason
 from .decision import REFUSAL_BODIES
 from .decision import refusal_status
 from .headers import is_token
-from .origins import Match
-from .origins import OriginCallable
-from .origins import OriginIndex
+from .patterns import Match
+from .patterns import OriginCallable
+from .patterns import OriginIndex
 from .security import SecurityHeaders
 from .settings import POLICY_SETTINGS
 from .settings import PolicySettings

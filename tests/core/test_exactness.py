@@ -16,12 +16,12 @@ from flask_mcp_cors.core.hosts import HostIndex
 from flask_mcp_cors.core.hosts import parse_host
 from flask_mcp_cors.core.mcp import _revision
 from flask_mcp_cors.core.mcp import _union
-from flask_mcp_cors.core.origins import Match
-from flask_mcp_cors.core.origins import OriginCallable
 from flask_mcp_cors.core.origins import parse_origin
-from flask_mcp_cors.core.origins import parse_pattern
-from flask_mcp_cors.core.origins import PatternFault
 from flask_mcp_cors.core.paths import PathIndex
+from flask_mcp_cors.core.patterns import Match
+from flask_mcp_cors.core.patterns import OriginCallable
+from flask_mcp_cors.core.patterns import parse_pattern
+from flask_mcp_cors.core.patterns import PatternFault
 from flask_mcp_cors.core.settings import settings_from_config
 from flask_mcp_cors.core.settings import settled
 from flask_mcp_cors.core.site import Facts

@@ -11,8 +11,8 @@ import pytest
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors.configure import configure
-from flask_mcp_cors.core.origins import parse_pattern
-from flask_mcp_cors.core.origins import PatternFault
+from flask_mcp_cors.core.patterns import parse_pattern
+from flask_mcp_cors.core.patterns import PatternFault
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import settings_from_config
 
