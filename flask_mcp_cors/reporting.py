@@ -130,7 +130,8 @@ def _advice_for(facts: Facts, reason: Reason, host: Host | None) -> str:
         origin = parse_origin(facts.origin or "")
         if origin is None:
             return "sandboxed frames and files have this origin: see dangerously_allow_null"
-        if host is not None and origin.host == host.name:
+        # Whatever the scheme: a proxy may have taken TLS off. A page on another port is another origin.
+        if host is not None and host.to_origin(origin.scheme) == facts.origin:
             return f'if this is the app\'s own page, set hosts=["{host.name}"] (MCP_CORS_HOSTS)'
         return f'if this page is to be allowed, set origins=["{origin}"] (MCP_CORS_ORIGINS)'
     if reason is Reason.CROSS_SITE:

@@ -274,9 +274,18 @@ class TestWords:
                 'is to be allowed, set origins=["https://evil.example"] (MCP_CORS_ORIGINS)',
             ),
             (
-                {"HTTP_ORIGIN": "https://mcp.example.com:1", "HTTP_HOST": "mcp.example.com:2"},
-                "origin_not_allowed: 'GET' '/x', origin 'https://mcp.example.com:1', host 'mcp.example.com:2': if this "
+                {
+                    "HTTP_ORIGIN": "https://mcp.example.com:2",
+                    "HTTP_HOST": "mcp.example.com:2",
+                    "wsgi.url_scheme": "http",
+                },
+                "origin_not_allowed: 'GET' '/x', origin 'https://mcp.example.com:2', host 'mcp.example.com:2': if this "
                 'is the app\'s own page, set hosts=["mcp.example.com"] (MCP_CORS_HOSTS)',
+            ),
+            (
+                {"HTTP_ORIGIN": "http://127.0.0.1:1", "HTTP_HOST": "127.0.0.1:2"},
+                "origin_not_allowed: 'GET' '/x', origin 'http://127.0.0.1:1', host '127.0.0.1:2': if this page is to "
+                'be allowed, set origins=["http://127.0.0.1:1"] (MCP_CORS_ORIGINS)',
             ),
             (
                 {"HTTP_ORIGIN": "null"},
