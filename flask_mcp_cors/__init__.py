@@ -13,9 +13,9 @@ from .core.security import SecurityHeaders
 from .core.settings import PolicyError
 from .core.settings import PolicyProblem
 from .extension import MCPCors
-from .middleware import CORSMiddleware
 from .reporting import preflight_answered
 from .reporting import request_refused
+from .wsgi import CORSMiddleware
 
 __all__ = [
     "MCPCors",

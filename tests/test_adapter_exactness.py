@@ -27,10 +27,10 @@ from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import request_refused
 from flask_mcp_cors.exchange import routed_path
-from flask_mcp_cors.marks import describe
+from flask_mcp_cors.extension.marks import describe
+from flask_mcp_cors.extension.routing import flask_app_in
+from flask_mcp_cors.extension.routing import is_static
 from flask_mcp_cors.reporting import safe
-from flask_mcp_cors.routing import flask_app_in
-from flask_mcp_cors.routing import is_static
 
 APP = "https://app.example.com"
 OTHER = "https://other.example"

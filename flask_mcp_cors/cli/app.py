@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from ..auth.guards import Guard
 from ..core.decision import Decision
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.policy import CORSPolicy
@@ -21,8 +22,7 @@ from ..core.site import Facts
 from ..core.site import PolicyCallable
 from ..exchange import facts_from_environ
 from ..exchange import settle
-from ..hooks import AppState
-from ..protect import Guard
+from ..extension.gate import AppState
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

@@ -13,7 +13,7 @@ from ..core.headers import is_token
 from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
-from ..hooks import AppState
+from ..extension.gate import AppState
 from ..testing import Browser
 from ..testing import CORSError
 from ..testing import Exchange

@@ -18,15 +18,15 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
+from ..auth.guards import Guard
 from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
 from ..core.policy import CORSPolicy
-from ..hooks import AppState
-from ..marks import describe
-from ..protect import Guard
-from ..routing import is_static
+from ..extension.gate import AppState
+from ..extension.marks import describe
+from ..extension.routing import is_static
 from .app import base_url
 from .app import example_origin
 from .app import Judge

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from typing import TYPE_CHECKING
 
+from ..auth.guards import Guard
 from ..core.policy import CORSPolicy
 from ..core.site import Choice
-from ..hooks import AppState
-from ..protect import Guard
+from ..extension.gate import AppState
 from .app import guard_words
 from .findings import are_clean
 from .findings import Finding

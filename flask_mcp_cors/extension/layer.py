@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
 
-from .core.decision import Decision
-from .core.site import Choice
-from .core.site import Facts
-from .exchange import current_exchange
-from .middleware import CORSMiddleware
+from ..core.decision import Decision
+from ..core.site import Choice
+from ..core.site import Facts
+from ..exchange import current_exchange
+from ..wsgi import CORSMiddleware
 from .routing import endpoint_outside
 from .routing import match_outside
 from .routing import url_adapter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flask import Request
     from werkzeug.routing import MapAdapter
 
-    from .hooks import AppState
+    from .gate import AppState
 
 
 class FlaskLayer(CORSMiddleware):

@@ -30,11 +30,11 @@ from .exchange import Exchange
 from .exchange import facts_from_environ
 from .exchange import routed_path
 from .exchange import settle
-from .hooks import AppState
+from .extension.gate import AppState
+from .extension.routing import endpoint_outside
+from .extension.routing import flask_app_in
+from .extension.routing import is_static
 from .reporting import report
-from .routing import endpoint_outside
-from .routing import flask_app_in
-from .routing import is_static
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse

@@ -13,17 +13,24 @@ from flask import Blueprint
 from flask import Flask
 from flask import got_request_exception
 
-from .configure import configure
-from .core.policy import CORSPolicy
-from .core.settings import check_words
-from .core.settings import EXTENSION_SETTINGS
-from .core.settings import ExtensionSettings
-from .core.settings import POLICY_SETTINGS
-from .core.settings import PolicyError
-from .core.settings import PolicyProblem
-from .core.settings import PolicySettings
-from .core.settings import settled
-from .hooks import AppState
+from ..auth.guards import Guard
+from ..auth.guards import guard_view
+from ..auth.guards import Verify
+from ..auth.metadata import make_document
+from ..auth.metadata import ResourceMetadata
+from ..auth.metadata import serve
+from ..configure import configure
+from ..core.policy import CORSPolicy
+from ..core.settings import check_words
+from ..core.settings import EXTENSION_SETTINGS
+from ..core.settings import ExtensionSettings
+from ..core.settings import POLICY_SETTINGS
+from ..core.settings import PolicyError
+from ..core.settings import PolicyProblem
+from ..core.settings import PolicySettings
+from ..core.settings import settled
+from ..reporting import log
+from .gate import AppState
 from .layer import FlaskLayer
 from .marks import describe
 from .marks import guard_enclosed
@@ -31,13 +38,6 @@ from .marks import mark_policy
 from .marks import markable
 from .marks import MarkedViews
 from .marks import PolicyMark
-from .protect import Guard
-from .protect import guard_view
-from .protect import make_document
-from .protect import ResourceMetadata
-from .protect import serve
-from .protect import Verify
-from .reporting import log
 
 V = TypeVar("V")
 

@@ -21,14 +21,14 @@ from weakref import WeakSet
 from flask import Blueprint
 from flask import current_app
 
-from .core.policy import CORSPolicy
-from .core.site import Choice
+from ..core.policy import CORSPolicy
+from ..core.site import Choice
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .extension import MCPCors
-    from .protect import Guard
+    from ..auth.guards import Guard
+    from .cors import MCPCors
 
 V = TypeVar("V")
 

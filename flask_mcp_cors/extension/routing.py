@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from .reporting import log
+from ..reporting import log
 
 if TYPE_CHECKING:
     from flask import Request

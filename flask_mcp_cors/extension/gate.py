@@ -11,22 +11,22 @@ from flask import request
 from flask import Response
 from werkzeug.datastructures import Headers
 
-from .configure import Configured
-from .core.decision import Decision
-from .core.decision import Reason
-from .core.site import Choice
-from .core.site import Facts
-from .core.site import Site
-from .exchange import current_exchange
-from .exchange import EXCHANGE
-from .exchange import Exchange
-from .exchange import facts_from_environ
-from .exchange import settle
+from ..auth.metadata import metadata_response
+from ..auth.metadata import ResourceMetadata
+from ..configure import Configured
+from ..core.decision import Decision
+from ..core.decision import Reason
+from ..core.site import Choice
+from ..core.site import Facts
+from ..core.site import Site
+from ..exchange import current_exchange
+from ..exchange import EXCHANGE
+from ..exchange import Exchange
+from ..exchange import facts_from_environ
+from ..exchange import settle
+from ..reporting import log
+from ..reporting import report
 from .marks import MarkedViews
-from .protect import metadata_response
-from .protect import ResourceMetadata
-from .reporting import log
-from .reporting import report
 from .routing import endpoint_of
 from .routing import is_static
 from .routing import url_adapter
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Request
 
-    from .extension import MCPCors
+    from .cors import MCPCors
 
 
 class _FinalResponse(Response):

@@ -1,6 +1,6 @@
-"""Protected routes: the guard in front of a view, its challenges, and protected resource metadata.
+"""Guards: which credentials let a request through to a view, and the challenge for those that do not.
 
-Challenges follow RFC 9110 section 11 and RFC 6750 section 3, metadata RFC 9728. A guard holds whatever
+Challenges follow RFC 9110 section 11 and RFC 6750 section 3. A guard holds whatever
 the order of decorators: it wraps the view, and it leaves a mark that the extension's hook enforces.
 """
 
@@ -18,10 +18,7 @@ from functools import wraps
 from typing import Any
 from typing import cast
 from typing import NamedTuple
-from typing import TYPE_CHECKING
 from typing import TypeVar
-from urllib.parse import unquote
-from urllib.parse import urlsplit
 
 from flask import Blueprint
 from flask import current_app
@@ -31,21 +28,14 @@ from flask import request
 from flask import Response
 from werkzeug.datastructures import Authorization
 
-from .core.headers import is_token
-from .core.origins import LOOPBACK_HOSTS
-from .core.paths import segments
-from .marks import mark_guard
-from .marks import mark_wrapper
-
-if TYPE_CHECKING:
-    from flask import Flask
+from ..core.headers import is_token
+from ..extension.marks import mark_guard
+from ..extension.marks import mark_wrapper
 
 V = TypeVar("V")
 
 #: ``verify``: a credential in, the caller's identity or ``None`` out, plainly or as a coroutine.
 Verify = Callable[[Authorization], Any | Awaitable[Any]]
-
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 # On the request object: the guards that have let it pass. ``flask.g`` may hold for several requests, and of the
 # environ an application may hand a copy on, with other credentials in it.
@@ -96,8 +86,8 @@ class Guard:
         if not callable(verify):
             raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
         self.verify = verify
-        self.scopes = _words("protected(scopes=…)", scopes)
-        self.schemes = _words("protected(schemes=…)", schemes)
+        self.scopes = word_tuple("protected(scopes=…)", scopes)
+        self.schemes = word_tuple("protected(schemes=…)", schemes)
         self.realm = realm
         self.api_key_header = api_key_header
         if not self.schemes and api_key_header is None:
@@ -177,7 +167,7 @@ class Guard:
         return challenges
 
 
-def _words(place: str, value: Iterable[str]) -> tuple[str, ...]:
+def word_tuple(place: str, value: Iterable[str]) -> tuple[str, ...]:
     words = tuple(value.split()) if isinstance(value, str) else tuple(value)
     if not all(isinstance(word, str) for word in words):
         raise TypeError(f"{place}: write strings")
@@ -219,113 +209,6 @@ def _scopes_of(identity: object) -> set[str]:
     if isinstance(scopes, str):
         return set(scopes.split())
     return {scope for scope in scopes if isinstance(scope, str)} if isinstance(scopes, Iterable) else set()
-
-
-class Document(NamedTuple):
-    """A protected resource metadata document, ready to send."""
-
-    #: The path of the resource as a request has it, decoded.
-    resource_path: str
-    url: str
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        """The path of the document as a request has it, decoded."""
-        return f"{WELL_KNOWN}{self.resource_path}"
-
-
-class ResourceMetadata:
-    """The metadata documents of one app (RFC 9728), by path."""
-
-    def __init__(self) -> None:
-        self._documents: list[Document] = []
-        #: Path → body, the bare well-known path included.
-        self.bodies: dict[str, bytes] = {}
-
-    def add(self, document: Document) -> list[str]:
-        """Take a document in; the paths at which it is new."""
-        # Some clients leave out the slash at the end, which the RFC keeps.
-        paths = [document.path, document.path.rstrip("/")]
-        if any(known.path.rstrip("/") == paths[1] for known in self._documents):
-            raise ValueError(f"serve_resource_metadata: there is a document at {document.path} already")
-        # The first one also answers clients that only try the bare path, until a resource at the
-        # root of the host claims it.
-        if not self._documents:
-            paths.append(WELL_KNOWN)
-        self._documents.append(document)
-        added = [path for path in dict.fromkeys(paths) if path not in self.bodies]
-        self.bodies.update(dict.fromkeys(paths, document.body))
-        return added
-
-    def url_for(self, path: str) -> str | None:
-        """The URL of the document of the resource whose path is the longest prefix of *path*."""
-        asked = segments(path)
-        best: Document | None = None
-        for document in self._documents:
-            prefix = segments(document.resource_path)
-            longer = best is None or len(prefix) > len(segments(best.resource_path))
-            if asked[: len(prefix)] == prefix and longer:
-                best = document
-        return None if best is None else best.url
-
-
-def make_document(
-    resource: str,
-    authorization_servers: Iterable[str] = (),
-    scopes_supported: Iterable[str] = (),
-    **more: Any,
-) -> Document:
-    """The document for *resource*, at the place that RFC 9728, section 3.1 derives from it.
-
-    :raises ValueError: where *resource* is no absolute HTTPS URL without fragment.
-
-    >>> make_document("https://mcp.example.com/mcp").path
-    '/.well-known/oauth-protected-resource/mcp'
-    """
-    parts = urlsplit(resource)
-    is_loopback = parts.hostname in [host.strip("[]") for host in LOOPBACK_HOSTS]
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
-    if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or parts.query:
-        raise ValueError(
-            f"serve_resource_metadata: {resource!r} is no resource identifier; write an https URL "
-            "(http for loopback) without query and fragment, as https://mcp.example.com/mcp"
-        )
-    content: dict[str, Any] = {"resource": resource}
-    if servers := _urls(authorization_servers):
-        content["authorization_servers"] = servers
-    if scopes := list(_words("serve_resource_metadata(scopes_supported=…)", scopes_supported)):
-        content["scopes_supported"] = scopes
-    content.setdefault("bearer_methods_supported", ["header"])
-    content.update(more)
-    path = "" if parts.path == "/" else parts.path
-    url = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}"
-    return Document(unquote(path), url, json.dumps(content).encode())
-
-
-def _urls(value: Iterable[str]) -> list[str]:
-    urls = [value] if isinstance(value, str) else list(value)
-    for url in urls:
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
-            raise ValueError(f"serve_resource_metadata: {url!r} is no URL of an authorization server")
-    return urls
-
-
-def metadata_response(body: bytes) -> Response:
-    """The response that carries a metadata document."""
-    return Response(body, content_type="application/json")
-
-
-def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
-    """Route a document's paths, so that they are listed and answer other methods with 405."""
-    for path in metadata.add(document):
-
-        def view(path: str = path) -> Response:
-            return metadata_response(metadata.bodies[path])
-
-        # A dot would name a blueprint.
-        name = path.removeprefix(WELL_KNOWN).replace("%", "%25").replace(".", "%2E")
-        app.add_url_rule(path, f"mcp_cors_resource_metadata:{name}", view)
 
 
 def guard_view(target: V, guard: Guard) -> V:

@@ -1,0 +1,1 @@
+"""Authentication: guards in front of views, their challenges, and protected resource metadata."""

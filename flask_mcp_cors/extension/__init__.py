@@ -1,0 +1,5 @@
+"""The Flask extension: what users meet, the hooks of one app, marks on views, and the layer of ``wrap_wsgi``."""
+
+from .cors import MCPCors
+
+__all__ = ["MCPCors"]
