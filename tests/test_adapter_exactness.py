@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from functools import partial
 from functools import wraps
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from flask import current_app
 from flask import Flask
 from flask.views import MethodView
 from werkzeug.debug import DebuggedApplication
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
@@ -26,11 +24,10 @@ from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import request_refused
-from flask_mcp_cors.exchange import routed_path
 from flask_mcp_cors.extension.marks import describe
-from flask_mcp_cors.extension.routing import flask_app_in
 from flask_mcp_cors.extension.routing import is_static
 from flask_mcp_cors.reporting import safe
+from flask_mcp_cors.wsgi import routed_path
 
 APP = "https://app.example.com"
 OTHER = "https://other.example"
@@ -62,30 +59,10 @@ def ask(app: Flask, path: str = "/x", method: str = "POST", **headers: str) -> A
     return app.test_client().open(path, method=method, headers={**FROM_APP, **headers})
 
 
-# The Flask app inside
+# Static files
 
 
-class TestFlaskAppInside:
-    @pytest.mark.parametrize(
-        "wrap",
-        [
-            lambda app: app,
-            lambda app: app.wsgi_app,
-            ProxyFix,
-            lambda app: SimpleNamespace(wsgi_app=app),
-            lambda app: SimpleNamespace(wsgi_app=None, app=ProxyFix(app.wsgi_app)),
-            lambda app: CORSMiddleware(app, origins=APP),
-        ],
-    )
-    def test_it_is_found(self, app: Flask, wrap: Any) -> None:
-        assert flask_app_in(wrap(app)) is app
-
-    def test_where_there_is_none_or_no_end_none_is_found(self, app: Flask) -> None:
-        circle = SimpleNamespace()
-        circle.app = SimpleNamespace(app=circle)
-        for wsgi_app in (None, circle, lambda environ, start_response: [], DispatcherMiddleware(app, {})):
-            assert flask_app_in(wsgi_app) is None
-
+class TestStaticFiles:
     def test_files_of_nested_blueprints_are_static(self, app: Flask, tmp_path: Any) -> None:
         inner = Blueprint("inner", "exact", static_folder=str(tmp_path), static_url_path="/files")
         outer = Blueprint("outer", "exact")
