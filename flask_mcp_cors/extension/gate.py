@@ -236,8 +236,8 @@ class AppState:
         elif "Origin" in request.headers and (sender.debug or sender.config["PROPAGATE_EXCEPTIONS"]):
             # The debugger or the server makes the response, without our headers.
             log.error(
-                "%s in the application: this is not CORS, although the browser's console says so; "
-                "see the traceback above or below",
+                "%s in the application: this is not CORS: see the traceback above or below, "
+                "although the browser's console blames CORS",
                 type(exception).__name__,
             )
 
