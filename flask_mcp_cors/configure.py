@@ -13,6 +13,7 @@ from .core.policy import CORSPolicy
 from .core.settings import check_words
 from .core.settings import CONFIG_PREFIX
 from .core.settings import EXTENSION_SETTINGS
+from .core.settings import OTHER_WORDS
 from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
 from .core.settings import settings_from_config
@@ -23,6 +24,10 @@ from .core.site import Site
 from .reporting import log
 
 _ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z0-9_]+)")
+
+
+# flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
+_FLASK_MCP_SERVER = "FLASK_MCP_CORS_ORIGIN"
 
 
 class Configured(NamedTuple):
@@ -83,11 +88,14 @@ def configure(
     settings: dict[str, Any] = {}
     keys: dict[str, str] = {}
     if config is not None:
+        config = _without_foreign_keys(config)
         settings, keys = settings_from_config(config, problems)
         _warn_of_lost_keys(config)
     for word in keywords:
         keys.pop(word, None)
     settings.update((word, value) for word, value in keywords.items() if word in known)
+    if config is not None:
+        _warn_of_flask_cors(config, settings)
 
     if policy is not None and not isinstance(policy, CORSPolicy):
         problems.append(wrong_type("policy", policy, "a CORSPolicy; origins and the like are keywords: origins=[…]"))
@@ -116,11 +124,43 @@ def configure(
     return Configured(site, wrap_wsgi, sources)
 
 
+def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same ``app.config`` without the key that :data:`_FLASK_MCP_SERVER` leaves in it."""
+    if _FLASK_MCP_SERVER not in os.environ:
+        return config
+    return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
+
+
+# https://flask-cors.readthedocs.io/en/latest/configuration.html
+_FLASK_CORS_WORDS = (
+    "origins methods allow_headers expose_headers supports_credentials max_age send_wildcard automatic_options "
+    "vary_header resources intercept_exceptions always_send allow_private_network"
+).split()
+
+
+def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
+    advice = []
+    for word in _FLASK_CORS_WORDS:
+        meant = OTHER_WORDS.get(word, word)
+        if f"CORS_{word.upper()}" not in config or meant in settings:
+            continue
+        write = f"{CONFIG_PREFIX}{meant.upper()}" if meant in EXTENSION_SETTINGS else "leave it out"
+        if meant == "policies":
+            write = f"{CONFIG_PREFIX}PATHS and {write}"
+        advice.append(f"CORS_{word.upper()} → {write}")
+    if advice:
+        log.warning("app.config has keys of flask-cors, which Flask-MCP-CORS does not read: %s", "; ".join(advice))
+
+
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
     """Warn of settings in the environment that nobody loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:
+            continue
+        if variable == _FLASK_MCP_SERVER:
+            log.warning("%s is a variable of flask-mcp-server; the one of Flask-MCP-CORS is %sS", variable, variable)
             continue
         name = match[1].partition("__")[0]
         key = f"{CONFIG_PREFIX}{name}"

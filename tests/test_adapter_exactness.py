@@ -353,7 +353,7 @@ class TestWords:
         assert [str(problem) for problem in caught.value.problems] == [
             "policy='policy': str is the wrong type; write a CORSPolicy; origins and the like are keywords: "
             "origins=[…] [wrong_type]",
-            "max_age=-1: invalid: write 0 (never kept) to 86400 seconds, or None to leave the header out "
+            "max_age=-1: out of range; write 0 (not kept) to 86400 seconds, or None to leave the header out "
             "[max_age_out_of_range]",
             "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False [wrong_type]",
         ]

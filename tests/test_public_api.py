@@ -16,7 +16,7 @@ from flask_mcp_cors.core.settings import OTHER_WORDS
 from flask_mcp_cors.core.settings import POLICY_SETTINGS
 from flask_mcp_cors.core.settings import PolicySettings
 from flask_mcp_cors.core.settings import WORDS_WITHOUT_COUNTERPART
-from flask_mcp_cors.core.validation import POLICY_DEFAULTS
+from flask_mcp_cors.core.validation import SETTINGS
 
 NAMES = {
     "MCPCors",
@@ -55,10 +55,10 @@ def test_a_public_class_and_its_public_methods_say_what_they_do(name):
 
 def test_settings_have_one_list_of_words_types_and_defaults():
     words = set(PolicySettings.__annotations__)
-    assert set(POLICY_DEFAULTS) == words == POLICY_SETTINGS
+    assert set(SETTINGS) == words == POLICY_SETTINGS
     policy = CORSPolicy()
-    for word, default in POLICY_DEFAULTS.items():
-        assert getattr(policy, word) == default, word
+    for word, setting in SETTINGS.items():
+        assert getattr(policy, word) == setting.default, word
     assert {"hosts", "paths", "policies", "wrap_wsgi"} == EXTENSION_SETTINGS - POLICY_SETTINGS
     assert LIST_SETTINGS < EXTENSION_SETTINGS
     documented = inspect.getdoc(CORSPolicy)

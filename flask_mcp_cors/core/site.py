@@ -338,7 +338,9 @@ def _read_paths(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]
     count = len(problems)
     patterns = string_list("paths", value, problems)
     if not patterns and len(problems) == count:
-        problems.append(PolicyProblem("paths_empty", "paths", value, 'invalid: no path at all; write "/mcp" or "/**"'))
+        problems.append(
+            PolicyProblem("paths_empty", "paths", value, 'empty: no path would be governed; write "/mcp" or "/**"')
+        )
     for pattern in patterns:
         if fault := path_fault(pattern):
             problems.append(PolicyProblem("path_invalid", "paths", pattern, fault))

@@ -28,7 +28,6 @@ from ..core.settings import POLICY_SETTINGS
 from ..core.settings import PolicyError
 from ..core.settings import PolicyProblem
 from ..core.settings import PolicySettings
-from ..core.settings import settled
 from ..reporting import log
 from .gate import AppState
 from .layer import check_proxy_fix
@@ -82,7 +81,7 @@ class MCPCors:
         self, app: Flask | None = None, policy: CORSPolicy | None = None, **settings: Unpack[ExtensionSettings]
     ) -> None:
         self._policy = policy
-        self._settings: dict[str, Any] = settled(settings)
+        self._settings: dict[str, Any] = dict(settings)
         # The states are in the apps: kept here, they would keep their apps alive.
         self._apps: WeakSet[Flask] = WeakSet()
         self._was_initialised = False
@@ -106,7 +105,7 @@ class MCPCors:
             raise RuntimeError(
                 f"MCPCors is initialised on this app ({app.name!r}) already: create it once, with or without init_app"
             )
-        keywords = {**self._settings, **settled(settings)}
+        keywords = {**self._settings, **settings}
         configured = configure(EXTENSION_SETTINGS, policy or self._policy, keywords, app.config)
         if configured.wrap_wsgi:
             check_proxy_fix(app)
@@ -152,7 +151,7 @@ class MCPCors:
             raise PolicyError(problems)
         if policy is not None and not isinstance(policy, CORSPolicy):
             raise TypeError("cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])")
-        return self._marker(policy, settled(settings), exempt=False)
+        return self._marker(policy, dict(settings), exempt=False)
 
     def exempt(self, target: V) -> V:
         """No policy for a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.

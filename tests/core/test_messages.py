@@ -1,9 +1,11 @@
 """What a wrong configuration is told, word for word: ``messages.json`` beside this file.
 
 The words are part of what the package gives: each says what was written, why it cannot be, and what to write instead.
+After a change of words ``python tests/core/test_messages.py --write`` writes them anew; read the difference.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,25 @@ from flask_mcp_cors.core.patterns import PatternFault
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import settings_from_config
 
-MESSAGES = json.loads(Path(__file__).with_name("messages.json").read_text(encoding="utf-8"))
+FILE = Path(__file__).with_name("messages.json")
+MESSAGES = json.loads(FILE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row["settings"]))
-def test_each_fault_is_told_in_these_words(row):
+def told(row):
+    """The problems of a row: its settings are keywords, its config is an ``app.config``."""
     with pytest.raises(PolicyError) as caught:
-        configure(EXTENSION_SETTINGS, None, row["settings"])
-    assert [str(problem) for problem in caught.value.problems] == row["problems"]
+        configure(EXTENSION_SETTINGS, None, row.get("settings", {}), row.get("config"))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def write():
+    rows = [json.dumps({**row, "problems": told(row)}, ensure_ascii=False) for row in MESSAGES]
+    FILE.write_text("[\n  " + ",\n  ".join(rows) + "\n]\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row.get("settings", row.get("config"))))
+def test_each_fault_is_told_in_these_words(row):
+    assert told(row) == row["problems"]
 
 
 def test_the_text_of_the_error_is_one_line_a_problem():
@@ -87,3 +100,7 @@ def test_a_problem_inside_a_value_names_the_key_of_the_whole():
         ("MCP_CORS_HOSTS", "hosts"),
         ("MCP_CORS_POLICIES", "policies['/a'].max_age"),
     ]
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    write()
