@@ -62,6 +62,14 @@ class Configured(NamedTuple):
                 CONFIG_PREFIX,
                 CONFIG_PREFIX,
             )
+        elif site.hosts.any_host and self.source("hosts") == "default":
+            log.warning(
+                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
+                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "that is meant",
+                line,
+                CONFIG_PREFIX,
+            )
         else:
             log.info("%s", line)
 
@@ -132,10 +140,21 @@ def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 # https://flask-cors.readthedocs.io/en/latest/configuration.html
-_FLASK_CORS_WORDS = (
-    "origins methods allow_headers expose_headers supports_credentials max_age send_wildcard automatic_options "
-    "vary_header resources intercept_exceptions always_send allow_private_network"
-).split()
+_FLASK_CORS_WORDS = [
+    "origins",
+    "methods",
+    "allow_headers",
+    "expose_headers",
+    "supports_credentials",
+    "max_age",
+    "send_wildcard",
+    "automatic_options",
+    "vary_header",
+    "resources",
+    "intercept_exceptions",
+    "always_send",
+    "allow_private_network",
+]
 
 
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:

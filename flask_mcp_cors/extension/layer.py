@@ -17,7 +17,6 @@ from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..reporting import log
-from ..reporting import report
 from ..wsgi import Door
 from ..wsgi import judge_choice
 from .gate import AppState
@@ -81,7 +80,9 @@ class Layer(Door):
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self._app, facts, decision, environ, debug=self._app.debug)
+        state = self._state
+        req = self._app.request_class(environ)
+        state.report(facts, decision, environ, lambda: state.choose(facts, req))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
