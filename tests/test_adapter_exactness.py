@@ -431,7 +431,8 @@ class TestWords:
             monkeypatch.setenv(name, "1")
         MCPCors(app, origins=APP)
         assert caplog.messages == [
-            "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write MCP_CORS_ALLOW_METHODS",
+            "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
+            "MCP_CORS_ALLOW_METHODS",
             "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
             "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
             "FLASK_MCP_CORS_POLICIES",
