@@ -452,8 +452,8 @@ class TestWords:
             "ZeroDivisionError after a preflight was answered or a request refused: no before_request function has "
             "run, so an after_request function must read flask.g with g.get(…); or set wrap_wsgi=True"
             if final
-            else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although the "
-            "browser's console blames CORS"
+            else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although "
+            "the browser's console blames CORS"
         )
         assert expected in caplog.messages
 

@@ -38,7 +38,7 @@ from .settings import string_list
 from .settings import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
-_MEMO_ENTRIES = 512
+_MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
@@ -127,7 +127,11 @@ class Site:
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
-        self._memo: dict[Facts, Decision] = {}
+        #: The decisions that are kept, by facts: those under a policy that the path alone selects and that
+        #: always answers alike. A plain tuple of the facts finds them, too, and is made faster. The first
+        #: holds those that let a request pass and have nothing to report, which is what a door asks first.
+        self.passing: dict[tuple[object, ...], Decision] = {}
+        self._answering: dict[tuple[object, ...], Decision] = {}
 
     def choose(self, path: str, method: str = "GET", *, discovery: bool = True) -> Choice:
         """The policy for a path and a method, before any mark on a view or blueprint.
@@ -152,7 +156,7 @@ class Site:
 
         Under policies that always answer alike, the decision is kept. Never raises.
         """
-        decision = self._memo.get(facts)
+        decision = self.passing.get(facts) or self._answering.get(facts)
         return self._judge(facts) if decision is None else decision
 
     def _judge(self, facts: Facts) -> Decision | None:
@@ -165,11 +169,14 @@ class Site:
                 return None
             decisions.append(self.decide(facts, policy, self.listed_methods(facts, policy)))
         decision = strictest(decisions)
-        is_constant = all(policy is None or policy.is_constant for policy, *_ in choices)  # type: ignore[union-attr]
-        if is_constant and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
-            if len(self._memo) >= _MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[facts] = decision
+        is_constant = all(p is None or p.is_constant for p, *_ in choices)  # type: ignore[union-attr]
+        # What depends on the view, too, is asked each time: discovery documents and static files.
+        depends_on_view = any(choice.is_discovery for choice in choices) or decision.reason is Reason.CROSS_SITE
+        if is_constant and not depends_on_view and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
+            memo = self._answering if decision.final or decision.reported else self.passing
+            if len(memo) >= _MEMO_ENTRIES:
+                memo.clear()
+            memo[facts] = decision
         return decision
 
     def choices_below(self, facts: Facts, choice: Choice) -> list[Choice]:

@@ -113,12 +113,11 @@ class MCPCors:
         _check_marks([mark for mark, _ in self._made if isinstance(mark, PolicyMark)], configured.site.default)
         state = AppState(app, self, configured, views, ResourceMetadata())
 
+        # Flask's own check that the app has not handled a request yet.
         app.before_request(state.before_request)
-        first = app.before_request_funcs[None]
-        first.insert(0, first.pop())
-        app.after_request(state.after_request)
-        last = app.after_request_funcs[None]  # called from the end to the beginning
-        last.insert(0, last.pop())
+        app.before_request_funcs[None].pop()
+        if not configured.wrap_wsgi or any(map(callable, configured.site.policies.values())):
+            state.register_hooks()
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
         self._apps.add(app)
@@ -263,6 +262,7 @@ class MCPCors:
         state = app.extensions.get("mcp_cors")
         if not isinstance(state, AppState):
             raise RuntimeError("serve_resource_metadata: MCPCors is not initialised on this app; call init_app first")
+        state.register_hooks()
         serve(app, state.metadata, make_document(resource, authorization_servers, scopes_supported, **more))
 
     def _states(self) -> list[AppState]:

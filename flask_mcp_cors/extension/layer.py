@@ -86,8 +86,14 @@ class Layer(Door):
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
 
+    def _decides_by_path(self) -> bool:
+        return not self._state.views.exist()
+
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if self._state.views.exist() or ".well-known" in facts.path:
+        if self._state.views.exist():
+            self._state.register_hooks()
+            return self._decide_by_route(environ, facts)
+        if ".well-known" in facts.path:
             return self._decide_by_route(environ, facts)
         decision = self._site.judge(facts)
         if decision is not None and decision.reason is Reason.CROSS_SITE and self._is_static(environ, facts):
