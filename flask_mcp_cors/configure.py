@@ -18,6 +18,7 @@ from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
 from .core.settings import settings_from_config
 from .core.settings import unknown_setting
+from .core.settings import WORDS_WITHOUT_COUNTERPART
 from .core.settings import wrong_type
 from .core.site import make_site
 from .core.site import Site
@@ -139,35 +140,17 @@ def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
 
 
-# https://flask-cors.readthedocs.io/en/latest/configuration.html
-_FLASK_CORS_WORDS = [
-    "origins",
-    "methods",
-    "allow_headers",
-    "expose_headers",
-    "supports_credentials",
-    "max_age",
-    "send_wildcard",
-    "automatic_options",
-    "vary_header",
-    "resources",
-    "intercept_exceptions",
-    "always_send",
-    "allow_private_network",
-]
-
-
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
     advice = []
-    for word in _FLASK_CORS_WORDS:
+    for key in config:
+        word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
         meant = OTHER_WORDS.get(word, word)
-        if f"CORS_{word.upper()}" not in config or meant in settings:
-            continue
-        write = f"{CONFIG_PREFIX}{meant.upper()}" if meant in EXTENSION_SETTINGS else "leave it out"
-        if meant == "policies":
-            write = f"{CONFIG_PREFIX}PATHS and {write}"
-        advice.append(f"CORS_{word.upper()} → {write}")
+        if word in WORDS_WITHOUT_COUNTERPART:
+            advice.append(f"{key} → leave it out")
+        elif meant in EXTENSION_SETTINGS - settings.keys():
+            paths = f"{CONFIG_PREFIX}PATHS and " if meant == "policies" else ""
+            advice.append(f"{key} → {paths}{CONFIG_PREFIX}{meant.upper()}")
     if advice:
         log.warning("app.config has keys of flask-cors, which Flask-MCP-CORS does not read: %s", "; ".join(advice))
 

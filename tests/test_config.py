@@ -239,8 +239,8 @@ def test_keys_that_flask_cors_left_are_named(caplog):
     make(config={**config, "CORS_OF_SOMEBODY_ELSE": 1}, hosts="mcp.example.com")
     assert (
         "app.config has keys of flask-cors, which Flask-MCP-CORS does not read: CORS_ORIGINS → MCP_CORS_ORIGINS; "
-        "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; CORS_VARY_HEADER → leave it out; "
-        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES"
+        "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; "
+        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out"
     ) in caplog.messages
 
 

@@ -204,8 +204,8 @@ def _refuse_foreign_text(text: str) -> None:
         raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
         raise PatternFault("origin_regex", regex_message(text))
-    if re.search(r"[,;\s]", text):
-        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text) if member]
+    if re.search(r"[,;\s]", text, re.ASCII):
+        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text, flags=re.ASCII) if member]
         raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -30,26 +31,26 @@ CONFIG_PREFIX = "MCP_CORS_"
 class PolicySettings(TypedDict, total=False):
     """The settings of a :class:`CORSPolicy`. Each is described here once, where editors look."""
 
-    origins: str | Iterable[str] | Callable[[str], object]
+    origins: str | Collection[str] | Callable[[str], object]
     """The pages that may call: ``"https://app.example.com"``, ``"https://*.example.com"``, a list of these, ``"*"``
     for every page, or a callable ``(origin) -> bool`` such as ``re.compile(…).fullmatch``. Default: pages on this
     machine (``LOOPBACK``)."""
 
-    allow_methods: str | Iterable[str]
+    allow_methods: str | Collection[str]
     """Methods that pages may use besides ``GET``, ``HEAD`` and ``POST``, which browsers always allow; ``"*"`` for any.
     Default: ``GET, POST, DELETE, OPTIONS``."""
 
-    allow_headers: str | Iterable[str]
+    allow_headers: str | Collection[str]
     """Request headers that pages may send: names, ``"Prefix-*"`` for a family, or ``"*"`` for all but
     ``Authorization``. Replaces the default list; ``extra_allow_headers`` adds to it."""
 
-    expose_headers: str | Iterable[str]
+    expose_headers: str | Collection[str]
     """Response headers that JavaScript may read. Replaces the default list; ``extra_expose_headers`` adds to it."""
 
-    extra_allow_headers: str | Iterable[str]
+    extra_allow_headers: str | Collection[str]
     """Request headers that pages may send in addition to ``allow_headers``."""
 
-    extra_expose_headers: str | Iterable[str]
+    extra_expose_headers: str | Collection[str]
     """Response headers that JavaScript may read in addition to ``expose_headers``."""
 
     allow_credentials: bool
@@ -84,12 +85,12 @@ class PolicySettings(TypedDict, total=False):
 class SiteSettings(PolicySettings, total=False):
     """The settings of one site: its default policy, and which paths and hosts are whose."""
 
-    hosts: str | Iterable[str]
+    hosts: str | Collection[str]
     """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
     ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names while ``origins`` is
     unset too, else Flask's ``TRUSTED_HOSTS``, else any."""
 
-    paths: str | Iterable[str]
+    paths: str | Collection[str]
     """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
 
     policies: Mapping[str, CORSPolicy | PolicySettings | Callable[[Any], CORSPolicy | None] | None]
@@ -111,7 +112,7 @@ EXTENSION_SETTINGS = frozenset(ExtensionSettings.__annotations__)
 
 #: Settings for which a comma-separated string in ``app.config`` means a list.
 LIST_SETTINGS = frozenset(
-    word for word, kind in ExtensionSettings.__annotations__.items() if "Iterable[str]" in str(kind)
+    word for word, kind in ExtensionSettings.__annotations__.items() if "Collection[str]" in str(kind)
 )
 
 #: Words that other CORS layers and MCP servers use for what has another name (or none) here.
