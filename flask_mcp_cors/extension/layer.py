@@ -103,9 +103,10 @@ class Layer(Door):
             return self._site.judge(facts._replace(embeddable=True))
         return decision
 
-    def _leave_to_hook(self) -> None:
-        """The hook decides. It is registered here at the latest: without it nothing would."""
+    def _leave_to_hook(self) -> Decision | None:
+        """Let the hook decide. It is registered here at the latest: without it nothing would."""
         self._state.register_hooks()
+        return None
 
     def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts, has_marks: bool) -> Decision | None:
         state, site = self._state, self._site
