@@ -63,6 +63,14 @@ class Configured(NamedTuple):
                 CONFIG_PREFIX,
                 CONFIG_PREFIX,
             )
+        elif site.hosts.any_host and self.source("hosts") == "default":
+            log.warning(
+                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
+                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "that is meant",
+                line,
+                CONFIG_PREFIX,
+            )
         else:
             log.info("%s", line)
 

@@ -32,8 +32,10 @@ from .core.site import Choice
 from .core.site import Facts
 from .core.site import Site
 from .core.site import strictest
+from .reporting import InForce
 from .reporting import log
 from .reporting import report
+from .reporting import report_lost_method
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -189,6 +191,7 @@ class Door:
         if decision is None:
             facts = Facts._make(key)
             decision = self._decide(environ, facts)
+            report_lost_method(facts)
             if decision is not None and (decision.final or decision.reported):
                 self._report(facts, decision, environ)
                 if decision.final:
@@ -245,7 +248,9 @@ class Door:
         raise NotImplementedError
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self, facts, decision, environ)
+        site = self._site
+        in_force = InForce(site, self._configured.source)
+        report(self, facts, decision, environ, in_force, lambda: site.choose(facts.path, facts.policy_method))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         """Does whoever called want an exception itself, not a response? A debugger does."""

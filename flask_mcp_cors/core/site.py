@@ -15,6 +15,7 @@ from typing import Any
 from typing import NamedTuple
 
 from .decision import Decision
+from .decision import MESSAGES
 from .decision import Reason
 from .discovery import PUBLIC_METADATA_PATHS
 from .hosts import Host
@@ -44,7 +45,7 @@ _MEMO_ENTRY_LENGTH = 1024
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
 #: https://fetch.spec.whatwg.org/#concept-request-destination: what ``X-Frame-Options`` applies to.
-_FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
+FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
 
 #: RFC 9110, section 9.2.1
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -208,7 +209,10 @@ class Site:
         options = facts.method == "OPTIONS"
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
-            return self.default.refuse(fault, options=options, secure=secure) if fault else _NOT_GOVERNED
+            if fault is None:
+                return _NOT_GOVERNED
+            # No MCP endpoint, so a person may read it.
+            return _in_plain_text(self.default.refuse(fault, options=options, secure=secure))
         if facts.is_preflight:
             decision = policy.preflight(
                 facts.origin, facts.request_method, facts.request_headers, secure=secure, methods=methods
@@ -275,11 +279,16 @@ class Site:
         return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
 
 
+def _in_plain_text(refusal: Decision) -> Decision:
+    headers = (("Content-Type", "text/plain; charset=utf-8"), *refusal.headers[1:])
+    return refusal._replace(headers=headers, body=MESSAGES[refusal.reason].encode())
+
+
 def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
     """Is a request of another site, without ``Origin``, more than a person following a link?"""
     if facts.fetch_mode not in (None, "navigate") or facts.method not in _SAFE_METHODS:
         return True
-    return facts.fetch_dest in _FRAMES and policy.denies_frames
+    return facts.fetch_dest in FRAMES and policy.denies_frames
 
 
 def strictest(decisions: Iterable[Decision]) -> Decision:

@@ -22,8 +22,10 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
+from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
+from ..reporting import report_lost_method
 from ..wsgi import announcing
 from ..wsgi import claim
 from ..wsgi import HANDOVER
@@ -133,6 +135,11 @@ class AppState:
             return self.configured.site.choose(path, method, discovery=False)
         return choice
 
+    def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
+        """Tell the log and the signals of a decision."""
+        in_force = InForce(self.site, self.configured.source)
+        report(self.app, facts, decision, environ, in_force, choose, debug=self.app.debug)
+
     # hooks
 
     def register_hooks(self) -> None:
@@ -167,7 +174,8 @@ class AppState:
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
                 decision = self.decide(facts._replace(embeddable=True), req)
             if decision.final or decision.reported:
-                report(self.app, facts, decision, environ, debug=self.app.debug)
+                self.report(facts, decision, environ, lambda: self.choose(facts, req))
+            report_lost_method(facts)
         setattr(req, _DECISION, decision)
         if decision.final:
             # The headers are left to ``after_request``: putting them in twice costs 7 µs.
