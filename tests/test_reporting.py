@@ -113,10 +113,10 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param({}, {"Origin": "null"}, NULL_ADVICE, id="null"),
         pytest.param(
             {},
-            {"Origin": "null", "Sec_Fetch_Site": "same-site"},
-            "a page of this site with Referrer-Policy: no-referrer sends this origin; give the page another policy, "
+            {"Origin": "null", "Sec_Fetch_Site": "same-origin", "base_url": "http://b.example"},
+            "a page of this app with Referrer-Policy: no-referrer sends this origin; give the page another policy, "
             "such as strict-origin-when-cross-origin",
-            id="null-of-the-same-site",
+            id="null-of-the-apps-own-page",
         ),
         pytest.param({}, {"Origin": "a"}, "no browser sends such an Origin", id="malformed"),
         pytest.param(

@@ -76,8 +76,10 @@ class Layer(Door):
         super().__init__(wsgi_app, state.configured)
         self._state = state
         self._app = state.app
-        # Middleware in between may answer by itself, or be other applications.
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
+        if not self._is_next_to_flask:
+            # Other applications may stand in between. The hook tells which requests are this app's.
+            state.register_hooks()
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state
@@ -89,6 +91,10 @@ class Layer(Door):
 
     def _decides_by_path(self) -> bool:
         return not self._state.views.exist()
+
+    def _has_doors_inside(self) -> bool:
+        # An application that a view calls is none that stands inside.
+        return self._state.has_hooks
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         has_marks = self._state.views.exist()
@@ -103,9 +109,10 @@ class Layer(Door):
             return self._site.judge(facts._replace(embeddable=True))
         return decision
 
-    def _leave_to_hook(self) -> None:
-        """The hook decides. It is registered here at the latest: without it nothing would."""
+    def _leave_to_hook(self) -> Decision | None:
+        """Let the hook decide. It is registered here at the latest: without it nothing would."""
         self._state.register_hooks()
+        return None
 
     def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts, has_marks: bool) -> Decision | None:
         state, site = self._state, self._site
