@@ -275,7 +275,7 @@ def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
         return [("method", "not looked at"), ("headers", "not looked at")]
     method = facts.request_method or ""
     verdict = "allowed" if policy.preflight(facts.origin, method).allowed else "not allowed"
-    if verdict == "not allowed" and policy.preflight(facts.origin, method.upper()).allowed:
+    if verdict == "not allowed" and method != method.upper():
         verdict += f"; write {method.upper()} in the page, in upper case: browsers send this name as it is written"
     rows = [("method", f"{method}: {verdict}")]
     for name in (facts.request_headers or "").split(","):

@@ -80,15 +80,14 @@ def _mounts(state: AppState) -> dict[str, bool]:
 def _unused_patterns(state: AppState) -> Iterator[Finding]:
     """Patterns that govern nothing, so that what they were meant for is open."""
     site = state.site
-    served = [*state.metadata.bodies, *(f"{prefix}/**" for prefix in _mounts(state))]
-    for unused in patterns_without_routes(state.app, site.paths, site.policies, served=served):
+    for unused in patterns_without_routes(state.app, site.paths, site.policies, served=state.metadata.bodies):
         like = f" Routes like it: {', '.join(unused.similar)}." if unused.similar else ""
         yield Finding(
             "pattern_without_route",
             Severity.WARNING,
             f"{unused.setting}: {unused.pattern}",
             f"No route matches this pattern, so it governs nothing.{like}",
-            "write it as the app routes the path: without the prefix at which the app is mounted",
+            "correct it; for an app that is mounted below a prefix, write the path without the prefix",
         )
 
 
@@ -163,6 +162,8 @@ def _named(functions: Iterable[object]) -> str:
 def _hooks(state: AppState) -> Iterator[Finding]:
     """Hooks that come between a browser and our own."""
     app = state.app
+    if not state.has_hooks:
+        return  # the layer of wrap_wsgi does all of it
     before = app.before_request_funcs.get(None, [])
     first = before[: before.index(state.before_request)] if state.before_request in before else before
     if first:

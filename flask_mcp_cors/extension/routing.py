@@ -15,6 +15,7 @@ from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule
 
 from ..core.paths import overlap
+from ..core.paths import segments
 
 if TYPE_CHECKING:
     from flask import Request
@@ -91,14 +92,16 @@ def patterns_without_routes(
 ) -> list[UnusedPattern]:
     """The patterns that govern nothing: a typing mistake, or the public path of an app below a prefix.
 
-    :param served: patterns of paths that are served without a route.
+    :param served: paths that are served without a route.
     """
     rules = {rule.rule: rule_pattern(app, rule.rule) for rule in app.url_map.iter_rules()}
-    there = [*rules.values(), *served]
+    mounted = [f"{prefix}/**" for layer in layers_around(app) for prefix in mounts_of(app, layer)]
+    there = [segments(pattern) for pattern in (*rules.values(), *mounted, *served)]
     unused = []
     for setting, patterns in (("paths", paths or ()), ("policies", policies)):
         for pattern in patterns:
-            if not any(overlap(pattern, other) for other in there):
+            parts = segments(pattern)
+            if not any(overlap(parts, other) for other in there):
                 below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
                 close = get_close_matches(pattern, list(rules), 3)
                 unused.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
