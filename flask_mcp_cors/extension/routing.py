@@ -103,7 +103,8 @@ def patterns_without_routes(
             parts = segments(pattern)
             if not any(overlap(parts, other) for other in there):
                 below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
-                close = get_close_matches(pattern, list(rules), 3)
+                alike = get_close_matches(pattern, list(rules.values()), 3)
+                close = [rule for rule, its_pattern in rules.items() if its_pattern in alike]
                 unused.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
     return unused
 
