@@ -12,7 +12,7 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import PUBLIC_OAUTH
-from flask_mcp_cors.core import settings
+from flask_mcp_cors.core import settings as setting_words
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import LIST_SETTINGS
 from flask_mcp_cors.core.settings import OTHER_WORDS
@@ -72,7 +72,7 @@ def test_settings_have_one_list_of_words_types_and_defaults():
 
 def test_each_setting_is_described_where_an_editor_looks():
     """A string below a field is its docstring: editors show it, the interpreter drops it."""
-    tree = ast.parse(inspect.getsource(settings))
+    tree = ast.parse(inspect.getsource(setting_words))
     described = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):
