@@ -22,7 +22,7 @@ PAGES = [
 ]
 
 #: What a fence may hold. A Python sample under another name would not be run.
-LANGUAGES = {"python", "text", "nginx", "yaml", "javascript", "sh"}
+LANGUAGES = {"apache", "javascript", "json", "nginx", "python", "sh", "text", "tsx", "yaml"}
 DIRECTIVES = {"{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
 
 
