@@ -1,9 +1,8 @@
 """An HTTP function that hands each request to a Flask app of its own."""
 
 import functions_framework
+from stateless_server import app
 from werkzeug.wrappers import Response
-
-from docs.examples.stateless_server import app
 
 
 @functions_framework.http

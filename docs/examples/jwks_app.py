@@ -28,7 +28,7 @@ def download(url: str) -> dict[str, Any]:
 
 
 class Keys:
-    """The issuer's key set, fetched at the first token and again when a key is unknown, but not more often than that."""
+    """The issuer's key set. An unknown key makes it fetch the set again, at most once in five minutes."""
 
     def __init__(self, fetch: Callable[[str], dict[str, Any]]) -> None:
         self.fetch = fetch

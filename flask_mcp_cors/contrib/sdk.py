@@ -69,16 +69,17 @@ class SDKBridge:
         self._process: int | None = None
         self._running: tuple[asyncio.AbstractEventLoop, Starlette]
 
-    def respond(self, caller: str | None = None) -> Response:
+    def respond(self, caller: str | None = None, *, path: str | None = None) -> Response:
         """The SDK's answer to Flask's current request.
 
         :param caller: who calls, as your authentication established. A session then belongs to the caller who opened
             it: nobody else can use it, even if its id leaks. This needs the SDK.
+        :param path: the path inside the ASGI app, for an app with more than one endpoint.
         :raises Exception: what the ASGI app raised, so that Flask answers 500.
         """
         loop, app = self._start()
         exchange = _Exchange(loop, request.get_data())
-        exchange.begin(app, self._scope(caller))
+        exchange.begin(app, self._scope(caller, self._path if path is None else path))
         return exchange.response()
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, Starlette]:
@@ -101,7 +102,7 @@ class SDKBridge:
         except Exception as error:
             started.set_exception(error)
 
-    def _scope(self, caller: str | None) -> Scope:
+    def _scope(self, caller: str | None, path: str) -> Scope:
         """The current request as an ASGI scope."""
         scope: Scope = {
             "type": "http",
@@ -109,8 +110,8 @@ class SDKBridge:
             "http_version": "1.1",
             "method": request.method,
             "scheme": request.scheme,
-            "path": self._path,
-            "raw_path": self._path.encode("ascii"),
+            "path": path,
+            "raw_path": path.encode("ascii"),
             "root_path": "",
             "query_string": request.query_string,
             # werkzeug's server keeps white space at the end of a value, which is no part of it:

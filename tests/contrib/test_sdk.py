@@ -189,6 +189,19 @@ def test_the_body_is_read_whole() -> None:
     assert response.headers["X-Method"] == "POST"
 
 
+def test_an_endpoint_is_chosen_by_its_path() -> None:
+    """The path of the bridge is the default of the path of an answer."""
+
+    async def name(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode() + scope["raw_path"]})
+
+    bridge = SDKBridge(lambda: Starlette(routes=[Mount("/", name)]), path="/one")
+    with Flask(__name__).test_request_context("/anything"):
+        assert bridge.respond().data == b"/one/one"
+        assert bridge.respond(path="/two").data == b"/two/two"
+
+
 def test_a_long_stream_arrives_whole() -> None:
     """Longer than the app may run ahead."""
     chunks = [b"%d" % number for number in range(3 * sdk.MESSAGES_AHEAD)]
