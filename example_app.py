@@ -37,11 +37,11 @@ from werkzeug.serving import make_server
 from example.check import check
 from example.pages import Diary
 from example.pages import page_server
-from example.sdk_bridge import SDKBridge
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
+from flask_mcp_cors.contrib.sdk import SDKBridge
 
 
 def calculateSum(a: int | float, b: int | float) -> int | float:
