@@ -22,6 +22,7 @@ NAMES = {
     "MCPCors",
     "CORSMiddleware",
     "CORSPolicy",
+    "InsufficientScope",
     "SecurityHeaders",
     "Decision",
     "Reason",
