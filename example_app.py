@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hmac
 import logging
+import os
 import re
 import secrets
 import socket
@@ -216,7 +217,7 @@ def running(
             try:
                 listener = stack.enter_context(socket.create_server(("127.0.0.1", number)))
             except OSError as error:
-                raise OSError(f"--{flag} {number}: {error.strerror}; choose another port") from error
+                raise OSError(f"--{flag} {number}: {os.strerror(error.errno or 0)}; choose another port") from error
             return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         mcp_listener, mcp_url = listen("port", port)
@@ -226,9 +227,7 @@ def running(
         # Browsers take http://localhost:8501 and http://127.0.0.1:8501 for two origins. People open either.
         policy = CORSPolicy(origins=[allowed, allowed.replace("127.0.0.1", "localhost"), *origins])
         endpoint = f"{mcp_url}/mcp"
-        authorization = AuthorizationServer(
-            mcp_url if same_origin else login_url, resources=[endpoint], scopes=SCOPES
-        )
+        authorization = AuthorizationServer(mcp_url if same_origin else login_url, resources=[endpoint], scopes=SCOPES)
         app = create_app(
             token=token, origins=policy.origins, resource=endpoint, authorization=authorization, diary=diary
         )
@@ -270,7 +269,7 @@ def port_number(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 to 65535, 0 for any free one")
-    if number in BAD_PORTS:
+    if number and number in BAD_PORTS:
         raise argparse.ArgumentTypeError(f"browsers refuse to open port {number}; choose another one")
     return number
 

@@ -1,9 +1,9 @@
 """An OAuth authorization server on Authlib, with what MCP clients in a browser need of one.
 
-Dynamic client registration (RFC 7591), the authorization code flow with PKCE (RFC 7636), resource indicators (RFC 8707),
-refresh tokens that are used once, revocation (RFC 7009), the issuer in the answer (RFC 9207), and the metadata of
-RFC 8414 at each place where clients look. Clients, codes and tokens are kept in memory, and there is one user: put your
-database and your login in their place.
+Dynamic client registration (RFC 7591), the authorization code flow with PKCE (RFC 7636), resource indicators
+(RFC 8707), refresh tokens that are used once, revocation (RFC 7009), the issuer in the answer (RFC 9207), and the
+metadata of RFC 8414 at each place where clients look. Clients, codes and tokens are kept in memory, and there is one
+user: put your database and your login in their place.
 """
 
 from __future__ import annotations
@@ -343,7 +343,7 @@ class AuthorizationServer:
         # Authlib raises outside its own handling, too: over plain HTTP, say, behind a proxy without ProxyFix.
         blueprint.register_error_handler(OAuth2Error, lambda error: self._authlib.handle_response(*error()))
         app.register_blueprint(blueprint)
-        # The RFC's place is the one with the issuer's path inserted. Some clients try the others, with or without slash.
+        # The RFC's place is the one with the issuer's path inserted. Clients try the others, with or without slash.
         for place in {WELL_KNOWN, f"{WELL_KNOWN}{path}", f"{path}{WELL_KNOWN}"}:
             for rule in (place, f"{place}/"):
                 app.add_url_rule(rule, f"authorization_server_metadata:{rule}".replace(".", ""), self.metadata)
