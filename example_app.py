@@ -175,6 +175,7 @@ class Demo:
     """The example at work: the MCP server, the authorization server, and the page on two origins."""
 
     app: Flask
+    login_app: Flask
     authorization: AuthorizationServer
     diary: Diary
     endpoint: str
@@ -231,11 +232,11 @@ def running(
         app = create_app(
             token=token, origins=policy.origins, resource=endpoint, authorization=authorization, diary=diary
         )
-        demo = Demo(app, authorization, diary, endpoint, token, allowed, foreign)
+        login_app = app if same_origin else authorization_app(authorization)
+        demo = Demo(app, login_app, authorization, diary, endpoint, token, allowed, foreign)
         page = page_app(facts, diary, authorization.expire_access_tokens)
         stack.enter_context(serving(app, mcp_listener))
         if not same_origin:
-            login_app = authorization_app(authorization)
             diary.watch(login_app)
             stack.enter_context(serving(login_app, login_listener))
         for listener in (allowed_listener, foreign_listener):
@@ -254,7 +255,7 @@ class Quiet(WSGIRequestHandler):
 def serving(app: Flask, listener: socket.socket) -> Iterator[None]:
     """Serve an app where *listener* listens."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet, fd=listener.fileno())
-    thread = threading.Thread(target=server.serve_forever, name=app.name, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=app.name, daemon=True)
     thread.start()
     try:
         yield
