@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from collections.abc import MutableMapping
 from typing import Any
 
 from blinker import Namespace
@@ -30,9 +29,6 @@ preflight_answered = _signals.signal("preflight-answered")
 
 #: Sent after a request was refused, or, with ``validate_origin="report"``, would have been.
 request_refused = _signals.signal("request-refused")
-
-#: Where in the environ a layer leaves word for those further in of what it has reported.
-_REPORTED = "flask_mcp_cors.reported"
 
 _FORWARDED = tuple(
     f"HTTP_{name}"
@@ -59,18 +55,15 @@ def safe(value: str | None) -> str:
     return f"{text}..." if len(value) > 200 else text
 
 
-def report(
-    sender: Any, facts: Facts, decision: Decision, environ: MutableMapping[str, Any], *, debug: bool = False
-) -> None:
+def report(sender: Any, facts: Facts, decision: Decision, environ: Mapping[str, Any], *, debug: bool = False) -> None:
     """Tell the log and the signals of a decision that is final, or that ``report`` let pass."""
     if decision.status is not None and decision.status < 300:
         if debug and not decision.allowed:
             log.warning("%s", _failed_preflight(facts, decision))
         signal = preflight_answered
-    elif not (decision.final or decision.reported) or environ.get(_REPORTED) is decision.reason:
+    elif not (decision.final or decision.reported):
         return
     else:
-        environ[_REPORTED] = decision.reason
         verb = "refused" if decision.final else "would have been refused"
         log.warning(
             "%s: %s: %s %s, origin %s, host %s: %s",

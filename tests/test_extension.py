@@ -359,7 +359,8 @@ class TestPathsAndPolicies:
             ("/MCP", False),
             ("/other", False),
             ("/mcp+", False),
-            ("/x/../mcp", False),
+            ("/x/../mcp", True),
+            ("/mcp/../x", True),
         ],
     )
     def test_paths_are_matched_as_flask_routes_them(self, app, path, governed):

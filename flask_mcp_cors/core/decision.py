@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from .headers import merge_vary
@@ -71,15 +71,7 @@ def refusal_status(reason: Reason) -> int:
 REFUSAL_BODIES = {reason: _refusal_body(reason) for reason in MESSAGES}
 
 
-class Decision(NamedTuple):
-    """What is answered to one request, and why. Immutable, compared by value.
-
-    >>> from flask_mcp_cors import CORSPolicy
-    >>> decision = CORSPolicy(origins="https://app.example.com").actual("https://evil.example")
-    >>> decision.allowed, decision.reason.value, decision.status, decision.final
-    (False, 'origin_not_allowed', 403, True)
-    """
-
+class _Fields(NamedTuple):
     #: May the browser go on? For a preflight: with the method and the header names asked for.
     allowed: bool
     #: Why, as a stable code.
@@ -92,10 +84,25 @@ class Decision(NamedTuple):
     body: bytes = b""
     #: Is this the whole response, so that nothing of the application runs?
     final: bool = False
-    #: The method or the lower-case header names that a preflight asked for in vain.
+    #: What a preflight asked for in vain: the method, and the header names in lower case.
     offending: tuple[str, ...] = ()
     #: Would this be a refusal, if ``validate_origin`` were not ``"report"``?
     reported: bool = False
+
+
+class Decision(_Fields):
+    """What is answered to one request, and why. Immutable, compared by value.
+
+    >>> from flask_mcp_cors import CORSPolicy
+    >>> decision = CORSPolicy(origins="https://app.example.com").actual("https://evil.example")
+    >>> decision.allowed, decision.reason.value, decision.status, decision.final
+    (False, 'origin_not_allowed', 403, True)
+    """
+
+    @property
+    def is_refusal(self) -> bool:
+        """Is the request answered with 403 or 421, instead of by the application?"""
+        return self.final and (self.status or 0) >= 400
 
     def apply(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """A response's header list with ours put in.
@@ -112,16 +119,30 @@ class Decision(NamedTuple):
         result = list(headers)
         if self.reason is Reason.NOT_GOVERNED:
             return result
-        touched = _touched_names(self.headers, self.final)
-        for name, value in result:
-            name = name.lower()
-            if name in touched or name.startswith("access-control-"):
-                return self._merge(result)
-            if name == "content-type" and _is_event_stream(value):
-                return self._merge(result)
-        # The usual case, 0.6 µs instead of 1.6: a response that has nothing of ours yet.
+        if not self.fits(result):
+            return self._merge(result)
         result += self.headers
         return result
+
+    def fits(self, headers: Iterable[tuple[str, str]]) -> bool:
+        """Can our headers simply follow these? The usual case, which costs a third of merging."""
+        if self.reason is Reason.NOT_GOVERNED:
+            return False
+        touched = self._touched
+        for name, value in headers:
+            name = name.lower()
+            if name in touched or name.startswith("access-control-"):
+                return False
+            if name == "content-type" and _is_event_stream(value):
+                return False
+        return True
+
+    @cached_property
+    def _touched(self) -> frozenset[str]:
+        """The names, in lower case, that cannot stay as they are next to our headers."""
+        return frozenset(
+            ("vary", *(name.lower() for name, _ in self.headers), *(_OF_A_FINAL_ANSWER if self.final else ()))
+        )
 
     def _merge(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         result: list[tuple[str, str]] = []
@@ -153,12 +174,6 @@ class Decision(NamedTuple):
 
 #: What a final answer alone decides: an empty one has no type, and a refusal must not be kept.
 _OF_A_FINAL_ANSWER = frozenset({"content-type", "cache-control"})
-
-
-@lru_cache(512)
-def _touched_names(headers: Headers, final: bool) -> frozenset[str]:
-    """The names, in lower case, that cannot stay as they are next to these headers."""
-    return frozenset(("vary", *(name.lower() for name, _ in headers), *(_OF_A_FINAL_ANSWER if final else ())))
 
 
 def _is_event_stream(content_type: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from .decision import Reason
@@ -37,6 +37,18 @@ class Host(NamedTuple):
         """Is it an IP literal, which no DNS answer can stand behind?"""
         return self.name.startswith("[") or is_ipv4(self.name)
 
+    @property
+    def is_address(self) -> bool:
+        """Is it an IP literal that people call a server by?
+
+        The unspecified address reaches this machine from any page on some systems, and an IPv4-mapped one
+        is another spelling of an address: browsers send no ``Sec-Fetch-*`` to either.
+        """
+        if not self.is_ip:
+            return False
+        address = ip_address(self.name.strip("[]"))
+        return not (address.is_unspecified or getattr(address, "ipv4_mapped", None))
+
     def to_origin(self, scheme: str) -> str:
         """The serialized origin of a page that this host serves."""
         port = None if self.port == DEFAULT_PORTS.get(scheme) else self.port
@@ -59,6 +71,19 @@ def parse_host(value: str) -> Host | None:
     return Host(name, port) if is_host(name) and (port is None or port <= 65535) else None
 
 
+def is_loopback(name: str) -> bool:
+    """Is this host name potentially trustworthy as loopback, so that browsers send it ``Sec-Fetch-*``?
+
+    https://w3c.github.io/webappsec-secure-contexts/#is-origin-trustworthy
+
+    >>> is_loopback("app.localhost"), is_loopback("127.0.0.2"), is_loopback("localhost.evil.example")
+    (True, True, False)
+    """
+    if name in ("localhost", "[::1]") or name.endswith(".localhost"):
+        return True
+    return name.startswith("127.") and is_ipv4(name)
+
+
 class HostIndex:
     """Host patterns, compiled: ``name``, ``name:port``, ``name:*``, ``*.name``, ``*``."""
 
@@ -73,8 +98,6 @@ class HostIndex:
             if pattern != "*":
                 bases = self._parents if name.startswith("*.") else self._names
                 bases.add((name.removeprefix("*."), port))
-        # Few hosts are ever asked for, so the verdict on each is kept; the bound keeps liars out.
-        self.fault = lru_cache(256)(self._fault)
 
     def lists(self, host: Host, scheme: str) -> bool:
         """Is this host named here, other than by ``*``?"""
@@ -88,14 +111,14 @@ class HostIndex:
             parent = parent.partition(".")[2]
         return False
 
-    def _fault(self, value: str | None, scheme: str) -> Reason | None:
+    def fault(self, value: str | None, scheme: str) -> Reason | None:
         """Why a ``Host`` value is not served, or ``None`` where it is."""
         if not value:
             return Reason.HOST_MISSING
         host = parse_host(value)
         if host is None:
             return Reason.HOST_MALFORMED
-        if self.any_host or host.is_ip or self.lists(host, scheme):
+        if self.any_host or host.is_address or self.lists(host, scheme):
             return None
         return Reason.HOST_NOT_SERVED
 

@@ -22,6 +22,24 @@ def segments(path: str) -> list[str]:
     return [segment for segment in path.split("/") if segment]
 
 
+def resolved_path(path: str) -> str | None:
+    """The path that ``.`` and ``..`` segments resolve to, or ``None`` where there are none.
+
+    >>> resolved_path("/static/public/../private/s.txt"), resolved_path("/mcp")
+    ('/static/private/s.txt', None)
+    """
+    if "." not in path:
+        return None
+    resolved: list[str] = []
+    parts = segments(path)
+    for part in parts:
+        if part == "..":
+            del resolved[-1:]
+        elif part != ".":
+            resolved.append(part)
+    return None if len(resolved) == len(parts) else f"/{'/'.join(resolved)}"
+
+
 def path_fault(pattern: str) -> str | None:
     """What is wrong with a path pattern and what to write instead, or ``None``.
 

@@ -8,6 +8,7 @@ their arguments and raise for no request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import cached_property
@@ -153,7 +154,13 @@ class CORSPolicy:
         return CORSPolicy(**{**self._given, **settings})
 
     def preflight(
-        self, origin: str | None, method: str | None, headers: str | None = None, *, secure: bool = False
+        self,
+        origin: str | None,
+        method: str | None,
+        headers: str | None = None,
+        *,
+        secure: bool = False,
+        methods: Collection[str] | None = None,
     ) -> Decision:
         """Answer a CORS-preflight request (https://fetch.spec.whatwg.org/#cors-preflight-request).
 
@@ -165,6 +172,7 @@ class CORSPolicy:
         :param method: ``Access-Control-Request-Method`` as sent, or ``None``.
         :param headers: ``Access-Control-Request-Headers`` as sent, or ``None``.
         :param secure: the request came over HTTPS.
+        :param methods: those of the policy's methods that it governs at this URL; ``None``: all of them.
         """
         if origin is None or method is None:
             return _NOT_A_PREFLIGHT
@@ -184,12 +192,13 @@ class CORSPolicy:
                 reason = Reason.HEADER_NOT_ALLOWED
             elif not whole:
                 reason = Reason.TOO_MANY_HEADERS
-        allow_methods = self._allow_methods
+        listed = self._method_names if methods is None else [m for m in self._method_names if m in methods]
+        allow_methods = self._allow_methods if methods is None else (names.ALLOW_METHODS, ", ".join(listed))
         if method not in self._methods or self._any_method:
             if self._any_method and is_token(method) and method.upper() not in names.FORBIDDEN_METHODS:
-                allow_methods = (names.ALLOW_METHODS, ", ".join(dict.fromkeys((*self._method_names, method))))
+                allow_methods = (names.ALLOW_METHODS, ", ".join(dict.fromkeys((*listed, method))))
             else:
-                reason, offending = Reason.METHOD_NOT_ALLOWED, (method,)
+                reason, offending = Reason.METHOD_NOT_ALLOWED, (method, *offending)
 
         answer = [*self._security[secure], (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)]
         if allow_methods[1]:
@@ -263,6 +272,12 @@ class CORSPolicy:
     def allows_any_origin(self) -> bool:
         """Is ``*`` among the origins?"""
         return bool(self._any_origin)
+
+    @property
+    def denies_frames(self) -> bool:
+        """Does every response forbid that a page embeds it in a frame?"""
+        security = self.security_headers
+        return security is not None and (security.frame_options or "").upper() == "DENY"
 
     @property
     def has_default_origins(self) -> bool:

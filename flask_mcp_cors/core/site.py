@@ -1,30 +1,34 @@
 """The site: which policy governs a path, which hosts are served, and the decision on a request.
 
-:meth:`Site.decide` is the one function that hooks, middleware, command line and tests ask, and the
-only place that knows what a preflight is and which checks come in which order.
+:meth:`Site.decide` is the one function that the doors, the command line and the tests ask, and the only
+place that knows what a preflight is and which checks come in which order. :meth:`Site.judge` is the same
+with a memo, for the policies that the path alone selects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from typing import NamedTuple
 
 from .decision import Decision
 from .decision import Reason
 from .discovery import PUBLIC_METADATA_PATHS
+from .hosts import Host
 from .hosts import HostIndex
 from .hosts import hosts_from_trusted_hosts
+from .hosts import is_loopback
 from .hosts import LOOPBACK_INDEX
 from .hosts import parse_host
 from .hosts import read_hosts
 from .origins import LOOPBACK_HOSTS
+from .origins import parse_origin
 from .paths import path_fault
 from .paths import PathIndex
-from .paths import segments
+from .paths import resolved_path
 from .policy import CORSPolicy
 from .policy import VARY_ACTUAL
 from .policy import VARY_OPTIONS
@@ -33,19 +37,19 @@ from .settings import PolicyProblem
 from .settings import string_list
 from .settings import wrong_type
 
-#: RFC 8615, section 3
-_WELL_KNOWN = ".well-known"
-
-# An application has few paths, all short; the bounds are for whoever asks for many, or for long ones.
-_REMEMBERED_PATHS = 1024
-_LONGEST_REMEMBERED = 512
-
-# Pages ask the same few questions over and over. Strangers choose others, as long as the server lets them.
-_REMEMBERED_DECISIONS = 128
+# Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
+_MEMO_ENTRIES = 512
+_MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
-#: What ``policies`` may hold as a callable: it takes the adapter's request.
+#: https://fetch.spec.whatwg.org/#concept-request-destination: what ``X-Frame-Options`` applies to.
+_FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
+
+#: RFC 9110, section 9.2.1
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+#: What ``policies`` may hold as a callable: it takes the door's request.
 PolicyCallable = Callable[[Any], "CORSPolicy | None"]
 
 
@@ -53,6 +57,7 @@ class Facts(NamedTuple):
     """What a decision rests on, as plain strings; ``None`` for a header that was not sent."""
 
     method: str
+    #: As the application routes it: without the mount point, decoded once.
     path: str
     scheme: str
     #: The ``Host`` header as sent.
@@ -66,13 +71,20 @@ class Facts(NamedTuple):
     fetch_site: str | None = None
     #: ``Sec-Fetch-Mode``
     fetch_mode: str | None = None
-    #: Is this a file that everybody may embed, such as Flask's ``static``?
+    #: ``Sec-Fetch-Dest``
+    fetch_dest: str | None = None
+    #: Is this a file that every page may embed, such as Flask's ``static``?
     embeddable: bool = False
 
     @property
     def is_preflight(self) -> bool:
         """Is this a CORS-preflight request? https://fetch.spec.whatwg.org/#cors-preflight-request"""
         return self.method == "OPTIONS" and self.origin is not None and self.request_method is not None
+
+    @property
+    def policy_method(self) -> str:
+        """The method whose policy counts: the one that a preflight announces, else the request's own."""
+        return (self.request_method or "") if self.is_preflight else self.method
 
 
 class Choice(NamedTuple):
@@ -81,6 +93,8 @@ class Choice(NamedTuple):
     #: A policy, a callable that gives one, or ``None``: not governed.
     policy: CORSPolicy | PolicyCallable | None
     rule: str
+    #: Is the rule one of the built-in patterns for discovery documents?
+    is_discovery: bool = False
 
 
 class Site:
@@ -102,41 +116,86 @@ class Site:
         self.own_hosts = own_hosts
         #: The path patterns that the default policy governs; ``None``: every path.
         self.paths = None if paths is None else tuple(paths)
-        #: The policies by path pattern.
+        #: The owner's policies by path pattern. The built-in ones for discovery documents come on top.
         self.policies = dict(policies)
-        choices = {p: Choice(value, f"policies[{p!r}]") for p, value in policies.items()}
-        # Who says nothing of a well-known place means the others: discovery documents stay public
-        # below a path that has a policy of its own.
-        self._well_known = PathIndex({p: c for p, c in choices.items() if _WELL_KNOWN in segments(p)})
-        self._choices = PathIndex(choices)
+        own = {p: Choice(value, f"policies[{p!r}]") for p, value in policies.items()}
+        built_in = {p: Choice(value, f"policies[{p!r}]", True) for p, value in PUBLIC_METADATA_PATHS.items()}
+        self._own = PathIndex(own)
+        # The owner's come last: of two patterns that are equally specific, theirs wins.
+        self._with_discovery = PathIndex([*built_in.items(), *own.items()])
         self._default_choice = Choice(default, "the default policy")
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
+        self._memo: dict[Facts, Decision] = {}
 
-        self._remember = lru_cache(_REMEMBERED_PATHS)(self._choose)
-        self._remember_decision = lru_cache(_REMEMBERED_DECISIONS)(self._decide)
+    def choose(self, path: str, method: str = "GET", *, discovery: bool = True) -> Choice:
+        """The policy for a path and a method, before any mark on a view or blueprint.
 
-    def choose(self, path: str) -> Choice:
-        """The policy for a path, before any mark on a view or blueprint."""
-        return self._choose(path) if len(path) > _LONGEST_REMEMBERED else self._remember(path)
+        The most specific pattern wins. The built-in patterns for discovery documents count for ``GET``
+        and ``HEAD`` only, so that no tail of a path opens another method.
 
-    def _choose(self, path: str) -> Choice:
-        choice = self._well_known.find(path) or self._choices.find(path)
+        :param method: the request's, or the one that a preflight announces.
+        :param discovery: ``False`` leaves the built-in patterns out: the path reaches a view that took
+            the well-known part of it into a variable.
+        """
+        index = self._with_discovery if discovery and method in ("GET", "HEAD") else self._own
+        choice = index.find(path)
         if choice is not None:
             return choice
         if self._paths is None:
             return self._default_choice
         return self._paths.find(path) or Choice(None, "outside paths")
 
-    def decide(self, facts: Facts, policy: CORSPolicy | None) -> Decision:
-        """The decision on one request under one policy; ``None``: nothing governs it. Never raises."""
-        # 0.3 µs instead of 1.3 (an exact origin), 3.6 (a subdomain pattern) or 2.0 (a preflight).
-        if policy is None or policy.is_constant:
-            return self._remember_decision(facts, policy)
-        return self._decide(facts, policy)
+    def judge(self, facts: Facts) -> Decision | None:
+        """The decision under the policy that the path selects; ``None`` where a callable has to be asked.
 
-    def _decide(self, facts: Facts, policy: CORSPolicy | None) -> Decision:
+        Under policies that always answer alike, the decision is kept. Never raises.
+        """
+        decision = self._memo.get(facts)
+        return self._judge(facts) if decision is None else decision
+
+    def _judge(self, facts: Facts) -> Decision | None:
+        method = facts.policy_method
+        choice = self.choose(facts.path, method)
+        choices = [choice, *self.choices_below(facts, choice)]
+        decisions = []
+        for policy, *_ in choices:
+            if policy is not None and not isinstance(policy, CORSPolicy):
+                return None
+            decisions.append(self.decide(facts, policy, self.listed_methods(facts, policy)))
+        decision = strictest(decisions)
+        is_constant = all(policy is None or policy.is_constant for policy, *_ in choices)  # type: ignore[union-attr]
+        if is_constant and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
+            if len(self._memo) >= _MEMO_ENTRIES:
+                self._memo.clear()
+            self._memo[facts] = decision
+        return decision
+
+    def choices_below(self, facts: Facts, choice: Choice) -> list[Choice]:
+        """The choice that must not be undercut: that of the path which ``.`` and ``..`` segments resolve to.
+
+        Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static
+        file view follows it.
+        """
+        resolved = resolved_path(facts.path)
+        if resolved is None:
+            return []
+        below = self.choose(resolved, facts.policy_method)
+        return [] if below.policy is choice.policy else [below]
+
+    def listed_methods(self, facts: Facts, policy: CORSPolicy | None) -> Collection[str] | None:
+        """The methods that *policy* governs at this path, for the answer to a preflight; ``None``: all."""
+        if policy is None or not facts.is_preflight:
+            return None
+        methods = [m for m in policy.allow_methods if self.choose(facts.path, m).policy is policy]
+        return None if len(methods) == len(policy.allow_methods) else methods
+
+    def decide(self, facts: Facts, policy: CORSPolicy | None, methods: Collection[str] | None = None) -> Decision:
+        """The decision on one request under one policy; ``None``: nothing governs it. Never raises.
+
+        :param methods: the methods that the answer to a preflight may list; ``None``: all of the policy's.
+        """
         secure = facts.scheme == "https"
         # Any answer to OPTIONS could have been one to a preflight.
         options = facts.method == "OPTIONS"
@@ -144,7 +203,9 @@ class Site:
             fault = self.hosts.fault(facts.host, facts.scheme)
             return self.default.refuse(fault, options=options, secure=secure) if fault else _NOT_GOVERNED
         if facts.is_preflight:
-            decision = policy.preflight(facts.origin, facts.request_method, facts.request_headers, secure=secure)
+            decision = policy.preflight(
+                facts.origin, facts.request_method, facts.request_headers, secure=secure, methods=methods
+            )
             if decision.status == 403:
                 return decision
         else:
@@ -157,41 +218,73 @@ class Site:
         fault = self.hosts.fault(facts.host, facts.scheme)
         return policy.refuse(fault, options=options, secure=secure) if fault else decision
 
+    def policy_failed(self, facts: Facts) -> Decision:
+        """The refusal of a request whose callable in ``policies`` failed: without a policy nothing is let in."""
+        return self.default.refuse(
+            Reason.POLICY_FAILED, options=facts.method == "OPTIONS", secure=facts.scheme == "https"
+        )
+
     def _actual(self, facts: Facts, policy: CORSPolicy, secure: bool) -> Decision:
         origin = facts.origin
         if origin is not None:
             decision = policy.actual(origin, secure=secure)
-            if decision.allowed or not self._is_same_origin(facts):
+            if decision.allowed or not self._is_same_origin(facts, origin):
                 return decision
             return policy.actual(origin, same_origin=True, secure=secure)
-        # A no-cors request of another page: no Origin, but the browser says where it comes from.
         if (
             facts.fetch_site in ("cross-site", "same-site")
-            and facts.fetch_mode not in (None, "navigate")
             and policy.validate_origin
             and not policy.allows_any_origin
             and not facts.embeddable
+            and _is_embedded(facts, policy)
         ):
             if policy.validate_origin == "report":
                 return policy.let_pass(Reason.CROSS_SITE, secure=secure)
             return policy.refuse(Reason.CROSS_SITE, secure=secure)
         return policy.actual(None, secure=secure)
 
-    def has_host_of_its_own(self, origin: str | None) -> bool:
-        """Is an ``Origin`` on one of the site's own hosts, so perhaps its own page?"""
-        scheme, _, authority = (origin or "").partition("://")
-        host = parse_host(authority)
-        return host is not None and self.own_hosts.lists(host, scheme)
+    def _is_same_origin(self, facts: Facts, origin: str) -> bool:
+        """Does the request come from the application's own pages?
 
-    def _is_same_origin(self, facts: Facts) -> bool:
-        # Pages cannot forge Sec-Fetch-Site. Browsers send it to HTTPS and loopback URLs only, so a
-        # rebound name never has it, and a public name over HTTPS has it whatever the proxy in front.
-        if facts.fetch_site is not None:
-            return facts.fetch_site == "same-origin"
+        Many servers fold ``_`` into ``-``, so a page can send ``Sec_Fetch_Site`` to its own origin, and a
+        rebound name is one. Browsers send the real header to HTTPS and loopback URLs only, where no name can
+        be rebound, so "same-origin" is believed of these alone.
+        """
         host = parse_host(facts.host) if facts.host else None
-        if host is None or not self.own_hosts.lists(host, facts.scheme):
+        if facts.fetch_site is not None:
+            return facts.fetch_site == "same-origin" and self._may_say_same_origin(facts, origin, host)
+        if host is None or not (host.is_address or self.own_hosts.lists(host, facts.scheme)):
             return False
-        return facts.origin == host.to_origin(facts.scheme)
+        return origin == host.to_origin(facts.scheme)
+
+    def _may_say_same_origin(self, facts: Facts, origin: str, host: Host | None) -> bool:
+        if origin == "null":
+            if facts.scheme == "https":
+                return True
+            return host is not None and (is_loopback(host.name) or self.own_hosts.lists(host, facts.scheme))
+        parsed = parse_origin(origin)
+        if parsed is None:
+            return False
+        return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
+
+
+def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
+    """Is a request of another site, without ``Origin``, more than a person following a link?"""
+    if facts.fetch_mode not in (None, "navigate") or facts.method not in _SAFE_METHODS:
+        return True
+    return facts.fetch_dest in _FRAMES and policy.denies_frames
+
+
+def strictest(decisions: Iterable[Decision]) -> Decision:
+    """The decision that holds where several rules govern one request: a refusal, else the least that is allowed.
+
+    Of two that are equally strict the later one counts.
+    """
+
+    def looseness(decision: Decision) -> tuple[bool, bool, bool]:
+        return not decision.is_refusal, decision.allowed, decision.reason is Reason.NOT_GOVERNED
+
+    return min(reversed(list(decisions)), key=looseness)
 
 
 def _vary_as_preflight(decision: Decision) -> Decision:
@@ -248,7 +341,7 @@ def _read_paths(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]
 def _read_policies(
     value: object, default: CORSPolicy, problems: list[PolicyProblem]
 ) -> dict[str, CORSPolicy | PolicyCallable | None]:
-    policies: dict[str, CORSPolicy | PolicyCallable | None] = dict(PUBLIC_METADATA_PATHS)
+    policies: dict[str, CORSPolicy | PolicyCallable | None] = {}
     if not isinstance(value, Mapping):
         problems.append(wrong_type("policies", value, "a mapping of path patterns to policies"))
         return policies

@@ -31,7 +31,8 @@ from ..core.settings import PolicySettings
 from ..core.settings import settled
 from ..reporting import log
 from .gate import AppState
-from .layer import FlaskLayer
+from .layer import check_proxy_fix
+from .layer import wrap
 from .marks import describe
 from .marks import guard_enclosed
 from .marks import mark_policy
@@ -107,14 +108,16 @@ class MCPCors:
             )
         keywords = {**self._settings, **settled(settings)}
         configured = configure(EXTENSION_SETTINGS, policy or self._policy, keywords, app.config)
+        if configured.wrap_wsgi:
+            check_proxy_fix(app)
         views = MarkedViews(app, configured.site.default, self.warn_of_unused_marks)
         _check_marks([mark for mark, _ in self._made if isinstance(mark, PolicyMark)], configured.site.default)
         state = AppState(app, self, configured, views, ResourceMetadata())
 
-        app.before_request(state.gate)
+        app.before_request(state.before_request)
         first = app.before_request_funcs[None]
         first.insert(0, first.pop())
-        app.after_request(state.finish)
+        app.after_request(state.after_request)
         last = app.after_request_funcs[None]  # called from the end to the beginning
         last.insert(0, last.pop())
         got_request_exception.connect(state.explain_exception, app)
@@ -122,9 +125,9 @@ class MCPCors:
         self._apps.add(app)
         self._was_initialised = True
         if any(isinstance(mark, Guard) for mark, _ in self._made):
-            state.enforce_guards()
+            state.register_guard_hook()
         if configured.wrap_wsgi:
-            app.wsgi_app = FlaskLayer(state)  # type: ignore[method-assign]
+            wrap(state)
         configured.announce(f"MCPCors on {app.name!r}")
 
     # marks
@@ -222,7 +225,7 @@ class MCPCors:
             guarded = guard_view(target, guard)
             self._made.append((guard, target))
             for state in self._states():
-                state.enforce_guards()
+                state.register_guard_hook()
             return guarded
 
         return protect

@@ -247,28 +247,6 @@ class TestHosts:
         with pytest.raises(PolicyError, match="origin_public_suffix"):
             CORSPolicy(origins="https://*.github.io.")
 
-    @pytest.mark.parametrize(
-        ("origin", "own"),
-        [
-            ("https://mcp.example.com", True),
-            ("http://mcp.example.com:1", True),
-            (EVIL, False),
-            ("null", False),
-            (None, False),
-            ("", False),
-            ("mcp.example.com", False),
-            ("https://mcp.example.com://x", False),
-        ],
-    )
-    def test_an_origin_on_a_host_of_the_sites_own_may_be_its_own_page(self, origin, own):
-        site = make_site({"hosts": "mcp.example.com"}, CORSPolicy(origins=APP))
-        assert site.has_host_of_its_own(origin) is own
-
-    @pytest.mark.parametrize(("origin", "own"), [("https://mcp.example.com", True), ("http://mcp.example.com", False)])
-    def test_the_port_of_such_an_origin_is_its_schemes(self, origin, own):
-        site = make_site({"hosts": "mcp.example.com:443"}, CORSPolicy(origins=APP))
-        assert site.has_host_of_its_own(origin) is own
-
 
 class TestChoices:
     def test_each_says_which_rule_it_was(self):
@@ -286,12 +264,6 @@ class TestChoices:
         for _ in range(2):
             assert site.choose("/off/".ljust(length, "x")).policy is None
             assert site.choose("/on/".ljust(length, "x")).policy is site.default
-
-    @pytest.mark.parametrize(("length", "kept"), [(512, 1), (513, 0)])
-    def test_only_short_paths_are_remembered(self, length, kept):
-        site = make_site({}, CORSPolicy(origins=APP))
-        site.choose("/".ljust(length, "x"))
-        assert site._remember.cache_info().currsize == kept
 
     def test_a_callable_is_asked_each_time(self):
         answers = iter([True, False, True])

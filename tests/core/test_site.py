@@ -65,7 +65,7 @@ class TestOriginValidation:
             pytest.param(facts(origin=OWN), Reason.SAME_ORIGIN, id="2-host-listed"),
             pytest.param(facts(origin=OWN, host="MCP.example.com:443"), Reason.SAME_ORIGIN, id="2-host-spelled-out"),
             pytest.param(facts(), Reason.NO_ORIGIN, id="4-none"),
-            pytest.param(facts(fetch_site="cross-site", fetch_mode="navigate"), Reason.NO_ORIGIN, id="4-link"),
+            pytest.param(facts("GET", fetch_site="cross-site", fetch_mode="navigate"), Reason.NO_ORIGIN, id="4-link"),
             pytest.param(facts(fetch_site="same-origin", fetch_mode="no-cors"), Reason.NO_ORIGIN, id="4-own-image"),
             pytest.param(facts(fetch_site="none", fetch_mode="navigate"), Reason.NO_ORIGIN, id="4-typed"),
             pytest.param(
@@ -120,8 +120,10 @@ class TestOriginValidation:
         asked = facts(origin=f"http://{host}", host=host, scheme="http")
         assert decide(asked).reason is Reason.SAME_ORIGIN
         assert decide(asked, hosts="*").reason is Reason.SAME_ORIGIN
-        assert decide(asked, hosts=["mcp.example.com", "localhost:1"]).reason is Reason.ORIGIN_NOT_ALLOWED
-        assert decide(asked, trusted_hosts=["mcp.example.com"]).reason is Reason.ORIGIN_NOT_ALLOWED
+        # An IP literal cannot be rebound, so it needs no naming.
+        named = Reason.ORIGIN_NOT_ALLOWED if host.startswith("localhost") else Reason.SAME_ORIGIN
+        assert decide(asked, hosts=["mcp.example.com", "localhost:1"]).reason is named
+        assert decide(asked, trusted_hosts=["mcp.example.com"]).reason is named
 
     def test_any_host_names_none_so_a_rebound_name_stays_foreign(self):
         asked = facts(origin="http://evil.example", host="evil.example", scheme="http")
@@ -206,11 +208,35 @@ class TestChoice:
             "/tenant/.well-known/openid-configuration",
         ],
     )
-    @pytest.mark.parametrize(
-        "settings", [{}, {"paths": "/mcp"}, {"policies": {"/**": None}}, {"policies": {"/*/**": {}}}]
-    )
+    @pytest.mark.parametrize("settings", [{}, {"paths": "/mcp"}, {"policies": {"/**": None}}])
     def test_discovery_documents_stay_public(self, path, settings):
-        assert site(**settings).choose(path).policy is PUBLIC_METADATA
+        made = site(**settings)
+        assert [made.choose(path, method).policy for method in ("GET", "HEAD")] == [PUBLIC_METADATA] * 2
+
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS", "PUT", "get", ""])
+    @pytest.mark.parametrize("path", ["/.well-known/oauth-protected-resource/x", "/a/.well-known/openid-configuration"])
+    def test_a_discovery_pattern_governs_no_other_method(self, method, path):
+        made = site()
+        assert made.choose(path, method).policy is made.default
+
+    def test_a_pattern_of_the_owner_that_is_as_specific_wins(self):
+        own = {"/**/.well-known/openid-configuration": None, "/tenant/**": {"max_age": 1}}
+        made = site(policies=own)
+        assert made.choose("/x/.well-known/openid-configuration").policy is None
+        assert made.choose("/tenant/.well-known/openid-configuration").policy.max_age == 1
+
+    def test_dot_segments_are_governed_as_the_path_that_they_resolve_to(self):
+        policies = {"/static/public/**": {"origins": "*"}, "/static/private/**": {"origins": APP}}
+        made = site(hosts="*", policies=policies)
+        for path in ("/static/public/../private/s.txt", "/static/public/./../private/s.txt", "/x/../static/private/s"):
+            assert made.judge(facts("GET", path=path, origin=EVIL)).status == 403
+        assert made.judge(facts("GET", path="/static/public/a/../s.txt", origin=EVIL)).allowed
+
+    def test_an_answer_to_a_preflight_lists_only_what_the_policy_governs(self):
+        made = site(hosts="*")
+        path = "/.well-known/oauth-protected-resource"
+        answer = made.judge(preflight(path=path))
+        assert dict(answer.headers)["Access-Control-Allow-Methods"] == "POST, DELETE, OPTIONS"
 
     def test_a_discovery_pattern_can_be_given_another_policy(self):
         assert (
@@ -244,3 +270,79 @@ class TestChoice:
         with pytest.raises(PolicyError) as caught:
             site(policies={"/mcp": {"max_age": -1}})
         assert caught.value.problems[0].setting == "policies['/mcp'].max_age"
+
+
+class TestSameOrigin:
+    """A page can send ``Sec_Fetch_Site`` to its own origin, and many servers fold ``_`` into ``-``."""
+
+    @pytest.mark.parametrize(
+        ("scheme", "host", "origin", "is_own"),
+        [
+            ("https", "mcp.example.com", "https://mcp.example.com", True),
+            ("http", "backend:8000", "https://mcp.example.com", True),
+            ("http", "app.localhost:5000", "http://app.localhost:5000", True),
+            ("http", "127.9.9.9", "http://127.9.9.9", True),
+            ("http", "evil.example", "http://evil.example", False),
+            ("http", "192.168.0.9:8000", "http://192.168.0.9:8000", False),
+            ("http", "localhost.evil.example", "http://localhost.evil.example", False),
+            ("http", "127.0.0.1.evil.example", "http://127.0.0.1.evil.example", False),
+            ("https", "anything.example", "null", True),
+            ("http", "localhost:5000", "null", True),
+            ("http", "mcp.example.com", "null", True),
+            ("http", "evil.example", "null", False),
+            ("http", None, "null", False),
+            ("https", "mcp.example.com", "https://mcp.example.com/", False),
+            ("https", "mcp.example.com", "ws://localhost", False),
+        ],
+    )
+    def test_it_is_believed_only_of_urls_to_which_browsers_say_it(self, scheme, host, origin, is_own):
+        asked = facts(scheme=scheme, host=host, origin=origin, fetch_site="same-origin")
+        policy = CORSPolicy(origins=APP)
+        made = make_site({"hosts": ["mcp.example.com", "*"]}, policy)
+        assert (made.decide(asked, policy).reason is Reason.SAME_ORIGIN) is is_own
+
+    @pytest.mark.parametrize("host", ["192.168.1.20:5000", "[fd00::1]:5000", "127.0.0.1:5000"])
+    def test_without_fetch_metadata_an_ip_literal_is_trusted(self, host):
+        asked = facts(scheme="http", host=host, origin=f"http://{host}")
+        assert decide(asked, hosts="mcp.example.com").reason is Reason.SAME_ORIGIN
+
+    @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000", "[::ffff:7f00:1]:5000", "[::ffff:10.0.0.1]"])
+    def test_an_address_that_nobody_calls_a_server_by_is_not_served(self, host):
+        assert decide(facts("GET", scheme="http", host=host), hosts="mcp.example.com").status == 421
+        asked = facts(scheme="http", host=host, origin=f"http://{host}")
+        assert decide(asked, hosts="*").status == 403
+
+
+class TestEmbedding:
+    @pytest.mark.parametrize("site_header", ["cross-site", "same-site"])
+    @pytest.mark.parametrize("dest", ["iframe", "frame", "fencedframe", "object", "embed"])
+    def test_a_frame_is_refused_where_frames_are_denied(self, site_header, dest):
+        asked = facts("GET", fetch_site=site_header, fetch_mode="navigate", fetch_dest=dest)
+        assert decide(asked).reason is Reason.CROSS_SITE
+        for frame_options in ("SAMEORIGIN", None):
+            policy = CORSPolicy(origins=APP, security_headers={"frame_options": frame_options})
+            assert decide(asked, policy).reason is Reason.NO_ORIGIN
+        assert decide(asked, CORSPolicy(origins=APP, security_headers=None)).reason is Reason.NO_ORIGIN
+
+    def test_a_link_is_followed(self):
+        asked = facts("GET", fetch_site="cross-site", fetch_mode="navigate", fetch_dest="document")
+        assert decide(asked).reason is Reason.NO_ORIGIN
+
+    @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "BREW"])
+    def test_an_unsafe_method_of_another_site_without_origin_is_refused(self, method):
+        assert decide(facts(method, fetch_site="cross-site", fetch_mode="navigate")).reason is Reason.CROSS_SITE
+        assert decide(facts(method, fetch_site="same-site")).reason is Reason.CROSS_SITE
+
+
+class TestMemo:
+    def test_long_facts_are_not_kept(self):
+        made = site()
+        made.judge(facts(origin=APP))
+        made.judge(facts(origin=APP, request_headers="x" * 2000))
+        assert len(made._memo) == 1
+
+    def test_it_is_bounded(self):
+        made = site()
+        for number in range(2000):
+            made.judge(facts(path=f"/{number}", origin=APP))
+        assert len(made._memo) <= 512
