@@ -81,7 +81,8 @@ def test_a_port_that_is_taken_is_named(
     """And what to do about it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = str(taken.getsockname()[1])
-        monkeypatch.setattr(sys, "argv", ["example_app.py", "--check", flag, number])
+        numbers = {f"--{name}": "0" for name in example_app.PORTS} | {flag: number}
+        monkeypatch.setattr(sys, "argv", ["example_app.py", *(word for pair in numbers.items() for word in pair)])
         with pytest.raises(SystemExit, match="2"):
             example_app.main()
     assert f"{flag} {number}: Address already in use; choose another port" in capsys.readouterr().err
