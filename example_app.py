@@ -310,7 +310,7 @@ def main() -> int:
                 return check(demo)
             print(f"MCP endpoint    {demo.endpoint}")
             print(f"Bearer token    {demo.token}")
-            print(f"Log in at       {demo.authorization.issuer}/ (user {USER}, password {PASSWORD})")
+            print(f"User            {USER}, password {PASSWORD} (authorization server: {demo.authorization.issuer})")
             print(f"Allowed page    {demo.allowed}/")
             print(f"Foreign page    {demo.foreign}/")
             print("Open both pages in a browser. Press Ctrl-C to stop.", flush=True)

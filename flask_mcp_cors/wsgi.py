@@ -32,8 +32,10 @@ from .core.site import Choice
 from .core.site import Facts
 from .core.site import Site
 from .core.site import strictest
+from .reporting import InForce
 from .reporting import log
 from .reporting import report
+from .reporting import report_lost_method
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -49,20 +51,25 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 class Handover:
     """What a door hands to the next door of ours inside, and gets back with the response."""
 
-    __slots__ = ("decision", "facts", "inner", "is_claimed", "is_judged", "site")
+    __slots__ = ("decision", "facts", "inner", "is_open", "site")
 
-    def __init__(self, site: Site, facts: Facts, decision: Decision | None) -> None:
+    def __init__(self, site: Site, facts: tuple[Any, ...], decision: Decision | None) -> None:
         #: The site that the decision was made for.
         self.site = site
         self.facts = facts
         #: The decision of this site; ``None`` until its hook inside has made it.
         self.decision = decision
-        #: Has the hook of this site judged the request?
-        self.is_judged = False
-        #: Has a door of another site, further inside, taken the handover?
-        self.is_claimed = False
-        #: What that door has sent.
+        #: What a door of another site, further inside, has sent.
         self.inner: Decision | None = None
+        #: May a door of another site take it?
+        self.is_open = True
+
+    def tell(self, site: Site, decision: Decision) -> None:
+        """Say whose decision has gone into the response. Where nothing governs, an outer door may have a policy."""
+        if site is self.site:
+            self.decision = decision
+        elif decision.reason is not Reason.NOT_GOVERNED:
+            self.inner = decision
 
 
 def claim(environ: WSGIEnvironment) -> Handover | None:
@@ -72,9 +79,9 @@ def claim(environ: WSGIEnvironment) -> Handover | None:
     none of the caller's.
     """
     handover: Handover | None = environ.get(HANDOVER)
-    if handover is None or handover.is_claimed or handover.is_judged:
+    if handover is None or not handover.is_open:
         return None
-    handover.is_claimed = True
+    handover.is_open = False
     return handover
 
 
@@ -86,10 +93,10 @@ def routed_path(environ: WSGIEnvironment) -> str:
     return f"/{path.lstrip('/')}"
 
 
-def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
-    """The facts that a decision on this request rests on."""
+def read_key(environ: WSGIEnvironment, path: str) -> tuple[Any, ...]:
+    """The facts of this request as a plain tuple: it finds a kept decision, and is made in 0.2 µs, not 0.5."""
     get = environ.get
-    return Facts(
+    return (
         environ["REQUEST_METHOD"],
         path,
         environ["wsgi.url_scheme"],
@@ -100,7 +107,13 @@ def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
         get("HTTP_SEC_FETCH_SITE"),
         get("HTTP_SEC_FETCH_MODE"),
         get("HTTP_SEC_FETCH_DEST"),
+        False,
     )
+
+
+def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
+    """The facts that a decision on this request rests on."""
+    return Facts._make(read_key(environ, path))
 
 
 def judge_choice(
@@ -170,37 +183,21 @@ class Door:
         self.wsgi_app = wsgi_app
         self._configured = configured
         self._site = configured.site
+        self._kept = configured.site.passing.get
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        facts = read_facts(environ, routed_path(environ))
-        decision = self._decide(environ, facts)
-        if decision is not None:
-            if decision.final or decision.reported:
+        key = read_key(environ, routed_path(environ))
+        decision = self._kept(key) if self._decides_by_path() else None
+        if decision is None:
+            facts = Facts._make(key)
+            decision = self._decide(environ, facts)
+            report_lost_method(facts)
+            if decision is not None and (decision.final or decision.reported):
                 self._report(facts, decision, environ)
-            if decision.final:
-                return answer(facts, decision, start_response)
-        return self._pass_on(environ, facts, decision, start_response)
-
-    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        """The decision, or ``None`` where a hook inside makes it."""
-        raise NotImplementedError
-
-    def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        """The decision on a response that no hook inside has judged."""
-        raise NotImplementedError
-
-    def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self, facts, decision, environ)
-
-    def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
-        """Does whoever called want an exception itself, not a response? A debugger does."""
-        return "werkzeug.debug.preserve_context" in environ
-
-    def _pass_on(
-        self, environ: WSGIEnvironment, facts: Facts, decision: Decision | None, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        outer = claim(environ)
-        handover = environ[HANDOVER] = Handover(self._site, facts, decision)
+                if decision.final:
+                    return answer(facts, decision, start_response)
+        outer = claim(environ) if HANDOVER in environ else None
+        handover = environ[HANDOVER] = Handover(self._site, key, decision)
         started = False
 
         def start(
@@ -212,43 +209,66 @@ class Door:
             if inner is not None and _carries(headers, inner):
                 sent = inner
             else:
-                sent = handover.decision or self._decide_late(environ, facts)
+                sent = handover.decision or self._decide_late(environ, Facts._make(key))
                 headers = sent.apply(headers)
-            if outer is not None and sent.reason is not Reason.NOT_GOVERNED:
-                outer.inner = sent
+            if outer is not None:
+                outer.tell(self._site, sent)
             return start_response(status, headers, exc_info)
-
-        def crash(error: Exception) -> Iterator[bytes]:
-            # A 500 that JavaScript can read, and then the exception, which the server is to log.
-            body = b"Internal Server Error"
-            start(
-                "500 INTERNAL SERVER ERROR",
-                [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))],
-            )
-
-            def send() -> Iterator[bytes]:
-                if facts.method != "HEAD":
-                    yield body
-                raise error
-
-            return send()
-
-        def follow(body: Iterable[bytes]) -> Iterator[bytes]:
-            try:
-                yield from body
-            except Exception as error:
-                if started or self._wants_exceptions(environ):
-                    raise
-                yield from crash(error)
 
         try:
             body = self.wsgi_app(environ, start)
         except Exception as error:
             if started or self._wants_exceptions(environ):
                 raise
-            return crash(error)
-        # An application that is a generator has not started yet: it may still fail.
-        return body if started else ClosingIterator(follow(body), getattr(body, "close", None))
+            return _crash(error, environ, start)
+        if started:
+            return body
+
+        def follow() -> Iterator[bytes]:
+            # An application that is a generator has not started yet: it may still fail.
+            try:
+                yield from body
+            except Exception as error:
+                if started or self._wants_exceptions(environ):
+                    raise
+                yield from _crash(error, environ, start)
+
+        return ClosingIterator(follow(), getattr(body, "close", None))
+
+    def _decides_by_path(self) -> bool:
+        """Does the path alone select the policy, so that a kept decision may be taken?"""
+        return True
+
+    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
+        """The decision, or ``None`` where a hook inside makes it."""
+        raise NotImplementedError
+
+    def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
+        """The decision on a response that no hook inside has judged."""
+        raise NotImplementedError
+
+    def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
+        site = self._site
+        in_force = InForce(site, self._configured.source)
+        report(self, facts, decision, environ, in_force, lambda: site.choose(facts.path, facts.policy_method))
+
+    def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
+        """Does whoever called want an exception itself, not a response? A debugger does."""
+        return "werkzeug.debug.preserve_context" in environ
+
+
+def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    """A 500 that JavaScript can read, and then the exception, which the server is to log."""
+    body = b"Internal Server Error"
+    headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+    start_response("500 INTERNAL SERVER ERROR", headers)
+
+    def send() -> Iterator[bytes]:
+        if environ["REQUEST_METHOD"] != "HEAD":
+            yield body
+        raise error
+
+    return send()
 
 
 def _carries(headers: Iterable[tuple[str, str]], decision: Decision) -> bool:

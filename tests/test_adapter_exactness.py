@@ -353,9 +353,10 @@ class TestWords:
         assert [str(problem) for problem in caught.value.problems] == [
             "policy='policy': str is the wrong type; write a CORSPolicy; origins and the like are keywords: "
             "origins=[…] [wrong_type]",
-            "max_age=-1: invalid: write 0 (never kept) to 86400 seconds, or None to leave the header out "
+            "max_age=-1: out of range; write 0 (not kept) to 86400 seconds, or None to leave the header out "
             "[max_age_out_of_range]",
-            "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False [wrong_type]",
+            "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False "
+            "(in an environment variable, which is read as JSON: true) [wrong_type]",
         ]
 
     @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", … (9 in all)")])
@@ -426,11 +427,12 @@ class TestWords:
     ) -> None:
         app = Flask("exact")
         app.config["MCP_CORS_HOSTS"] = "a.example"
-        for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_ORIGIN", "FLASK_MCP_CORS_POLICIES__A"):
+        for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_METHODS", "FLASK_MCP_CORS_POLICIES__A"):
             monkeypatch.setenv(name, "1")
         MCPCors(app, origins=APP)
         assert caplog.messages == [
-            "FLASK_MCP_CORS_ORIGIN is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS",
+            "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
+            "MCP_CORS_ALLOW_METHODS",
             "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
             "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
             "FLASK_MCP_CORS_POLICIES",
@@ -450,8 +452,8 @@ class TestWords:
             "ZeroDivisionError after a preflight was answered or a request refused: no before_request function has "
             "run, so an after_request function must read flask.g with g.get(…); or set wrap_wsgi=True"
             if final
-            else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although the "
-            "browser's console blames CORS"
+            else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although "
+            "the browser's console blames CORS"
         )
         assert expected in caplog.messages
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
-from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -23,14 +22,17 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
+from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
+from ..reporting import report_lost_method
 from ..wsgi import announcing
 from ..wsgi import claim
 from ..wsgi import HANDOVER
 from ..wsgi import Handover
 from ..wsgi import judge_choice
 from ..wsgi import read_facts
+from ..wsgi import read_key
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
@@ -40,8 +42,9 @@ from .routing import url_adapter
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: The attribute of a request object that holds its :class:`Verdict`. The environ may be handed on to other apps.
-_VERDICT = "_mcp_cors_verdict"
+#: Attributes of a request object. The environ may be handed on to other apps, a request object belongs to one.
+_DECISION = "_mcp_cors_decision"
+_OUTER = "_mcp_cors_outer"
 
 
 class _FinalResponse(Response):
@@ -58,25 +61,20 @@ class _FinalResponse(Response):
         return self.headers
 
 
-class Verdict(NamedTuple):
-    """The decision on a request, and who puts its headers into the response."""
-
-    decision: Decision
-    #: Does the layer of ``wrap_wsgi`` do it?
-    is_finished_outside: bool
-    #: What a door of another site further out is told.
-    outer: Handover | None
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True)
 class AppState:
     """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
 
-    app: Flask
-    extension: Any
-    configured: Configured
-    views: MarkedViews
-    metadata: ResourceMetadata
+    def __init__(
+        self, app: Flask, extension: Any, configured: Configured, views: MarkedViews, metadata: ResourceMetadata
+    ) -> None:
+        self.app = app
+        self.extension = extension
+        self.configured = configured
+        self.views = views
+        self.metadata = metadata
+        #: The two hooks that every request calls. Functions, because Flask calls them faster than methods.
+        self.before_request = _make_before_request(self)
+        self.after_request = _make_after_request(self)
 
     @property
     def site(self) -> Site:
@@ -137,35 +135,48 @@ class AppState:
             return self.configured.site.choose(path, method, discovery=False)
         return choice
 
+    def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
+        """Tell the log and the signals of a decision."""
+        in_force = InForce(self.site, self.configured.source)
+        report(self.app, facts, decision, environ, in_force, choose, debug=self.app.debug)
+
     # hooks
 
-    def before_request(self) -> Response | None:
-        """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
-        req = _current_request()
+    def register_hooks(self) -> None:
+        """Register the hooks, the first before all others and the last after them, unless they are there.
+
+        New lists take the place of the old ones, because a request may be going through these.
+        """
+        before, after = self.app.before_request_funcs, self.app.after_request_funcs
+        if self.before_request not in before[None]:
+            before[None] = [self.before_request, *before[None]]
+            after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
+
+    def judge(self, req: Request, facts: Facts) -> Response | None:
+        """Decide on a request, and the response where that is already one."""
         environ = req.environ
-        facts = read_facts(environ, req.path)
         if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
             # A request class of the app's own overrides the method, and a MethodView goes by that.
             facts = facts._replace(method=req.method, request_method=None)
         decision: Decision | None = None
-        outer: Handover | None = None
         handover: Handover | None = environ.get(HANDOVER)
-        is_ours = handover is not None and handover.site is self.configured.site and not handover.is_judged
-        if handover is not None and is_ours:
-            handover.is_judged = True
+        if handover is not None and handover.site is self.site:
+            # The layer's. A request that this view hands on to the app again comes with a copy that has none.
+            handover.is_open = False
+            del environ[HANDOVER]
+            setattr(req, _OUTER, handover)
             if handover.facts == facts:
                 decision = handover.decision
         elif handover is not None:
-            outer = claim(environ)
+            setattr(req, _OUTER, claim(environ))
         if decision is None:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
                 decision = self.decide(facts._replace(embeddable=True), req)
-            if handover is not None and is_ours:
-                handover.decision = decision
             if decision.final or decision.reported:
-                report(self.app, facts, decision, environ, debug=self.app.debug)
-        setattr(req, _VERDICT, Verdict(decision, is_ours, outer))
+                self.report(facts, decision, environ, lambda: self.choose(facts, req))
+            report_lost_method(facts)
+        setattr(req, _DECISION, decision)
         if decision.final:
             # The headers are left to ``after_request``: putting them in twice costs 7 µs.
             return _FinalResponse(decision.body or None, decision.status)
@@ -193,40 +204,10 @@ class AppState:
                 return refusal
         return None
 
-    def after_request(self, response: Response) -> Response:
-        """``after_request``, last: put the decision's headers into the response."""
-        req = _current_request()
-        verdict: Verdict | None = getattr(req, _VERDICT, None)
-        if verdict is None:
-            verdict = self._late_verdict(req)
-        decision, is_finished_outside, outer = verdict
-        if is_finished_outside:
-            return response
-        headers = response.headers
-        if decision.fits(headers):
-            headers[len(headers) :] = decision.headers
-        else:
-            headers[:] = decision.apply(headers)
-        if outer is not None and decision.reason is not Reason.NOT_GOVERNED:
-            outer.inner = decision
-        return response
-
-    def _late_verdict(self, req: Request) -> Verdict:
-        """The verdict on a request that failed before the first hook: opening the session, for example.
-
-        The page should be able to read the error, so it gets the headers, and no refusal.
-        """
-        handover: Handover | None = req.environ.get(HANDOVER)
-        is_ours = handover is not None and handover.site is self.configured.site and not handover.is_judged
-        decision = self.decide(read_facts(req.environ, req.path), req)._replace(final=False)
-        return Verdict(decision, is_ours, None)
-
     def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
         """``got_request_exception``: say what no header can say."""
-        verdict: Verdict | None = getattr(_current_request(), _VERDICT, None)
-        if verdict is None:
-            return
-        if verdict.decision.final:
+        decision: Decision | None = getattr(_current_request(), _DECISION, None)
+        if decision is not None and decision.final:
             # Only after_request functions run on it, and one that counts on a before_request function fails.
             log.error(
                 "%s after a preflight was answered or a request refused: no before_request function has run, so an "
@@ -246,3 +227,57 @@ def _current_request() -> Request:
     """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
     req: Request = request._get_current_object()  # type: ignore[attr-defined]
     return req
+
+
+def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
+    """Append headers that are known to be valid.
+
+    Werkzeug checks each value again, which costs as much as all the rest of a decision, so this reaches
+    for the list behind :class:`~werkzeug.datastructures.Headers`, and for its public method where there is none.
+    """
+    stored = getattr(headers, "_list", None)
+    if type(stored) is list:
+        stored += pairs
+    else:
+        headers.extend(pairs)
+
+
+def _make_before_request(state: AppState) -> Callable[[], Response | None]:
+    views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+
+    def before_request() -> Response | None:
+        """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
+        req = _current_request()
+        environ = req.environ
+        key = read_key(environ, req.path)
+        decision = kept(key)
+        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+            return state.judge(req, Facts._make(key))
+        req._mcp_cors_decision = decision  # type: ignore[attr-defined]
+        return None
+
+    return before_request
+
+
+def _make_after_request(state: AppState) -> Callable[[Response], Response]:
+    def after_request(response: Response) -> Response:
+        """``after_request``, last: put the decision's headers into the response."""
+        req = _current_request()
+        decision: Decision | None = getattr(req, _DECISION, None)
+        if decision is None:
+            # Something failed before the first hook: opening the session, for example. The page should be
+            # able to read the error, so it gets the headers, and no refusal.
+            decision = state.decide(read_facts(req.environ, req.path), req)._replace(final=False)
+        outer: Handover | None = getattr(req, _OUTER, None)
+        if outer is not None:
+            outer.tell(state.site, decision)
+            if outer.site is state.site:
+                return response  # the layer puts them in
+        headers = response.headers
+        if decision.fits(headers):
+            append(headers, decision.headers)
+        else:
+            headers[:] = decision.apply(headers)
+        return response
+
+    return after_request

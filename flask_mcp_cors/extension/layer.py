@@ -17,7 +17,6 @@ from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..reporting import log
-from ..reporting import report
 from ..wsgi import Door
 from ..wsgi import judge_choice
 from .gate import AppState
@@ -81,13 +80,21 @@ class Layer(Door):
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self._app, facts, decision, environ, debug=self._app.debug)
+        state = self._state
+        req = self._app.request_class(environ)
+        state.report(facts, decision, environ, lambda: state.choose(facts, req))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
 
+    def _decides_by_path(self) -> bool:
+        return not self._state.views.exist()
+
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if self._state.views.exist() or ".well-known" in facts.path:
+        if self._state.views.exist():
+            self._state.register_hooks()
+            return self._decide_by_route(environ, facts)
+        if ".well-known" in facts.path:
             return self._decide_by_route(environ, facts)
         decision = self._site.judge(facts)
         if decision is not None and decision.reason is Reason.CROSS_SITE and self._is_static(environ, facts):
