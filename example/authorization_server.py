@@ -400,6 +400,9 @@ class AuthorizationServer:
                 return self._go_back(self._authlib.handle_error_response(None, error))
             # Nobody knows whether that address is the client's: tell the user and redirect nowhere (RFC 6749, 4.1.2.1).
             return render_template("authorize.html", error=error), 400
+        except ValueError:
+            # Authlib describes an error with the value that was sent, and cannot write every character there.
+            return render_template("authorize.html", error=InvalidRequestError("A parameter cannot be read.")), 400
         wrong = False
         if request.method == "POST":
             if not secrets.compare_digest(request.form.get("csrf", "").encode(), session.get("csrf", "-").encode()):

@@ -275,6 +275,8 @@ class TestLoginPage:
         "changes",
         [
             pytest.param({"redirect_uri": "https://evil.example/"}, id="redirect-uri"),
+            pytest.param({"redirect_uri": 'https://evil.example/"'}, id="redirect-uri-with-a-quote"),
+            pytest.param({"response_type": "\N{SNOWMAN}"}, id="response-type-not-ascii"),
             pytest.param({"client_id": "made-up"}, id="client-unknown-after-a-restart"),
         ],
     )
