@@ -104,18 +104,22 @@ def open_tab(bundles: dict[str, str], open_page: Callable[..., Any]) -> Callable
     return open_tab
 
 
+def readable(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage, all of whose responses the client could read."""
+    blocked = [f"{method} {path}" for method, path, outcome in stage["exchanges"] if outcome == "TypeError"]
+    assert not blocked, f"blocked: {blocked[0]}"
+    return stage
+
+
 def log_in(tab: Tab, *, popup: bool = False) -> list[list[Any]]:
-    """From the first 401 to the first call of a tool; what the client got at each step, which is all readable."""
-    started = tab.run("use")
-    assert started["authorization"], started
-    finished = tab.run("finish", tab.ask_the_user(started["authorization"], popup=popup))
-    used = tab.run("use")
-    exchanges = [*started["exchanges"], *finished["exchanges"], *used["exchanges"]]
-    assert [exchange for exchange in exchanges if exchange[2] == "TypeError"] == []
+    """From the first 401 to the first call of a tool; what the client got at each step."""
+    started = readable(tab.run("use"))
+    finished = readable(tab.run("finish", tab.ask_the_user(started["authorization"], popup=popup)))
     assert (finished["error"], finished["scope"]) == (None, "tools")
+    used = readable(tab.run("use"))
     assert used["error"] is None
     assert used["result"] == {"tools": ["calculateSum", "lookupRegion", "countdown", "addNote"], "sum": "42"}
-    return exchanges
+    return [*started["exchanges"], *finished["exchanges"], *used["exchanges"]]
 
 
 @pytest.mark.parametrize("popup", [False, True], ids=["navigation", "popup"])
@@ -179,26 +183,27 @@ def test_a_user_who_denies(bundle: str, third_origin: Demo, open_tab: Callable[.
     assert "state=the-state" in answer
 
 
-#: The steps of the flow: who answers, and which response it is.
-STEPS: dict[str, Callable[[str, str, int], bool]] = {
-    "the 401": lambda method, path, status: path == "/mcp" and status == 401,
-    "resource metadata": lambda method, path, status: path == METADATA,
-    "server metadata": lambda method, path, status: path == SERVER_METADATA,
-    "register": lambda method, path, status: path == "/register",
-    "token": lambda method, path, status: path == "/token",
-    "the endpoint with the token": lambda method, path, status: path == "/mcp" and status == 200 and method == "POST",
+#: The steps of the flow that are a `fetch`: the request, and which of its responses it is about.
+STEPS = {
+    "the 401": ("POST /mcp", {401}),
+    "resource metadata": (f"GET {METADATA}", {200}),
+    "server metadata": (f"GET {SERVER_METADATA}", {200}),
+    "register": ("POST /register", {201}),
+    "token": ("POST /token", {200}),
+    "the endpoint with the token": ("POST /mcp", {200}),
 }
 
 
 @contextmanager
-def without_cors(demo: Demo, concerns: Callable[[str, str, int], bool]) -> Iterator[None]:
-    """Take the CORS headers from the responses of one step, after everything else."""
+def without_cors(demo: Demo, request: str, statuses: set[int]) -> Iterator[None]:
+    """Take the CORS headers from these responses to a request, after everything else."""
     before = {app: app.wsgi_app for app in (demo.app, demo.login_app)}
 
     def stripped(wsgi_app: Any) -> Any:
         def wrapper(environ: Any, start_response: Any) -> Any:
             def start(status: str, headers: Any, exc_info: Any = None) -> Any:
-                if concerns(environ["REQUEST_METHOD"], environ["PATH_INFO"], int(status[:3])):
+                asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+                if asked == request and int(status[:3]) in statuses:
                     headers = [pair for pair in Headers(headers) if not pair[0].lower().startswith("access-control-")]
                 return start_response(status, headers, exc_info)
 
@@ -218,16 +223,16 @@ def without_cors(demo: Demo, concerns: Callable[[str, str, int], bool]) -> Itera
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("bundle", CLIENTS)
 def test_every_step_needs_its_headers(bundle: str, step: str, site: Demo, open_tab: Callable[..., Tab]) -> None:
-    """The check of the flow above fails when any of them loses its CORS headers."""
-    with without_cors(site, STEPS[step]), pytest.raises(AssertionError):
+    """The flow above fails, at that step, when any of them loses its CORS headers."""
+    request, statuses = STEPS[step]
+    with without_cors(site, request, statuses), pytest.raises(AssertionError, match=f"^blocked: {request}\n"):
         log_in(open_tab(site, bundle))
-    log_in(open_tab(site, bundle))
 
 
 @pytest.mark.parametrize("bundle", CLIENTS)
 def test_the_login_page_needs_none(bundle: str, site: Demo, open_tab: Callable[..., Tab]) -> None:
     """The seventh step is a navigation."""
-    with without_cors(site, lambda method, path, status: path == "/authorize"):
+    with without_cors(site, "GET /authorize", {200}), without_cors(site, "POST /authorize", {302}):
         log_in(open_tab(site, bundle))
 
 
