@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ import pytest
 pytest.importorskip("mcp", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
 pytest.importorskip("authlib", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
 
+from flask import request
 from werkzeug.datastructures import Headers
 
 from example_app import Demo
@@ -165,13 +168,35 @@ def test_the_whole_flow(bundle: str, popup: bool, site: Demo, open_tab: Callable
     }
 
 
-def test_a_client_that_binds_its_tokens_gets_through(third_origin: Demo, open_tab: Callable[..., Tab]) -> None:
-    """It sends ``DPoP`` to the token endpoint, which costs a preflight. This server then issues a bearer token."""
-    tab = open_tab(third_origin, "login2", bind=True)
-    log_in(tab)
+def test_a_client_that_binds_its_tokens_gets_through(open_tab: Callable[..., Tab]) -> None:
+    """It sends ``DPoP`` to the token endpoint, which costs a preflight, and reads the ``DPoP-Nonce`` that it needs.
+
+    The example's server then issues a bearer token: it checks no proofs.
+    """
+    with running(token="t") as demo:
+
+        @demo.login_app.before_request
+        def demand_a_nonce() -> Any:
+            if request.path != "/token" or request.method != "POST":
+                return None
+            claims = request.headers["DPoP"].split(".")[1]
+            if json.loads(urlsafe_b64decode(f"{claims}==")).get("nonce") == "a-nonce":
+                return None
+            return {"error": "use_dpop_nonce"}, 400, {"DPoP-Nonce": "a-nonce"}
+
+        tab = open_tab(demo, "login2", bind=True)
+        exchanges = log_in(tab)
+        seen = [entry for entry in demo.diary.entries() if entry.get("path") == "/token"]
+    assert [exchange for exchange in exchanges if exchange[1] == "/token"] == [
+        ["POST", "/token", 400],
+        ["POST", "/token", 200],
+    ]
+    assert [(entry["method"], entry["asked"]) for entry in seen] == [
+        ("OPTIONS", "dpop"),
+        ("POST", None),
+        ("POST", None),
+    ]
     assert tab.preflights()["token"] == 1
-    seen = [entry for entry in third_origin.diary.entries() if entry.get("path") == "/token"]
-    assert [(entry["method"], entry["asked"]) for entry in seen[-2:]] == [("OPTIONS", "dpop"), ("POST", None)]
 
 
 @pytest.mark.parametrize("bundle", CLIENTS)
