@@ -84,9 +84,13 @@ async function answerTo(response, id, onProgress) {
 
 /** The messages of an event stream. */
 async function* events(response) {
+  // A reader, and not `for await`: WebKit's streams are no async iterables.
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    const blocks = (text + chunk).split(/\r?\n\r?\n/);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (text + value).split(/\r?\n\r?\n/);
     text = blocks.pop();
     for (const block of blocks) {
       const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
