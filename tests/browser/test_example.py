@@ -154,6 +154,16 @@ def test_a_stopped_example_is_told_plainly(open_page: Callable[..., Any]) -> Non
     assert page.get_attribute("body", "data-verdict") == "bad"
 
 
+def test_a_server_that_does_not_answer_is_told_plainly(demo: Any, open_page: Callable[..., Any]) -> None:
+    """The page's own server is there, and the MCP server is not."""
+    page, _ = open_page("about:blank")
+    page.route(demo.endpoint, lambda route: route.abort("connectionrefused"))
+    page.goto(demo.allowed)
+    assert {row["state"] for row in rows(page)} == {"blocked", "skipped"}
+    assert rows(page)[0]["result"].endswith("\nno server saw a request")
+    assert page.inner_text("#headline") == "The MCP server does not answer. Is it running?"
+
+
 def test_a_step_shows_its_headers_on_demand(demo: Any, open_page: Callable[..., Any]) -> None:
     """Those of the preflight and of the request, as the server wrote them down, without the token."""
     page, _ = open_page(demo.allowed)
