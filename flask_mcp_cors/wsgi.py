@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextvars import ContextVar
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any
 from typing import TYPE_CHECKING
@@ -72,13 +74,20 @@ class Handover:
             self.inner = decision
 
 
-def claim(environ: WSGIEnvironment) -> Handover | None:
+#: The ``Origin`` and the handover of an ASGI door. They are in the context, because a WSGI adapter makes a new
+#: environ, but runs the application in a copy of the context.
+AROUND: ContextVar[tuple[str | None, Handover] | None] = ContextVar(HANDOVER, default=None)
+
+
+def claim(environ: WSGIEnvironment, origin: str | None) -> Handover | None:
     """Take the handover of the next door of ours further out, or ``None`` where there is none to take.
 
     An application that is called from a view, with the caller's environ, finds it taken: its decision is
-    none of the caller's.
+    none of the caller's. One that is called in the caller's context has another ``Origin``.
     """
     handover: Handover | None = environ.get(HANDOVER)
+    if handover is None and (around := AROUND.get()) is not None and around[0] == origin:
+        handover = around[1]
     if handover is None or not handover.is_open:
         return None
     handover.is_open = False
@@ -128,42 +137,63 @@ def judge_choice(
     :param request_for: makes the request that such a callable takes, with this method announced.
     :param choose_for: the choice for another method at the same URL; by default the path's.
     """
+    judging = judge_choice_async(site, choice, facts, request_for, choose_for)
+    try:
+        judging.send(None)
+        while True:
+            # A callable waits for something, and there is no event loop here.
+            judging.throw(TypeError("a callable in policies that awaits works in flask_mcp_cors.asgi only"))
+    except StopIteration as done:
+        decision: Decision = done.value
+        return decision
+
+
+async def judge_choice_async(
+    site: Site,
+    choice: Choice,
+    facts: Facts,
+    request_for: Callable[[str], Any],
+    choose_for: Callable[[str], Choice] | None = None,
+) -> Decision:
+    """The same as :func:`judge_choice`, with callables that may be ``async``."""
 
     def choose_by_path(method: str) -> Choice:
         return site.choose(facts.path, method)
 
-    def judge_one(choice: Choice) -> Decision:
+    async def judge_one(choice: Choice) -> Decision:
         selected = choice.policy
 
-        def ask(method: str) -> CORSPolicy | None:
+        async def ask(method: str) -> CORSPolicy | None:
             if selected is None or isinstance(selected, CORSPolicy):
                 return selected
-            chosen = selected(request_for(method))
+            chosen: object = selected(request_for(method))
+            if isawaitable(chosen):
+                chosen = await chosen
             if chosen is not None and not isinstance(chosen, CORSPolicy):
                 raise TypeError(f"{choice.rule} returned {type(chosen).__name__}; return a CORSPolicy or None")
             return site.default if chosen is None else chosen
 
-        def governs(policy: CORSPolicy, method: str) -> bool:
+        async def governs(policy: CORSPolicy, method: str) -> bool:
             if method in (facts.policy_method, "*"):
                 return True
             other = (choose_for or choose_by_path)(method).policy
             if other is not selected or other is policy:
                 return other == policy
             # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
-            return method in SAFELISTED_METHODS or ask(method) == policy
+            return method in SAFELISTED_METHODS or await ask(method) == policy
 
         try:
-            policy = ask(facts.policy_method)
+            policy = await ask(facts.policy_method)
             listed = None
             if policy is not None and facts.is_preflight:
-                listed = [method for method in policy.allow_methods if governs(policy, method)]
+                listed = [method for method in policy.allow_methods if await governs(policy, method)]
             return site.decide(facts, policy, listed)
         except Exception:
             # Whatever went wrong in there, a request without a policy is refused, not let in.
             log.exception("%s failed, so the request is refused", choice.rule)
             return site.policy_failed(facts)
 
-    return strictest([judge_one(each) for each in (choice, *site.choices_below(facts, choice))])
+    return strictest([await judge_one(each) for each in (choice, *site.choices_below(facts, choice))])
 
 
 def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> list[bytes]:
@@ -196,7 +226,7 @@ class Door:
                 self._report(facts, decision, environ)
                 if decision.final:
                     return answer(facts, decision, start_response)
-        outer = claim(environ) if HANDOVER in environ else None
+        outer = claim(environ, key[4])
         handover = None
         if self._has_doors_inside():
             handover = environ[HANDOVER] = Handover(self._site, key, decision)
@@ -209,7 +239,7 @@ class Door:
             started = True
             sent = decision if handover is None else handover.decision
             inner = None if handover is None else handover.inner
-            if inner is not None and _carries(headers, inner):
+            if inner is not None and carries(headers, inner):
                 sent = inner
             else:
                 sent = sent or self._decide_late(environ, Facts._make(key))
@@ -278,7 +308,7 @@ def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResp
     return send()
 
 
-def _carries(headers: Iterable[tuple[str, str]], decision: Decision) -> bool:
+def carries(headers: Iterable[tuple[str, str]], decision: Decision) -> bool:
     """Are the ``Access-Control-*`` headers of a response exactly those of *decision*?"""
 
     def cors(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ from ..reporting import log
 from ..reporting import report
 from ..reporting import report_lost_method
 from ..wsgi import announcing
+from ..wsgi import AROUND
 from ..wsgi import claim
 from ..wsgi import HANDOVER
 from ..wsgi import Handover
@@ -174,8 +175,8 @@ class AppState:
             setattr(req, _OUTER, handover)
             if handover.facts == facts:
                 decision = handover.decision
-        elif handover is not None:
-            setattr(req, _OUTER, claim(environ))
+        else:
+            setattr(req, _OUTER, claim(environ, facts.origin))
         if decision is None:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
@@ -251,6 +252,7 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
     views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+    around = AROUND.get
 
     def before_request() -> Response | None:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
@@ -258,7 +260,14 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         environ = req.environ
         key = read_key(environ, req.path)
         decision = kept(key)
-        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+        if (
+            decision is None
+            or HANDOVER in environ
+            or around() is not None
+            or views.exist()
+            or req.method != key[0]
+            or req.path in documents
+        ):
             return state.judge(req, Facts._make(key))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]
         return None
