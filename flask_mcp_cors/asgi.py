@@ -88,12 +88,14 @@ def read_headers(scope: Scope) -> dict[bytes, bytes]:
 def read_facts(scope: Scope, headers: dict[bytes, bytes]) -> Facts:
     """The facts that a decision on this request rests on."""
     scheme = scope.get("scheme") or "http"
-    return Facts(
-        scope["method"] if scope["type"] == "http" else WEBSOCKET,
-        routed_path(scope),
-        _SCHEMES.get(scheme, scheme),
-        *[None if (value := headers.get(name)) is None else value.decode("latin-1") for name in _FACTS],
-        False,
+    return Facts._make(
+        (
+            scope["method"] if scope["type"] == "http" else WEBSOCKET,
+            routed_path(scope),
+            _SCHEMES.get(scheme, scheme),
+            *[None if (value := headers.get(name)) is None else value.decode("latin-1") for name in _FACTS],
+            False,
+        )
     )
 
 
