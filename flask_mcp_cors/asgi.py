@@ -241,7 +241,7 @@ class CORSMiddleware:
 
     def _report(self, facts: Facts, decision: Decision, headers: Mapping[bytes, bytes]) -> None:
         site = self._site
-        environ = {
+        environ: dict[str, object] = {"asgi": True} | {
             f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}": value.decode("latin-1")
             for name, value in headers.items()
             if b"forwarded" in name

@@ -42,7 +42,6 @@ OTHERS = (
 
 own_headers: list[tuple[bytes, bytes]] = []
 APPLICATIONS = [(make_application(settings, own_headers), settings) for settings in SETTINGS]
-logging.getLogger("flask_mcp_cors").setLevel(logging.CRITICAL)
 
 
 def target(source: Source) -> None:
@@ -63,4 +62,5 @@ def target(source: Source) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("flask_mcp_cors").setLevel(logging.CRITICAL)  # refusals are logged, here by the thousand
     sys.exit(main(target))
