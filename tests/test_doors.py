@@ -27,15 +27,15 @@ EVIL = "https://evil.example"
 SELF = "https://mcp.example.com"
 
 ALLOW_HEADERS = (
-    "Accept, Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, "
-    "X-API-Key"
+    "Accept, Authorization, Content-Type, DPoP, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, "
+    "Mcp-Name, User-Agent, X-API-Key, X-Custom-Auth-Headers"
 )
 STATED = {
     "Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Allow-Headers": ALLOW_HEADERS,
     "Max-Age": "86400",
 }
-EXPOSED = {"Expose-Headers": "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"}
+EXPOSED = {"Expose-Headers": "DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"}
 ACTUAL = "Origin"
 OPTIONS = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 

@@ -524,7 +524,7 @@ class TestServers:
         init(app)
         environ = {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS": f"authorization{joint}{joint}mcp-param-a"}
         response = app.test_client().options("/", headers=PREFLIGHT, environ_overrides=environ)
-        assert response.headers["Access-Control-Allow-Headers"].endswith(", X-API-Key, mcp-param-a")
+        assert response.headers["Access-Control-Allow-Headers"].endswith(", X-Custom-Auth-Headers, mcp-param-a")
 
     @JOINTS
     def test_a_repeated_asked_method_is_no_method(self, app, joint):

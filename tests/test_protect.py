@@ -13,8 +13,10 @@ from flask import g
 from flask import request
 from flask import Response
 from flask.views import MethodView
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 
+from flask_mcp_cors import InsufficientScope
 from flask_mcp_cors import MCPCors
 
 APP = "https://app.example.com"
@@ -594,3 +596,58 @@ def test_another_credential_in_the_same_environ_is_verified(app, cors, how):
 
     assert ask(app, "/x", **GOOD).status_code == 200
     assert ask(app, "/batch", **GOOD).status_code == 401
+
+
+class TestInsufficientScope:
+    """A tool needs a scope of its own: its view raises, and the client reads which one."""
+
+    def test_the_challenge_names_the_scopes_of_the_view_and_of_the_tool(self, app, cors):
+        cors.serve_resource_metadata(app, resource="http://localhost/x")
+
+        @app.post("/x")
+        @cors.protected(lambda credential: {"scopes": "tools"}, scopes=["tools"])
+        def view():
+            raise InsufficientScope(["notes", "tools"])
+
+        response = ask(app, **GOOD)
+        assert response.status_code == 403
+        assert response.headers["Access-Control-Allow-Origin"] == APP
+        assert response.json == {
+            "jsonrpc": "2.0",
+            "error": {
+                "code": 403,
+                "message": "The credentials lack a scope.",
+                "data": {"reason": "insufficient_scope"},
+            },
+        }
+        assert challenge(response) == (
+            "Bearer",
+            {
+                "realm": "tools",
+                "error": "insufficient_scope",
+                "scope": "tools notes",
+                "resource_metadata": "http://localhost/.well-known/oauth-protected-resource/x",
+            },
+        )
+
+    def test_it_goes_through_a_blueprints_guard_and_a_handler_of_every_http_error(self, app, cors):
+        blueprint = Blueprint("b", "b")
+        cors.protected(verify)(blueprint)
+
+        @blueprint.post("/x")
+        def view():
+            raise InsufficientScope("notes")
+
+        app.register_blueprint(blueprint)
+        app.register_error_handler(HTTPException, lambda error: error.get_response())
+        scheme, parameters = challenge(ask(app, **GOOD))
+        assert (scheme, parameters["scope"]) == ("Bearer", "notes")
+
+    def test_in_a_view_that_nothing_guards_it_is_a_plain_403(self, app, cors):
+        @app.post("/x")
+        def view():
+            raise InsufficientScope("notes")
+
+        response = ask(app)
+        assert response.status_code == 403
+        assert "WWW-Authenticate" not in response.headers

@@ -27,6 +27,7 @@ from flask import Request
 from flask import request
 from flask import Response
 from werkzeug.datastructures import Authorization
+from werkzeug.exceptions import Forbidden
 
 from ..core.headers import is_token
 from ..extension.marks import mark_guard
@@ -109,15 +110,15 @@ class Guard:
             return None
         credential = self._credential(request)
         if isinstance(credential, Refusal):
-            return self._refuse(request, credential)
+            return self.refuse(request, credential)
         identity = self.verify(credential)
         if inspect.isawaitable(identity):
             identity = _await(identity)
         # False is what a comparison returns: as little an identity as None.
         if identity is None or identity is False:
-            return self._refuse(request, WRONG)
+            return self.refuse(request, WRONG)
         if not set(self.scopes) <= _scopes_of(identity):
-            return self._refuse(request, INSUFFICIENT)
+            return self.refuse(request, INSUFFICIENT)
         g.mcp_identity = identity
         setattr(request, _VERIFIED, (*verified, self))
         return None
@@ -138,24 +139,25 @@ class Guard:
             return MISSING
         return _parse_authorization(scheme, header)
 
-    def _refuse(self, request: Request, refusal: Refusal) -> Response:
+    def refuse(self, request: Request, refusal: Refusal, needed: Iterable[str] = ()) -> Response:
+        """The response that refuses a request, with the challenge; *needed*: scopes besides those of the view."""
         error = {"code": refusal.status, "message": refusal.message, "data": {"reason": refusal.reason}}
         response = Response(
             json.dumps({"jsonrpc": "2.0", "error": error}), refusal.status, content_type="application/json"
         )
         response.headers["Cache-Control"] = "no-store"
-        for challenge in self._challenges(request, refusal):
+        for challenge in self._challenges(request, refusal, (*self.scopes, *needed)):
             response.headers.add("WWW-Authenticate", challenge)
         return response
 
-    def _challenges(self, request: Request, refusal: Refusal) -> list[str]:
+    def _challenges(self, request: Request, refusal: Refusal, scopes: Iterable[str]) -> list[str]:
         realm = current_app.name if self.realm is None else self.realm
         # An application may be named as its author speaks; a challenge is ASCII.
         parameters = {"realm": realm.encode("ascii", "replace").decode("ascii")}
         if refusal.error:
             parameters["error"] = refusal.error
-        if self.scopes:
-            parameters["scope"] = " ".join(self.scopes)
+        if scopes := tuple(dict.fromkeys(scopes)):
+            parameters["scope"] = " ".join(scopes)
         state = current_app.extensions.get("mcp_cors")
         metadata = state.metadata.url_for(f"{request.root_path}{request.path}") if state is not None else None
         if metadata is not None:
@@ -165,6 +167,33 @@ class Guard:
             shown = {"realm": parameters["realm"]} if scheme.lower() == "basic" else parameters
             challenges.append(f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}")
         return challenges
+
+
+class InsufficientScope(Forbidden):
+    """Raise it in a protected view, or in what it calls, where this request needs scopes that the caller lacks.
+
+    It is answered with 403 and a challenge with ``error="insufficient_scope"`` that names the scopes of the view and
+    these. MCP clients then ask the user for them and try again (step-up authorization). ::
+
+        @app.post("/mcp")
+        @cors.protected(verify, scopes=["tools"])
+        def mcp():
+            if calls("deleteAll") and "admin" not in g.mcp_identity["scopes"]:
+                raise InsufficientScope("admin")
+
+    :param scopes: what this request needs, as a list or a space-separated string.
+    """
+
+    def __init__(self, scopes: Iterable[str]) -> None:
+        super().__init__(INSUFFICIENT.message)
+        self.scopes = word_tuple("InsufficientScope(…)", scopes)
+
+    def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        """The response: the challenge is that of the guard that has let the request pass."""
+        verified: tuple[Guard, ...] = getattr(request, _VERIFIED, ())
+        if not verified:
+            return super().get_response(*args, **kwargs)
+        return verified[-1].refuse(request, INSUFFICIENT, self.scopes)
 
 
 def word_tuple(place: str, value: Iterable[str]) -> tuple[str, ...]:

@@ -1,15 +1,39 @@
-"""Plain text for a terminal: 80 columns, no colour, nothing that a server or client sent as it came."""
+"""Text for a terminal: as wide as it is, and nothing that a server or client sent as it came.
+
+Text is plain until :func:`show` prints it: only there it gets colour, where the output is a terminal.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable
 from collections.abc import Sequence
 
+import click
+
 from .findings import Finding
 from .findings import Severity
 
-WIDTH = 80
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_SEVERITY = re.compile(rf"^(?:{'|'.join(severity.value.upper() for severity in Severity)})(?= )", re.MULTILINE)
+
+
+def terminal_width() -> int:
+    """The width of the terminal, within what can be read; 80 columns where there is none."""
+    return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
+
+
+def show(text: str) -> None:
+    """Print text: in colour where it goes to a terminal, and without what the output cannot encode."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    text = _SEVERITY.sub(lambda m: click.style(m[0], fg=_COLOURS[Severity(m[0].lower())], bold=True), text)
+    # https://no-color.org
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def printable(value: str, limit: int = 400) -> str:
@@ -26,7 +50,7 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
     """One paragraph, wrapped; URLs and header names stay whole."""
     return textwrap.fill(
         text,
-        WIDTH,
+        terminal_width(),
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
         break_long_words=False,
@@ -50,7 +74,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     22  two
     """
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 8:
+    width = terminal_width()
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in (head, *rows):
@@ -81,4 +106,13 @@ def counted(findings: Sequence[Finding]) -> str:
     ('1 error', 'no findings')
     """
     numbers = [(sum(f.severity is severity for f in findings), severity.value) for severity in Severity]
-    return ", ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in numbers if n) or "no findings"
+    return ", ".join(plural(n, word) for n, word in numbers if n) or "no findings"
+
+
+def plural(number: int, word: str) -> str:
+    """A number and what it counts.
+
+    >>> plural(1, "route"), plural(2, "route")
+    ('1 route', '2 routes')
+    """
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -100,6 +100,21 @@ def _meant(pattern: str) -> str | None:
     return text if text != pattern and _path_fault(text) is None else None
 
 
+def overlap(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Is there a path that both patterns match? They come as their segments.
+
+    >>> overlap(segments("/servers/*/mcp"), segments("/servers/**")), overlap(["tools", "mcp"], ["mcp"])
+    (True, False)
+    """
+    if not one or not other:
+        return {"**"}.issuperset((*one, *other))
+    if one[0] == "**":
+        return overlap(one[1:], other) or overlap(one, other[1:])
+    if other[0] == "**":
+        return overlap(other, one)
+    return (one[0] == other[0] or "*" in (one[0], other[0])) and overlap(one[1:], other[1:])
+
+
 class _Node(Generic[V]):
     __slots__ = ("children", "value")
 

@@ -38,6 +38,7 @@ from ..wsgi import read_key
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
+from .routing import patterns_without_routes
 from .routing import takes_well_known_part
 from .routing import url_adapter
 
@@ -79,6 +80,7 @@ class AppState:
         self.after_request = _make_after_request(self)
         #: Are they registered?
         self.has_hooks = False
+        self._has_checked_patterns = False
         self._lock = Lock()
 
     @property
@@ -160,9 +162,23 @@ class AppState:
             after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
             self.has_hooks = True
 
+    def check_patterns(self) -> None:
+        """At the first request, when all routes are there: warn of patterns that govern nothing."""
+        if self._has_checked_patterns:
+            return
+        self._has_checked_patterns = True
+        site = self.site
+        for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
+            log.warning(
+                "%s, so it governs nothing: correct it; for an app that is mounted below a prefix, write the path "
+                "without the prefix",
+                unused,
+            )
+
     def judge(self, req: Request, facts: Facts) -> Response | None:
         """Decide on a request, and the response where that is already one."""
         environ = req.environ
+        self.check_patterns()
         if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
             # A request class of the app's own overrides the method, and a MethodView goes by that.
             facts = facts._replace(method=req.method, request_method=None)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule
+
+from ..core.paths import overlap
+from ..core.paths import segments
 
 if TYPE_CHECKING:
     from flask import Request
@@ -45,3 +53,77 @@ def takes_well_known_part(rule: Rule | None, path: str) -> bool:
     if rule is None:
         return False
     return path.split("/").count(".well-known") > rule.rule.split("/").count(".well-known")
+
+
+_VARIABLE = re.compile(r"<(?:(?P<kind>[a-zA-Z_]\w*)(?:\((?P<arguments>.*?)\))?:)?[a-zA-Z_]\w*>")
+
+
+def rule_pattern(app: Flask, rule: str) -> str:
+    """A Flask rule as a path pattern: what its variables can hold as ``*`` and ``**``.
+
+    >>> rule_pattern(Flask("x"), "/servers/<name>/v<int:major>/<path:rest>")
+    '/servers/*/*/**'
+    """
+
+    def sign(variable: re.Match[str]) -> str:
+        converter = app.url_map.converters.get(variable["kind"] or "default")
+        return "*" if getattr(converter, "part_isolating", False) else "**"
+
+    parts = _VARIABLE.sub(sign, rule).split("/")
+    return "/".join("**" if "**" in part else "*" if "*" in part else part for part in parts)
+
+
+class UnusedPattern(NamedTuple):
+    """A pattern in ``paths`` or ``policies`` that no route matches, so that it governs nothing."""
+
+    #: ``paths`` or ``policies``.
+    setting: str
+    pattern: str
+    #: Rules that are like it.
+    similar: tuple[str, ...]
+
+    def __str__(self) -> str:
+        like = f"; routes like it: {', '.join(self.similar)}" if self.similar else ""
+        return f"{self.setting} has {self.pattern!r}, which no route matches{like}"
+
+
+def patterns_without_routes(
+    app: Flask, paths: Iterable[str] | None, policies: Iterable[str], *, served: Iterable[str] = ()
+) -> list[UnusedPattern]:
+    """The patterns that govern nothing: a typing mistake, or the public path of an app below a prefix.
+
+    :param served: paths that are served without a route.
+    """
+    rules = {rule.rule: rule_pattern(app, rule.rule) for rule in app.url_map.iter_rules()}
+    mounted = [f"{prefix}/**" for layer in layers_around(app) for prefix in mounts_of(app, layer)]
+    there = [segments(pattern) for pattern in (*rules.values(), *mounted, *served)]
+    unused = []
+    for setting, patterns in (("paths", paths or ()), ("policies", policies)):
+        for pattern in patterns:
+            parts = segments(pattern)
+            if not any(overlap(parts, other) for other in there):
+                below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
+                alike = get_close_matches(pattern, list(rules.values()), 3)
+                close = [rule for rule, its_pattern in rules.items() if its_pattern in alike]
+                unused.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
+    return unused
+
+
+def layers_around(app: Flask) -> list[Any]:
+    """The WSGI layers around ``app``, the outermost first, as far as they say what they wrap."""
+    layers: list[Any] = []
+    layer: Any = app.wsgi_app
+    while layer is not None and layer is not app and getattr(layer, "__self__", None) is not app and len(layers) < 20:
+        layers.append(layer)
+        layer = next(
+            (found for word in ("wsgi_app", "app", "application") if (found := getattr(layer, word, None))), None
+        )
+    return layers
+
+
+def mounts_of(app: Flask, layer: object) -> list[str]:
+    """The path prefixes at which a layer, such as ``DispatcherMiddleware``, has other applications."""
+    mounts = getattr(layer, "mounts", None)
+    if not isinstance(mounts, dict):
+        return []
+    return [prefix for prefix, mounted in mounts.items() if getattr(mounted, "__self__", None) is not app]
