@@ -1,7 +1,6 @@
-"""The ASGI door: the same policy and the same decisions around any ASGI 3 application, with no dependency.
+"""The ASGI door: the same policy and the same decisions around any ASGI 3 application.
 
-What it shares with the WSGI door is there: the rules on doors inside doors, and how a callable in ``policies``
-is asked. https://asgi.readthedocs.io/en/latest/specs/www.html
+https://asgi.readthedocs.io/en/latest/specs/www.html
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from .core.settings import SITE_SETTINGS
 from .core.settings import SiteSettings
 from .core.site import Facts
 from .core.site import MEMO_ENTRIES
+from .doors import AROUND
+from .doors import carries
+from .doors import claim
+from .doors import Handover
+from .doors import judge_choice_async
 from .reporting import InForce
 from .reporting import log
 from .reporting import preflight_answered
 from .reporting import report
 from .reporting import report_lost_method
-from .wsgi import AROUND
-from .wsgi import carries
-from .wsgi import claim
-from .wsgi import Handover
-from .wsgi import judge_choice_async
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

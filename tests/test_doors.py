@@ -18,7 +18,7 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.settings import SITE_SETTINGS
-from flask_mcp_cors.wsgi import judge_choice
+from flask_mcp_cors.doors import judge_choice
 from flask_mcp_cors.wsgi import read_facts
 from flask_mcp_cors.wsgi import routed_path
 
