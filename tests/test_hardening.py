@@ -12,8 +12,6 @@ from flask import Flask
 from flask import jsonify
 from flask import request
 from flask.views import MethodView
-from hypothesis import given
-from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 from werkzeug.test import Client
@@ -24,10 +22,7 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
-from flask_mcp_cors import Reason
 from flask_mcp_cors import request_refused
-from flask_mcp_cors.core.paths import PathIndex
-from flask_mcp_cors.core.site import Facts
 from flask_mcp_cors.core.site import make_site
 
 APP = "https://app.example.com"
@@ -210,47 +205,6 @@ class TestMarks:
 
 
 class TestChoiceOfPolicy:
-    @pytest.mark.parametrize("path", ["/servers/**", "/servers/*"])
-    def test_a_wildcard_in_the_path_is_a_name_like_any_other(self, path):
-        """A tenant called ``**`` must not get from ``/servers/*`` to the policy of ``/servers/**``."""
-        assert PathIndex({"/servers/*": "tenant", "/servers/**": "any"}).find(path) == "tenant"
-
-    @pytest.mark.parametrize(
-        ("path", "winner"),
-        [
-            ("/admin/secret", "/**/admin/secret"),
-            ("/admin/x", "/**/admin/**"),
-            ("/admin/x/admin/secret", "/**/admin/secret"),
-            ("/a/admin/admin/secret", "/**/admin/secret"),
-            ("/admin/b/c", "/**/b/c"),
-        ],
-    )
-    def test_a_path_cannot_choose_the_looser_pattern_by_saying_a_name_twice(self, path, winner):
-        patterns = ["/**/admin/**", "/**/b/c", "/**/admin/secret", "/**"]
-        for order in (patterns, patterns[::-1]):
-            assert PathIndex({pattern: pattern for pattern in order}).find(path) == winner
-
-    def test_the_cost_of_a_long_path_does_not_grow_with_its_square(self):
-        """Counted, not timed: how often a segment is looked up."""
-
-        class Counted(str):
-            __slots__ = ()
-            hashed = 0
-
-            def __hash__(self):
-                type(self).hashed += 1
-                return super().__hash__()
-
-        class Path(str):
-            __slots__ = ()
-
-            def split(self, *args):
-                return [Counted(part) for part in super().split(*args)]
-
-        index = PathIndex({"/**/a/**/a/**/a/**/b": 1})
-        assert index.find(Path("/a" * 5000)) is None
-        assert Counted.hashed < 50 * 5000
-
     @pytest.mark.parametrize("method", ["HEAD", "head", "Head"])
     def test_head_in_any_case_has_the_policy_of_get(self, app, method):
         cors = init(app)
@@ -290,47 +244,6 @@ class TestChoiceOfPolicy:
         assert allowed == OTHER
 
 
-class TestReflection:
-    def test_every_response_header_may_be_exposed_without_credentials(self):
-        decision = CORSPolicy(origins=APP, expose_headers="*").actual(APP)
-        assert header(decision, "Access-Control-Expose-Headers") == "*"
-
-    def test_a_header_called_star_is_not_reflected(self):
-        """``Access-Control-Allow-Headers: *`` would let every header through, and Chromium ask every time."""
-        policy = CORSPolicy(origins=APP, allow_headers="*")
-        decision = policy.preflight(APP, "POST", "*,x-a")
-        assert header(decision, "Access-Control-Allow-Headers") == "x-a"
-        assert (decision.reason, decision.offending) == (Reason.HEADER_NOT_ALLOWED, ("*",))
-
-    def test_methods_differ_in_case(self):
-        """The browser compares byte for byte: ``patch`` is not ``PATCH``."""
-        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
-        assert header(policy.preflight(APP, "patch"), "Access-Control-Allow-Methods") == "PATCH, patch"
-
-    def test_a_method_is_named_once(self):
-        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
-        assert header(policy.preflight(APP, "PATCH"), "Access-Control-Allow-Methods") == "PATCH"
-
-
-class TestOrigins:
-    @pytest.mark.parametrize("text", ["hé://a", "https\x85://*.example.com:443", "\u212attp://localhost", "ｈttps://A"])
-    def test_a_scheme_that_is_not_ascii_is_one_problem(self, text):
-        with pytest.raises(PolicyError) as caught:
-            CORSPolicy(origins=text)
-        assert [problem.code for problem in caught.value.problems] == ["origin_not_ascii"]
-
-    @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
-    def test_a_bracketed_host_that_is_no_address_is_malformed(self, host):
-        assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED
-
-    def test_a_callable_that_gives_an_awaitable_object_says_no(self):
-        class Later:
-            def __await__(self):
-                return iter(())
-
-        assert CORSPolicy(origins=lambda origin: Later()).actual(APP).status == 403
-
-
 class TestVary:
     @pytest.mark.parametrize("announced", [{}, {"Access-Control-Request-Method": "POST"}], ids=["plain", "preflight"])
     @pytest.mark.parametrize(
@@ -349,21 +262,6 @@ class TestVary:
 
 
 class TestMemory:
-    def test_long_paths_are_not_kept(self):
-        site = make_site({}, CORSPolicy(origins=APP))
-        kept = weakref.WeakSet()
-
-        class Path(str):
-            __slots__ = ("__weakref__",)
-
-        for number in range(50):
-            path = Path(f"/{number}{'x' * 5000}")
-            kept.add(path)
-            site.choose(path)
-        del path
-        gc.collect()
-        assert len(kept) == 0
-
     def test_an_app_is_freed_though_the_extension_lives(self):
         cors = MCPCors(origins=APP, hosts="*")
         app = Flask("app")
@@ -526,11 +424,6 @@ class TestServers:
         response = app.test_client().options("/", headers=PREFLIGHT, environ_overrides=environ)
         assert response.headers["Access-Control-Allow-Headers"].endswith(", X-Custom-Auth-Headers, mcp-param-a")
 
-    @JOINTS
-    def test_a_repeated_asked_method_is_no_method(self, app, joint):
-        decision = CORSPolicy(origins=APP, allow_methods="*").preflight(APP, f"POST{joint}POST")
-        assert decision.reason is Reason.METHOD_NOT_ALLOWED
-
 
 class TestSharedState:
     def test_answers_to_one_request_do_not_show_in_the_next(self, app):
@@ -550,13 +443,6 @@ class TestSharedState:
         plain = client.get("/missing", headers={"Origin": APP}).headers
         assert (plain["X-Frame-Options"], plain.getlist("Vary")) == ("DENY", ["Origin"])
 
-    def test_a_decision_cannot_be_changed(self):
-        decision = CORSPolicy(origins=APP).actual(APP)
-        with pytest.raises(AttributeError):
-            decision.headers = ()
-        assert isinstance(decision.headers, tuple)
-        assert all(isinstance(pair, tuple) for pair in decision.headers)
-
 
 class TestFacts:
     """Rules 2 and 4 of Origin validation, with what only a hostile client would send."""
@@ -564,57 +450,3 @@ class TestFacts:
     @pytest.fixture
     def site(self):
         return make_site({"hosts": ["mcp.example.com"]}, CORSPolicy(origins=APP))
-
-    @pytest.mark.parametrize("value", ["", "Same-Origin", "same-origin ", "none", "same-site", "cross-site"])
-    def test_no_other_sec_fetch_site_is_same_origin(self, site, value):
-        facts = Facts("POST", "/", "https", "mcp.example.com", "https://mcp.example.com", fetch_site=value)
-        assert site.decide(facts, site.default).status == 403
-
-    @pytest.mark.parametrize(
-        ("scheme", "host", "origin"),
-        [
-            pytest.param("http", "mcp.example.com", "https://mcp.example.com", id="other-scheme"),
-            pytest.param("https", "mcp.example.com:8443", "https://mcp.example.com", id="other-port"),
-            pytest.param("https", "mcp.example.com.", "https://mcp.example.com", id="trailing-dot"),
-            pytest.param("https", "evil.example", "https://evil.example", id="rebound-name"),
-            pytest.param("https", "0.0.0.0", "https://0.0.0.0", id="unspecified-address"),
-            pytest.param("https", "", "https://", id="empty-host"),
-            pytest.param("https", None, "https://mcp.example.com", id="no-host"),
-            pytest.param("https", "mcp.example.com@evil.example", "https://evil.example", id="userinfo"),
-        ],
-    )
-    def test_no_other_host_makes_an_origin_the_sites_own(self, site, scheme, host, origin):
-        assert site.decide(Facts("POST", "/", scheme, host, origin), site.default).status == 403
-
-    @pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", "", "Navigate", "navigate, navigate"])
-    @pytest.mark.parametrize("sent", ["cross-site", "same-site"])
-    def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
-        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
-        assert site.decide(facts, site.default).reason is Reason.CROSS_SITE
-
-
-@given(
-    st.lists(
-        st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4).map("/".join),
-        min_size=1,
-        max_size=5,
-        unique=True,
-    ),
-    st.lists(st.sampled_from(["a", "b", "c", "*", "**"]), max_size=6),
-)
-def test_no_pattern_that_covers_the_path_is_more_specific_than_the_one_chosen(patterns, parts):
-    def covers(pattern, parts):
-        if not pattern:
-            return not parts
-        head, *rest = pattern
-        if head == "**":
-            return any(covers(rest, parts[i:]) for i in range(len(parts) + 1))
-        return bool(parts) and head in ("*", parts[0]) and covers(rest, parts[1:])
-
-    def specificity(pattern):
-        return [*({"*": 1, "**": 3}.get(segment, 0) for segment in pattern.split("/") if segment), 2]
-
-    found = PathIndex({f"/{pattern}": pattern for pattern in patterns}).find("/" + "/".join(parts))
-    covering = [pattern for pattern in patterns if covers([s for s in pattern.split("/") if s], parts)]
-    assert (found is None) == (not covering)
-    assert all(specificity(found) <= specificity(pattern) for pattern in covering)

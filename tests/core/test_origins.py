@@ -4,12 +4,18 @@ import logging
 import re
 
 import pytest
+from pages import APP
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import LOOPBACK
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import Reason
+from flask_mcp_cors.core.origins import parse_origin
+from flask_mcp_cors.core.patterns import Match
+from flask_mcp_cors.core.patterns import OriginCallable
+from flask_mcp_cors.core.patterns import parse_pattern
+from flask_mcp_cors.core.patterns import PatternFault
 
 
 def problems(*origins, **settings):
@@ -368,3 +374,91 @@ class TestCallable:
         with caplog.at_level(logging.ERROR, "flask_mcp_cors"):
             assert not CORSPolicy(origins=lambda origin: later(origin)).actual("https://a.example").allowed
         assert "await" in caplog.text
+
+    def test_the_log_line_of_a_failure_names_the_origin(self, caplog):
+        policy = CORSPolicy(origins=lambda origin: 1 / 0)
+        assert policy.actual(APP).reason is Reason.ORIGIN_NOT_ALLOWED
+        assert caplog.messages == [f"the origins callable failed, so '{APP}' is not allowed"]
+
+    def test_the_log_line_of_an_awaitable_says_what_to_return(self, caplog):
+        async def later(origin):
+            return True
+
+        assert CORSPolicy(origins=lambda origin: later(origin)).actual(APP).status == 403
+        (record,) = caplog.records
+        message = "the origins callable must return a bool; this one returned something to await"
+        assert str(record.exc_info[1]) == message
+
+    @pytest.mark.parametrize("origin", ["null", "file://"])
+    def test_it_is_asked_about_opaque_origins_with_the_dangerous_flag_only(self, origin):
+        asked = []
+        for index in (OriginCallable(asked.append), OriginCallable(asked.append, allow_null=True)):
+            assert index.match(origin) is Match.NOT_ALLOWED
+            assert index.any_origin is False
+        assert asked == [origin]
+
+    def test_an_awaitable_object_means_no(self):
+        class Later:
+            def __await__(self):
+                return iter(())
+
+        assert CORSPolicy(origins=lambda origin: Later()).actual(APP).status == 403
+
+
+@pytest.mark.parametrize("dot", ["", "."])
+@pytest.mark.parametrize(("length", "valid"), [(253, True), (254, False)])
+def test_a_host_name_has_up_to_253_characters(length, valid, dot):
+    name = ("a" * 60 + ".") * 5
+    assert (parse_origin(f"https://{name[: length - 1]}b{dot}") is not None) is valid
+
+
+@pytest.mark.parametrize("dot", ["", "."])
+@pytest.mark.parametrize(("length", "valid"), [(251, True), (252, False)])
+def test_a_subdomain_pattern_leaves_room_for_a_label(length, valid, dot):
+    text = f"https://*.{(('a' * 60 + '.') * 5)[: length - 1]}b{dot}"
+    if valid:
+        assert parse_pattern(text).subdomains
+    else:
+        with pytest.raises(PatternFault, match="no subdomain of it fits"):
+            parse_pattern(text)
+
+
+def test_the_longest_origin_is_accepted():
+    host = ("a" * 63 + ".") * 3 + "a" * 61
+    longest = f"{'s' * 64}://{host}:65535"
+    assert parse_origin(longest) is not None
+    assert parse_origin(f"s{longest}") is None
+
+
+def test_only_optional_white_space_is_trimmed_between_origins():
+    policy = CORSPolicy(origins=APP)
+    assert policy.actual(f"{APP} ,\t{APP}").reason is Reason.ORIGIN_REPEATED
+    assert policy.actual(f"{APP}\x0b,{APP}").reason is Reason.ORIGIN_MALFORMED
+
+
+@pytest.mark.parametrize("value", [f" {APP}", f"{APP} ", f"X{APP}, {APP}X"])
+def test_one_origin_with_something_around_it_is_malformed_not_repeated(value):
+    assert CORSPolicy(origins=APP).actual(value).reason is Reason.ORIGIN_MALFORMED
+
+
+@pytest.mark.parametrize(("count", "reason"), [(9, "origin_repeated"), (10, "origin_malformed")])
+def test_more_than_nine_origins_are_malformed_and_not_repeated(count, reason):
+    assert CORSPolicy(origins=APP).actual(",".join([APP] * count)).reason.value == reason
+
+
+@pytest.mark.parametrize("host", ["a_b", "-", "0"])
+def test_the_host_of_an_application_scheme_need_not_be_an_internet_name(host):
+    assert parse_origin(f"app://{host}") is not None
+    assert parse_origin(f"https://{host}.") is None or host == "a_b"
+
+
+@pytest.mark.parametrize("text", ["hé://a", "https\x85://*.example.com:443", "\u212attp://localhost", "ｈttps://A"])
+def test_a_scheme_that_is_not_ascii_is_one_problem(text):
+    with pytest.raises(PolicyError) as caught:
+        CORSPolicy(origins=text)
+    assert [problem.code for problem in caught.value.problems] == ["origin_not_ascii"]
+
+
+@pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
+def test_a_bracketed_host_that_is_no_address_is_malformed(host):
+    assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED

@@ -3,13 +3,14 @@
 import pickle
 
 import pytest
+from pages import APP
+from pages import EVIL
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import Reason
 from flask_mcp_cors import SecurityHeaders
 
-APP = "https://app.example.com"
 DEFAULT_NAMES = {
     "accept",
     "authorization",
@@ -108,7 +109,7 @@ class TestPreflight:
         assert decision.allowed
         assert dict(decision.headers)["Access-Control-Allow-Methods"] == method
 
-    @pytest.mark.parametrize("method", ["TRACE", "connect", "A B", "é", ""])
+    @pytest.mark.parametrize("method", ["TRACE", "connect", "A B", "POST,POST", "POST , POST", "é", ""])
     def test_any_method_is_still_a_token_that_is_not_forbidden(self, method):
         decision = bare(allow_methods="*").preflight(APP, method)
         assert decision.reason is Reason.METHOD_NOT_ALLOWED
@@ -176,6 +177,45 @@ class TestPreflight:
         assert dict(decision.headers)["Access-Control-Allow-Origin"] == "*"
         assert dict(decision.headers)["Vary"] == VARY_PREFLIGHT
 
+    @pytest.mark.parametrize(
+        ("asked", "length", "reason"),
+        [
+            ("x-a," * 1023 + "x-ab", 4096, "preflight_allowed"),
+            ("x-a," * 1022 + "x-ab,x-ab", 4097, "too_many_headers"),
+        ],
+        ids=["fits", "too-long"],
+    )
+    def test_more_than_4096_characters_are_too_many_for_a_list_of_named_headers_too(self, asked, length, reason):
+        assert len(asked) == length
+        assert (
+            CORSPolicy(origins=APP, allow_headers=["X-A", "X-AB"]).preflight(APP, "GET", asked).reason.value == reason
+        )
+
+    def test_a_header_listed_in_two_cases_is_sent_once(self):
+        policy = CORSPolicy(origins=APP, allow_headers=["X-A", "x-a", "X-B"], extra_allow_headers="x-b")
+        assert dict(policy.preflight(APP, "GET").headers)["Access-Control-Allow-Headers"] == "X-A, X-B"
+
+    def test_a_refused_header_among_allowed_ones_is_named_and_not_listed(self):
+        decision = CORSPolicy(origins=APP, allow_headers=["X-A", "X-B"]).preflight(APP, "GET", "x-a,x-evil,x-b")
+        assert decision.offending == ("x-evil",)
+        assert dict(decision.headers)["Access-Control-Allow-Headers"] == "X-A, X-B"
+
+    def test_a_header_called_star_is_not_reflected(self):
+        """``Access-Control-Allow-Headers: *`` would let every header through, and Chromium ask every time."""
+        policy = CORSPolicy(origins=APP, allow_headers="*")
+        decision = policy.preflight(APP, "POST", "*,x-a")
+        assert dict(decision.headers)["Access-Control-Allow-Headers"] == "x-a"
+        assert (decision.reason, decision.offending) == (Reason.HEADER_NOT_ALLOWED, ("*",))
+
+    def test_methods_differ_in_case(self):
+        """The browser compares byte for byte: ``patch`` is not ``PATCH``."""
+        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
+        assert dict(policy.preflight(APP, "patch").headers)["Access-Control-Allow-Methods"] == "PATCH, patch"
+
+    def test_a_method_is_named_once(self):
+        policy = CORSPolicy(origins=APP, allow_methods=["PATCH", "*"])
+        assert dict(policy.preflight(APP, "PATCH").headers)["Access-Control-Allow-Methods"] == "PATCH"
+
 
 class TestActual:
     def test_an_allowed_origin(self):
@@ -228,6 +268,28 @@ class TestActual:
             assert "Strict-Transport-Security" in dict(decide(True).headers)
             assert "Strict-Transport-Security" not in dict(decide(False).headers)
         assert "Strict-Transport-Security" in dict(policy.actual("https://evil.example", secure=True).headers)
+
+    def test_a_policy_that_is_asked_directly_assumes_http(self):
+        policy = CORSPolicy(origins=APP, security_headers=SecurityHeaders(strict_transport_security="max-age=1"))
+        answers = [
+            policy.preflight(APP, "GET"),
+            policy.preflight(EVIL, "GET"),
+            policy.actual(None),
+            policy.actual(APP),
+            policy.actual(EVIL),
+            policy.refuse(Reason.CROSS_SITE),
+            policy.report_only(Reason.CROSS_SITE),
+        ]
+        assert [answer for answer in answers if "Strict-Transport-Security" in dict(answer.headers)] == []
+
+    @pytest.mark.parametrize(("validate", "reported"), [(True, False), (False, False), ("report", True)])
+    def test_only_the_report_mode_reports(self, validate, reported):
+        assert CORSPolicy(origins=APP, validate_origin=validate).actual(EVIL).reported is reported
+        assert CORSPolicy(origins=APP, validate_origin=validate).actual(APP).reported is False
+
+    def test_every_response_header_may_be_exposed_without_credentials(self):
+        decision = CORSPolicy(origins=APP, expose_headers="*").actual(APP)
+        assert dict(decision.headers)["Access-Control-Expose-Headers"] == "*"
 
 
 class TestSettings:

@@ -1,17 +1,21 @@
 """The site: which policy, which checks, in which order."""
 
+import gc
+import weakref
+
 import pytest
+from pages import APP
+from pages import EVIL
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import Reason
+from flask_mcp_cors import SecurityHeaders
 from flask_mcp_cors.core.site import Facts
 from flask_mcp_cors.core.site import make_site
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 OWN = "https://mcp.example.com"
 
 
@@ -135,6 +139,14 @@ class TestOriginValidation:
     )
     def test_a_named_host_makes_its_pages_the_apps_own(self, settings):
         assert decide(facts(origin=OWN), **settings).reason is Reason.SAME_ORIGIN
+
+    def test_an_embedded_request_that_would_be_refused_is_reported_with_its_reason(self):
+        policy = CORSPolicy(origins=APP, validate_origin="report")
+        site = make_site({"hosts": "*"}, policy)
+        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site="cross-site", fetch_mode="no-cors")
+        decision = site.decide(facts, policy)
+        assert (decision.allowed, decision.reason, decision.final) == (False, Reason.CROSS_SITE, False)
+        assert decision.reported is True
 
 
 class TestHosts:
@@ -271,6 +283,15 @@ class TestChoice:
             site(policies={"/mcp": {"max_age": -1}})
         assert caught.value.problems[0].setting == "policies['/mcp'].max_age"
 
+    def test_a_choice_names_the_rule_that_made_it(self):
+        site = make_site({"paths": "/mcp", "policies": {"/mcp/x": None}}, CORSPolicy(origins=APP))
+        assert [site.choose(path).rule for path in ("/mcp", "/mcp/x", "/")] == [
+            "the default policy, paths '/mcp'",
+            "policies['/mcp/x']",
+            "outside paths",
+        ]
+        assert make_site({}, CORSPolicy(origins=APP)).choose("/").rule == "the default policy"
+
 
 class TestSameOrigin:
     """A page can send ``Sec_Fetch_Site`` to its own origin, and many servers fold ``_`` into ``-``."""
@@ -354,3 +375,119 @@ class TestMemo:
             made.judge(facts(path=f"/{number}", origin=EVIL))
         assert len(made.passing) <= 256
         assert len(made._answering) <= 256
+
+    @pytest.mark.parametrize("length", [512, 513])
+    def test_a_path_of_any_length_has_its_policy(self, length):
+        site = make_site({"policies": {"/off/**": None}}, CORSPolicy(origins=APP))
+        for _ in range(2):
+            assert site.choose("/off/".ljust(length, "x")).policy is None
+            assert site.choose("/on/".ljust(length, "x")).policy is site.default
+
+    def test_an_origins_callable_is_asked_each_time(self):
+        answers = iter([True, False, True])
+        policy = CORSPolicy(origins=lambda origin: next(answers))
+        site = make_site({"hosts": "*"}, policy)
+        facts = Facts("GET", "/", "https", "mcp.example.com", APP)
+        assert [site.decide(facts, policy).status for _ in range(3)] == [None, 403, None]
+
+    def test_long_paths_are_not_kept(self):
+        site = make_site({}, CORSPolicy(origins=APP))
+        kept = weakref.WeakSet()
+
+        class Path(str):
+            __slots__ = ("__weakref__",)
+
+        for number in range(50):
+            path = Path(f"/{number}{'x' * 5000}")
+            kept.add(path)
+            site.choose(path)
+        del path
+        gc.collect()
+        assert len(kept) == 0
+
+
+class TestScheme:
+    """What goes by the scheme of the request: HSTS, own pages, the port of a host."""
+
+    HSTS = ("Strict-Transport-Security", "max-age=1")
+
+    @pytest.mark.parametrize("scheme", ["https", "http"])
+    @pytest.mark.parametrize("validate", [True, "report", False])
+    @pytest.mark.parametrize(
+        ("method", "sent"),
+        [
+            pytest.param("GET", {}, id="without-origin"),
+            pytest.param("GET", {"origin": APP}, id="allowed"),
+            pytest.param("GET", {"origin": EVIL}, id="foreign"),
+            pytest.param("GET", {"origin": EVIL, "fetch_site": "same-origin"}, id="own-page"),
+            pytest.param("GET", {"fetch_site": "cross-site", "fetch_mode": "no-cors"}, id="embedded"),
+            pytest.param("GET", {"host": "other.example.com"}, id="another-host"),
+            pytest.param("OPTIONS", {"origin": APP, "request_method": "PUT"}, id="preflight"),
+            pytest.param("OPTIONS", {"origin": EVIL, "request_method": "PUT"}, id="foreign-preflight"),
+            pytest.param("OPTIONS", {"origin": APP, "request_method": "GET", "host": "x"}, id="misdirected-preflight"),
+        ],
+    )
+    def test_strict_transport_security_is_sent_over_https_and_not_over_http(self, scheme, validate, method, sent):
+        security = SecurityHeaders(strict_transport_security="max-age=1")
+        policy = CORSPolicy(origins=APP, security_headers=security, validate_origin=validate)
+        site = make_site({"hosts": ["mcp.example.com"]}, policy)
+        facts = Facts(method, "/", scheme, **{"host": "mcp.example.com", "origin": None, **sent})
+        assert (self.HSTS in site.decide(facts, policy).headers) is (scheme == "https")
+
+    @pytest.mark.parametrize("scheme", ["https", "http"])
+    def test_so_is_that_of_a_refused_host_where_no_policy_governs(self, scheme):
+        policy = CORSPolicy(security_headers=SecurityHeaders(strict_transport_security="max-age=1"))
+        site = make_site({"hosts": ["mcp.example.com"]}, policy)
+        decision = site.decide(Facts("GET", "/", scheme, "x", None), None)
+        assert (decision.status, self.HSTS in decision.headers) == (421, scheme == "https")
+
+    def test_an_own_page_has_the_scheme_of_the_request(self):
+        site = make_site({"hosts": ["mcp.example.com:443"]}, CORSPolicy(origins=APP))
+        statuses = [
+            site.decide(
+                Facts("POST", "/", scheme, "mcp.example.com", f"{scheme}://mcp.example.com"), site.default
+            ).status
+            for scheme in ("https", "http")
+        ]
+        assert statuses == [None, 403]
+
+    @pytest.mark.parametrize(("scheme", "status"), [("https", None), ("http", 421)])
+    def test_a_host_without_a_port_has_the_port_of_the_scheme(self, scheme, status):
+        site = make_site({"hosts": ["mcp.example.com:443"]}, CORSPolicy(origins=APP))
+        facts = Facts("GET", "/", scheme, "mcp.example.com", None)
+        assert [site.decide(facts, policy).status for policy in (site.default, None)] == [status, status]
+
+
+class TestHostileFacts:
+    """Rules 2 and 4 of Origin validation, with what only a hostile client would send."""
+
+    @pytest.fixture
+    def site(self):
+        return make_site({"hosts": ["mcp.example.com"]}, CORSPolicy(origins=APP))
+
+    @pytest.mark.parametrize("value", ["", "Same-Origin", "same-origin ", "none", "same-site", "cross-site"])
+    def test_no_other_sec_fetch_site_is_same_origin(self, site, value):
+        facts = Facts("POST", "/", "https", "mcp.example.com", "https://mcp.example.com", fetch_site=value)
+        assert site.decide(facts, site.default).status == 403
+
+    @pytest.mark.parametrize(
+        ("scheme", "host", "origin"),
+        [
+            pytest.param("http", "mcp.example.com", "https://mcp.example.com", id="other-scheme"),
+            pytest.param("https", "mcp.example.com:8443", "https://mcp.example.com", id="other-port"),
+            pytest.param("https", "mcp.example.com.", "https://mcp.example.com", id="trailing-dot"),
+            pytest.param("https", "evil.example", "https://evil.example", id="rebound-name"),
+            pytest.param("https", "0.0.0.0", "https://0.0.0.0", id="unspecified-address"),
+            pytest.param("https", "", "https://", id="empty-host"),
+            pytest.param("https", None, "https://mcp.example.com", id="no-host"),
+            pytest.param("https", "mcp.example.com@evil.example", "https://evil.example", id="userinfo"),
+        ],
+    )
+    def test_no_other_host_makes_an_origin_the_sites_own(self, site, scheme, host, origin):
+        assert site.decide(Facts("POST", "/", scheme, host, origin), site.default).status == 403
+
+    @pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", "", "Navigate", "navigate, navigate"])
+    @pytest.mark.parametrize("sent", ["cross-site", "same-site"])
+    def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
+        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
+        assert site.decide(facts, site.default).reason is Reason.CROSS_SITE
