@@ -9,6 +9,8 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from pages import APP
+from pages import EVIL
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
@@ -18,9 +20,8 @@ from flask_mcp_cors import LOOPBACK
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import NOBODY
+from flask_mcp_cors.reporting import safe
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 OWN = "https://mcp.example.com"
 
 FRAME_ADVICE = (
@@ -325,3 +326,11 @@ def test_pasted_advice_never_removes_what_was_allowed(origins, hosts, place):
         after = allowed(app_with({**written, word: json.loads(value)}))
         assert before[0] <= after[0]
         assert before[1] <= after[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "none"), ("a" * 200, f"'{'a' * 200}'"), ("a" * 201, f"'{'a' * 200}'..."), ("\x1b", r"'\x1b'")],
+)
+def test_a_value_is_cut_at_200_characters(value, expected):
+    assert safe(value) == expected
