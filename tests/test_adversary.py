@@ -10,6 +10,9 @@ from flask import Request
 from flask import request
 from flask import Response
 from flask.views import MethodView
+from pages import APP
+from pages import EVIL
+from pages import OTHER
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
@@ -19,9 +22,6 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 
-APP = "https://app.example.com"
-OTHER = "https://other.example"
-EVIL = "https://evil.example"
 BASE = "https://mcp.example.com"
 
 DOORS = pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
