@@ -383,7 +383,7 @@ class TestEmbeddingAndAddresses:
 
     @DOORS
     @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000", "[::ffff:127.0.0.1]:5000"])
-    def test_addresses_by_which_nobody_calls_a_server(self, app, door, host):
+    def test_unspecified_and_mapped_addresses_are_not_served(self, app, door, host):
         init(app, door)
         app.add_url_rule("/page", "page", noting(app))
         answer = app.test_client().get("/page", headers={"Host": host})

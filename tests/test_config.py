@@ -93,7 +93,7 @@ def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
         ("MCP_CORS_origins", "MCP_CORS_ORIGINS"),
     ],
 )
-def test_an_unknown_key_is_told_the_real_one(key, says):
+def test_an_unknown_key_is_reported_with_the_real_one(key, says):
     (problem,) = problems(config={key: 1})
     assert (problem.code, problem.key) == ("unknown_setting", key)
     assert says in problem.message
@@ -110,7 +110,7 @@ def test_an_unknown_key_is_told_the_real_one(key, says):
         (lambda: MCPCors().policy(allow_origins="*"), "origins"),
     ],
 )
-def test_an_unknown_keyword_is_told_the_real_one(make_it, says):
+def test_an_unknown_keyword_is_reported_with_the_real_one(make_it, says):
     with pytest.raises(PolicyError) as caught:
         make_it()
     assert says in str(caught.value)
@@ -270,7 +270,7 @@ def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])
-def test_a_misspelt_one_is_told_its_name(monkeypatch, caplog, variable):
+def test_a_misspelt_variable_is_logged_with_the_real_name(monkeypatch, caplog, variable):
     monkeypatch.setenv(variable, "*")
     make(origins=APP)
     expected = f"{variable} is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS"
@@ -360,7 +360,7 @@ def test_a_generator_is_refused_because_it_can_be_read_once_only(word):
     assert problem.message.endswith("it can be read once only; write a list")
 
 
-def test_every_fault_is_told_at_once():
+def test_every_fault_is_reported_at_once():
     wrong = {"origins": "http://A.example/", "max_age": -1, "foo": 1}
     told = ["unknown_setting", "origin_trailing_slash", "max_age_out_of_range"]
     assert [problem.code for problem in problems(**wrong)] == told
@@ -375,7 +375,7 @@ def test_every_fault_is_told_at_once():
     ]
 
 
-def test_without_an_app_a_word_that_is_no_setting_is_told_at_once():
+def test_an_unknown_keyword_raises_before_there_is_an_app():
     with pytest.raises(PolicyError, match="unknown_setting"):
         MCPCors(orgins=APP)
 

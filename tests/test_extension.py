@@ -273,7 +273,7 @@ class TestOriginValidation:
         response = app.test_client().post("/mcp", headers=headers)
         assert (response.status_code, calls, cors_headers(response)) == (200, ["POST"], [])
 
-    def test_report_lets_it_run_and_says_so(self, app, calls, caplog):
+    def test_the_report_mode_lets_it_run_and_logs_it(self, app, calls, caplog):
         init(app, validate_origin="report")
         seen = []
         with request_refused.connected_to(lambda sender, **facts: seen.append(facts), app):
@@ -312,7 +312,7 @@ class TestOriginValidation:
             ({"X-Forwarded-Proto": "https"}, False),
         ],
     )
-    def test_a_proxy_fix_that_leaves_the_host_out_is_told_so(self, app, calls, caplog, forwarded, hint):
+    def test_a_proxy_fix_without_x_host_is_logged(self, app, calls, caplog, forwarded, hint):
         init(app, hosts="mcp.example.com")
         app.wsgi_app = ProxyFix(app.wsgi_app)
         assert app.test_client().post("/mcp", headers=forwarded, base_url="http://backend:8000").status_code == 421
@@ -466,7 +466,7 @@ class TestInitialisation:
 
 
 class TestSignals:
-    def test_an_answered_preflight_is_told(self, app):
+    def test_an_answered_preflight_is_signalled(self, app):
         init(app)
         seen = []
         with preflight_answered.connected_to(lambda sender, **facts: seen.append((sender, facts)), app):
@@ -479,7 +479,7 @@ class TestSignals:
         assert pickle.loads(pickle.dumps(facts["decision"])) == facts["decision"]
 
     @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
-    def test_a_refusal_is_told(self, app, method):
+    def test_a_refusal_is_signalled(self, app, method):
         init(app)
         seen = []
         headers = {**PREFLIGHT, "Origin": EVIL}
@@ -556,7 +556,7 @@ class TestLog:
         assert caplog.messages == []
 
     @pytest.mark.parametrize(("debug", "said"), [(True, True), (False, False)])
-    def test_in_debug_mode_an_exception_is_said_not_to_be_cors(self, app, caplog, debug, said):
+    def test_in_debug_mode_an_exception_is_logged_as_no_cors_problem(self, app, caplog, debug, said):
         init(app)
         app.debug = debug
         app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -605,7 +605,7 @@ class TestFinalAnswers:
     """What other functions of the app do to an answer that is the whole response."""
 
     @pytest.mark.parametrize("wrap", [False, True])
-    def test_nobody_has_a_refusal_kept(self, app, calls, wrap):
+    def test_an_after_request_function_cannot_make_a_refusal_cacheable(self, app, calls, wrap):
         init(app, wrap_wsgi=wrap)
 
         @app.after_request
@@ -635,7 +635,7 @@ class TestFinalAnswers:
 
         assert "Content-Type" not in app.test_client().options("/mcp", headers=PREFLIGHT).headers
 
-    def test_a_function_that_counts_on_another_is_told_why_it_fails(self, app, calls, caplog):
+    def test_an_after_request_function_that_needs_a_skipped_before_request_is_logged(self, app, calls, caplog):
         """Timing a request is the usual case: ``before_request`` writes down when it began."""
         app.config["PROPAGATE_EXCEPTIONS"] = False
         init(app)

@@ -114,7 +114,7 @@ class TestRegistration:
 
 
 @pytest.mark.parametrize("propagates", ["debug", "PROPAGATE_EXCEPTIONS"])
-def test_a_crash_without_our_headers_is_said_not_to_be_cors(caplog, propagates):
+def test_a_crash_without_our_headers_is_logged_as_no_cors_problem(caplog, propagates):
     app = Flask("app", static_folder=None)
     MCPCors(app, origins=APP, hosts="*")
     app.add_url_rule("/x", "x", lambda: 1 / 0)

@@ -244,7 +244,7 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-def test_options_that_has_lost_its_announced_method_is_told_once(app, caplog, wrap):
+def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, wrap):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
     caplog.clear()
     for _ in range(3):
@@ -265,14 +265,14 @@ def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     )
 
 
-def test_nobody_refuses_every_origin_without_a_traceback(app, caplog):
+def test_NOBODY_refuses_every_origin_without_a_traceback(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", policies={"/t/**": lambda request: NOBODY})
     caplog.clear()
     assert app.test_client().post("/t/x", base_url=OWN, headers={"Origin": APP}).status_code == 403
     assert [record.exc_info for record in caplog.records] == [None]
 
 
-def test_outside_governed_paths_a_refused_host_is_told_in_plain_text(app):
+def test_outside_governed_paths_the_answer_to_a_refused_host_is_plain_text(app):
     MCPCors(app, origins=APP, hosts="mcp.example.com", paths="/mcp")
     answer = app.test_client().get("/page", base_url="https://other.example")
     assert (answer.status_code, answer.mimetype) == (421, "text/plain")

@@ -340,7 +340,7 @@ def test_nested_layers_report_a_refusal_once(make: Callable[[], Any], caplog: py
 
 
 @NESTS
-def test_nested_layers_tell_of_a_preflight_once(make: Callable[[], Any]) -> None:
+def test_nested_layers_signal_a_preflight_once(make: Callable[[], Any]) -> None:
     app = make()
     heard: list[object] = []
     with preflight_answered.connected_to(lambda sender, **facts: heard.append(facts)):

@@ -128,7 +128,7 @@ def test_reasons_are_stable_unique_codes():
     assert all(value.isidentifier() and value == value.lower() for value in values)
 
 
-def test_what_a_refusal_is_and_that_nobody_keeps_it_stays_so():
+def test_the_type_and_no_store_of_a_refusal_replace_the_applications():
     """An app's own ``after_request`` function says so of every response: of this one it must not."""
     refusal = CORSPolicy(security_headers=None).actual("https://evil.example")
     theirs = [("cache-control", "public, max-age=60"), ("Content-Type", "text/html"), ("X-Request-Id", "1")]

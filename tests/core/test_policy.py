@@ -151,7 +151,7 @@ class TestPreflight:
     def test_the_status_is_the_policys(self, status):
         assert bare(preflight_status=status).preflight(APP, "POST").status == status
 
-    def test_credentials_are_said_to_an_allowed_origin_only(self):
+    def test_credentials_are_allowed_to_an_allowed_origin_only(self):
         policy = bare(allow_credentials=True)
         assert dict(policy.preflight(APP, "POST").headers)["Access-Control-Allow-Credentials"] == "true"
         for decision in (policy.preflight("https://evil.example", "POST"), policy.actual("https://evil.example")):

@@ -328,7 +328,7 @@ class TestSameOrigin:
         assert decide(asked, hosts="mcp.example.com").reason is Reason.SAME_ORIGIN
 
     @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000", "[::ffff:7f00:1]:5000", "[::ffff:10.0.0.1]"])
-    def test_an_address_that_nobody_calls_a_server_by_is_not_served(self, host):
+    def test_an_unspecified_or_mapped_address_is_not_served(self, host):
         assert decide(facts("GET", scheme="http", host=host), hosts="mcp.example.com").status == 421
         asked = facts(scheme="http", host=host, origin=f"http://{host}")
         assert decide(asked, hosts="*").status == 403
