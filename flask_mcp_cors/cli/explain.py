@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import cast
 
 from click import UsageError
 
@@ -153,7 +154,7 @@ def explain(
         raise UsageError(f"{browser!r} is none of the browsers {', '.join(QUIRKS)}.")
     console = None
     try:
-        page = _InsistentBrowser(judge, origin, url, quirks=browser)  # type: ignore[arg-type]
+        page = _InsistentBrowser(judge, origin, url, quirks=cast(Any, browser))
         body = None if method.upper() in ("GET", "HEAD") else b""
         with quiet():
             page.fetch(url, method, pairs, body=body)

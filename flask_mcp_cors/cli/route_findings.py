@@ -124,17 +124,19 @@ def _other_servers(state: AppState) -> Iterator[Finding]:
             "instead of MCPCors write add_middleware(flask_mcp_cors.asgi.CORSMiddleware, "
             "position=MiddlewarePosition.BEFORE_EXCEPTION, origins=[…])",
         )
-    socketio = state.app.extensions.get("socketio")
-    engine = getattr(getattr(socketio, "server", None), "eio", None)
-    if engine is not None and getattr(engine, "cors_allowed_origins", None) == "*":
-        credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
-        yield Finding(
-            "other_cors_server",
-            Severity.WARNING,
-            "Socket.IO",
-            f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
-            "give SocketIO(…) the origins of this app as cors_allowed_origins=[…]",
-        )
+    flask_socketio = getattr(state.app.extensions.get("socketio"), "server", None)
+    servers = [flask_socketio, *(getattr(layer, "engineio_app", None) for layer in layers_around(state.app))]
+    for server in servers:
+        engine = getattr(server, "eio", server)
+        if getattr(engine, "cors_allowed_origins", None) == "*":
+            credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
+            yield Finding(
+                "other_cors_server",
+                Severity.WARNING,
+                "Socket.IO",
+                f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
+                "give it the origins of this app: cors_allowed_origins=[…]",
+            )
 
 
 def _crashes(state: AppState) -> Iterator[Finding]:

@@ -435,11 +435,15 @@ def test_the_app_itself_as_a_mount_is_no_other_application() -> None:
 
 
 @pytest.mark.parametrize(("allowed", "found"), [("*", True), ([ORIGIN], False), (None, False)])
-def test_socket_io_with_any_origin_is_named(allowed: Any, *, found: bool) -> None:
-    """Flask-SocketIO keeps itself in app.extensions, with its server and that server's engine."""
+@pytest.mark.parametrize("place", ["extension", "layer"])
+def test_socket_io_with_any_origin_is_named(allowed: Any, place: str, *, found: bool) -> None:
+    """Flask-SocketIO keeps itself in app.extensions; python-socketio's WSGIApp has engineio_app and wsgi_app."""
     app, _ = make()
-    engine = SimpleNamespace(cors_allowed_origins=allowed, cors_credentials=True)
-    app.extensions["socketio"] = SimpleNamespace(server=SimpleNamespace(eio=engine))
+    server = SimpleNamespace(eio=SimpleNamespace(cors_allowed_origins=allowed, cors_credentials=True))
+    if place == "extension":
+        app.extensions["socketio"] = SimpleNamespace(server=server)
+    else:
+        app.wsgi_app = SimpleNamespace(engineio_app=server, wsgi_app=app.wsgi_app)  # type: ignore[method-assign, assignment]
     if found:
         assert findings(app)["other_cors_server"]["sentence"].endswith("any origin may connect, with credentials.")
     else:
