@@ -592,3 +592,32 @@ def test_the_list_of_commands_is_not_cut(words: list[str]) -> None:
 @pytest.mark.parametrize("group", [cli, main])
 def test_the_version_is_told(group: Any) -> None:
     assert CliRunner().invoke(group, ["--version"]).output == f"Flask-MCP-CORS, version {__version__}\n"
+
+
+def test_hosts_are_shown_where_routes_are_matched_by_them() -> None:
+    app = Flask("tools", static_folder=None, host_matching=True)
+    MCPCors(app, origins=ORIGIN, hosts=["a.example", "x.b.example"])
+    app.add_url_rule("/mcp", "a", new_view(), methods=["POST"], host="a.example")
+    app.add_url_rule("/mcp", "b", new_view(), methods=["POST"], host="<tenant>.b.example")
+    assert [row["host"] for row in json.loads(run(app, "--json").output)["routes"]] == [
+        "<tenant>.b.example",
+        "a.example",
+    ]
+    assert findings(app) == {}
+
+
+def test_a_policy_that_a_callable_chooses_is_said_to_be_chosen() -> None:
+    app, _ = make(policies={"/t/*": lambda request: None})
+    app.add_url_rule("/t/<name>", view_func=new_view(), methods=["POST"])
+    assert "policies['/t/*']: chosen for each request" in run(app).output
+
+
+def test_a_hook_that_fails_outside_of_a_real_request_is_no_finding() -> None:
+    app, cors = make()
+
+    @app.before_request
+    def needs_more() -> None:
+        raise KeyError(request.headers["X-Tenant"])
+
+    app.add_url_rule("/mcp", view_func=cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    assert findings(app) == {}
