@@ -1,4 +1,4 @@
-"""From what a user wrote to a compiled site: keywords over ``app.config`` over *policy* over defaults."""
+"""Compile the settings of a site: keywords beat ``app.config``, that beats *policy*, that beats the defaults."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Configured(NamedTuple):
         return self.sources.get(word, "default")
 
     def announce(self, whom: str) -> None:
-        """Say once what is in force: a warning where nobody has said who may call."""
+        """Log the effective settings once: as a warning where origins or hosts are not configured."""
         site = self.site
         origins = site.default.origins
         shown = getattr(origins, "__qualname__", repr(origins)) if callable(origins) else _cut(origins)
@@ -134,14 +134,14 @@ def configure(
 
 
 def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same ``app.config`` without the key that :data:`_FLASK_MCP_SERVER` leaves in it."""
+    """``app.config`` without the key that comes from :data:`_FLASK_MCP_SERVER`."""
     if _FLASK_MCP_SERVER not in os.environ:
         return config
     return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
 
 
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
+    """Warn of keys of flask-cors in ``app.config``, unless the same setting is configured here too."""
     advice = []
     for key in config:
         word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
@@ -156,7 +156,7 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that nobody loaded into ``app.config``."""
+    """Warn of settings in the environment that were not loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:

@@ -1,4 +1,4 @@
-"""Asking Flask where a request would go, without going there."""
+"""Which view a request reaches, and what is around the app, asked without running any of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
-    """What routes this request; ``None`` where Flask does not trust its ``Host``."""
+    """The adapter that routes this request; ``None`` where Flask does not trust its ``Host``."""
     try:
         return app.create_url_adapter(req)
     except HTTPException:
@@ -30,7 +30,7 @@ def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
 
 
 def matched_rule(adapter: MapAdapter | None, method: str | None) -> Rule | None:
-    """The rule that a method would reach, if any: a preflight's announced one, say."""
+    """The rule that matches with this method, such as the one that a preflight announces; ``None``: no rule."""
     try:
         return None if adapter is None else adapter.match(method=method, return_rule=True)[0]
     except HTTPException:
@@ -90,7 +90,7 @@ class UnusedPattern(NamedTuple):
 def patterns_without_routes(
     app: Flask, paths: Iterable[str] | None, policies: Iterable[str], *, served: Iterable[str] = ()
 ) -> list[UnusedPattern]:
-    """The patterns that govern nothing: a typing mistake, or the public path of an app below a prefix.
+    """The patterns that govern nothing, such as a typing mistake, or the public path of an app below a prefix.
 
     :param served: paths that are served without a route.
     """
@@ -110,7 +110,7 @@ def patterns_without_routes(
 
 
 def layers_around(app: Flask) -> list[Any]:
-    """The WSGI layers around ``app``, the outermost first, as far as they say what they wrap."""
+    """The WSGI layers around ``app``, the outermost first, as far as their attributes show what they wrap."""
     layers: list[Any] = []
     layer: Any = app.wsgi_app
     while layer is not None and layer is not app and getattr(layer, "__self__", None) is not app and len(layers) < 20:
