@@ -198,7 +198,9 @@ def _refuse_foreign_text(text: str) -> None:
     if not text or text.isspace():
         raise PatternFault("origin_empty", "empty; write an origin such as https://app.example.com")
     if text != text.strip():
-        raise PatternFault("origin_white_space", f"remove the white space around it; write {text.strip()}")
+        stripped = text.strip()
+        advice = f"; write {stripped}" if _is_pattern(stripped) else _suggestion(stripped)
+        raise PatternFault("origin_white_space", f"remove the white space around it{advice}")
     if text[0] in "[{'\"" and re.search(r"['\"]", text):
         members = re.findall(r"""['"]([^'"]+)['"]""", text)
         raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
