@@ -367,15 +367,18 @@ class _HookAnswer(NamedTuple):
     response: Response
 
 
-def _hook_answer(state: AppState, route: Route, base: str) -> _HookAnswer | None:
-    """The first of the app's own ``before_request`` functions that answers, before guards are asked."""
+def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: bool = False) -> _HookAnswer | None:
+    """The first of the app's own ``before_request`` functions that answers.
+
+    :param before_guards: only those that run before ``cors.protected``.
+    """
     app = state.app
     environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
     with app.request_context(environ) as context:
         for hook in app.before_request_funcs.get(None, ()):
-            if hook == state.check_guards:
+            if hook == state.check_guards and before_guards:
                 return None
-            if hook == state.before_request:
+            if hook in (state.before_request, state.check_guards):
                 continue
             try:
                 answer = app.ensure_sync(hook)()
@@ -410,7 +413,7 @@ def _answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding
     refused: dict[tuple[str, str], list[Route]] = {}
     for route in governed:
         url = route.base_url(base, server_name).replace("http://", "https://", 1)
-        found = _hook_answer(state, route, url) if route.guards else None
+        found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
         if found is not None and "WWW-Authenticate" not in found.response.headers:
             refused.setdefault((_named([found.hook]), found.response.status), []).append(route)
     for (hook, status), routes in refused.items():

@@ -161,6 +161,11 @@ def https(app: Flask, cors: MCPCors) -> None:
         return None if request.is_secure else redirect(request.url.replace("http:", "https:"))
 
 
+def https_behind_a_guard(app: Flask, cors: MCPCors) -> None:
+    app.add_url_rule("/guarded", "guarded", cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    https(app, cors)
+
+
 def wildcard(app: Flask, cors: MCPCors) -> None:
     app.secret_key = "x"
     app.add_url_rule("/mcp", view_func=cors.policy(origins="*")(new_view()), methods=["POST"])
@@ -222,6 +227,7 @@ def crashing(app: Flask, cors: MCPCors) -> None:
         (flask_cors_decorator, ["other_cors_layer"]),
         (slash, ["slash_redirect"]),
         (https, ["https_redirect"]),
+        (https_behind_a_guard, ["https_redirect"]),
         (wildcard, ["wildcard_beside_cookies"]),
         (unused_guard, ["guard_unused"]),
         (unused_policy, ["policy_unused"]),
