@@ -113,19 +113,19 @@ def configure(
     try:
         default = default.replace(**{word: settings[word] for word in POLICY_SETTINGS & settings.keys()})
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     wrap_wsgi = settings.get("wrap_wsgi", False)
     if not isinstance(wrap_wsgi, bool):
-        problems += PolicyError([wrong_type("wrap_wsgi", wrap_wsgi, "True or False")]).located(keys=keys).problems
+        problems.append(wrong_type("wrap_wsgi", wrap_wsgi, "True or False"))
     trusted = config.get("TRUSTED_HOSTS") if config is not None else None
     server_name = config.get("SERVER_NAME") if config is not None else None
     site = None
     try:
         site = make_site(settings, default, trusted_hosts=trusted, server_name=server_name)
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     if problems or site is None:
-        raise PolicyError(problems)
+        raise PolicyError(problems).located(keys=keys)
 
     sources = {word: keys.get(word, "keyword") for word in settings}
     if "hosts" not in settings and trusted and not default.has_default_origins:
