@@ -391,6 +391,11 @@ def test_a_pattern_that_a_route_a_document_or_a_mount_matches_is_fine() -> None:
     assert "pattern_without_route" not in findings(app)
 
 
+def test_of_many_patterns_without_a_route_ten_are_told() -> None:
+    app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
+    assert len(json.loads(run(app, "--json").output)["findings"]) == 10
+
+
 def test_a_converter_that_takes_slashes_is_any_number_of_segments() -> None:
     class Tail(BaseConverter):
         regex = ".*?"
