@@ -57,8 +57,8 @@ class Configured(NamedTuple):
         )
         if self.source("origins") == self.source("hosts") == "default":
             log.warning(
-                "%s: nothing is configured, so this machine only: set origins (%sORIGINS) to the pages that may "
-                "call, and hosts (%sHOSTS) to the names of this server",
+                "%s: without configuration only pages on this machine may call: set origins (%sORIGINS) to the pages "
+                "that may call, and hosts (%sHOSTS) to the names of this server",
                 line,
                 CONFIG_PREFIX,
                 CONFIG_PREFIX,
