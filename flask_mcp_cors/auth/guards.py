@@ -392,8 +392,16 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
     return guarded_view
 
 
+def is_guarded(function: object) -> bool:
+    """Is this a function that :func:`guarded` has made?"""
+    return getattr(function, "__code__", None) is _GUARDED_CODE
+
+
 def _first_member(group: ExceptionGroup[Any]) -> Any:
     member: Any = group
     while isinstance(member, ExceptionGroup):
         member = member.exceptions[0]
     return member
+
+
+_GUARDED_CODE = guarded(lambda: None, _BEARER).__code__
