@@ -21,6 +21,7 @@ from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
 from .core.settings import SiteSettings
 from .core.site import Facts
+from .doors import AROUND
 from .doors import carries
 from .doors import claim
 from .doors import HANDOVER
@@ -101,7 +102,7 @@ class Door:
                     if (outer := claim(environ, facts.origin)) is not None:
                         outer.tell(self._site, decision)
                     return answer(facts, decision, start_response)
-        outer = claim(environ, key[4])
+        outer = claim(environ, key[4]) if HANDOVER in environ or AROUND.get() is not None else None
         handover = None
         if self._has_doors_inside():
             handover = environ[HANDOVER] = Handover(self._site, key, decision)

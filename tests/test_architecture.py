@@ -62,7 +62,7 @@ MAY_IMPORT = {
     "extension": {"auth", "configure", "core", "doors", "extension", "reporting", "wsgi"},
     "contrib": {"contrib", "core"},
     "testing": {"core", "testing"},
-    "cli": {"_version", "auth", "cli", "configure", "core", "extension", "reporting", "testing", "wsgi"},
+    "cli": {"_version", "auth", "cli", "configure", "core", "doors", "extension", "reporting", "testing", "wsgi"},
     "__main__": {"_version", "cli"},
     "__init__": {"_version", "auth", "core", "extension", "reporting", "wsgi"},
     "_version": set(),
