@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount
 
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import NOBODY
 from flask_mcp_cors.asgi import CORSMiddleware
 
 
@@ -53,7 +54,7 @@ def policy_for(origins):
 async def policy_of_server(request):
     """Called for preflights, too, so it cannot look at the token."""
     origins = await origins_of(request.path.split("/")[2])
-    return None if origins is None else policy_for(origins)
+    return NOBODY if origins is None else policy_for(origins)
 
 
 def create_server(name):
