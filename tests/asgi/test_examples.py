@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,8 +12,6 @@ from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
 from flask_mcp_cors.testing import HTTPTransport
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-ROOT = Path(__file__).parents[2]
 TOKEN = {"Authorization": "Bearer token-of-the-tests"}
 PAGE = "https://red.example"
 INITIALIZE = {
@@ -35,57 +25,7 @@ INITIALIZE = {
     },
 }
 ACCEPT = {"Accept": "application/json, text/event-stream"}
-COMMANDS = {
-    "uvicorn": ["uvicorn", "--factory", "--log-level", "warning", "--port"],
-    "granian": ["granian", "--interface", "asgi", "--factory", "--port"],
-}
-
-
-@contextmanager
-def serving(server: str, module: str, folder: Path) -> Iterator[str]:
-    """Run an example until the block ends; its base URL."""
-    if importlib.util.find_spec(server) is None:
-        if os.environ.get("REQUIRE_COMPAT") == "1":
-            pytest.fail(f"{server} is not installed", pytrace=False)
-        pytest.skip(f"{server} is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(EXAMPLES), str(ROOT)]),
-        "MCP_TOKEN": TOKEN["Authorization"].removeprefix("Bearer "),
-        "ORIGINS": PAGE,
-        "PUBLIC_URL": url,
-    }
-    log = folder / f"{server}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *COMMANDS[server], str(port), f"{module}:create_app"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"{server} does not start:\n{log.read_text()}", pytrace=False)
-                time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.fixture(params=COMMANDS)
-def server(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+SETTINGS = {"MCP_TOKEN": TOKEN["Authorization"].removeprefix("Bearer "), "ORIGINS": PAGE}
 
 
 def call(page: Browser, path: str, message: dict[str, Any], headers: dict[str, str]) -> Any:
@@ -122,8 +62,8 @@ def preflights(page: Browser) -> int:
     return sum(exchange.is_preflight for exchange in page.network)
 
 
-def test_the_sdk_beside_flask(server: str, tmp_path: Path) -> None:
-    with serving(server, "sdk_beside_flask", tmp_path) as url:
+def test_the_sdk_beside_flask(serving: Callable[..., Any]) -> None:
+    with serving("sdk_beside_flask", **SETTINGS) as url:
         page = Browser(HTTPTransport(), origin=PAGE, base_url=url)
         assert converse(page, "/mcp", "calculateSum", {"a": 19, "b": 23}) == "42"
         assert preflights(page) == 1
@@ -139,8 +79,8 @@ def test_the_sdk_beside_flask(server: str, tmp_path: Path) -> None:
         assert [exchange.response.status for exchange in foreign.network] == [403, 403]
 
 
-def test_the_gateway(server: str, tmp_path: Path) -> None:
-    with serving(server, "asgi_gateway", tmp_path) as url:
+def test_the_gateway(serving: Callable[..., Any]) -> None:
+    with serving("asgi_gateway", **SETTINGS) as url:
         page = Browser(HTTPTransport(), origin=PAGE, base_url=url)
         assert converse(page, "/servers/red/mcp", "where", {}) == "red"
         assert preflights(page) == 1
