@@ -154,7 +154,7 @@ class CORSMiddleware:
             await self.app(scope, receive, send)
             return
         headers = read_headers(scope)
-        key = (kind, get("method"), scope["path"], get("root_path"), get("scheme"), *map(headers.get, _FACTS))
+        key = (kind, get("method"), routed_path(scope), get("scheme"), *map(headers.get, _FACTS))
         decision = self._kept.get(key)
         if decision is None:
             facts = read_facts(scope, headers)

@@ -13,7 +13,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from flask import Flask
+from werkzeug.test import Client
 
+from flask_mcp_cors import CORSMiddleware as WSGIMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import preflight_answered
@@ -224,7 +227,9 @@ def test_what_is_kept_is_bounded() -> None:
     for number in range(600):
         ask(app, scope_of(path=f"/{number}"))
         ask(app, scope_of(path="/" + "x" * 2000 + str(number)))
+        ask(app, scope_of(path="/" * 2000 + str(number)))
     assert 0 < len(app._kept) <= 256
+    assert max(len(part) for key in app._kept for part in key if part) < 100
 
 
 # responses
@@ -557,6 +562,24 @@ def test_a_callable_that_fails_refuses(policy: Any, caplog: pytest.LogCaptureFix
     assert (start["status"], json.loads(body["body"])["error"]["data"]) == (403, {"reason": "policy_failed"})
     assert inner.calls == []
     assert any(record.exc_info for record in caplog.records)
+
+
+async def hurried_policy(request: Any) -> CORSPolicy:
+    return TENANTS["red"]
+
+
+@pytest.mark.parametrize(("policy", "status"), [(hurried_policy, 200), (tenant_policy, 403)], ids=["ready", "awaits"])
+def test_in_wsgi_a_callable_cannot_wait(policy: Any, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """There is no event loop that would wait with it, so the request is refused, with the reason in the log."""
+    app = Client(WSGIMiddleware(Flask("tenants"), **POLICY, policies={"/tenants/**": policy}))
+    asked = {"Origin": "https://red.example", "Access-Control-Request-Method": "DELETE"}
+    for path in ("/tenants/red", "/tenants/x/../red"):
+        assert app.options(path, base_url="https://mcp.example.com", headers=asked).status_code == status
+    errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert set(errors) == (
+        {"a callable in policies that awaits works in flask_mcp_cors.asgi only"} if errors else set()
+    )
+    assert bool(errors) is (status == 403)
 
 
 # signals and log lines
