@@ -171,7 +171,7 @@ class CORSMiddleware:
             outer = claim({}, _origin(headers))
             if outer is not None:
                 outer.tell(self._site, decision)
-            await _answer(scope, decision, receive, send)
+            await _answer(scope, decision, send)
         elif kind == "websocket" or decision.reason is Reason.NOT_GOVERNED:
             await self.app(scope, receive, send)
         else:
@@ -279,12 +279,11 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
 
-async def _answer(scope: Scope, decision: Decision, receive: Receive, send: Send) -> None:
+async def _answer(scope: Scope, decision: Decision, send: Send) -> None:
     """Send a final decision as the whole response."""
     status = decision.status or 403
     prefix = "http."
     if scope["type"] == "websocket":
-        await receive()  # websocket.connect, which asks for the answer
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             # The server makes a 403 of it. 1008: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
             await send({"type": "websocket.close", "code": 1008})

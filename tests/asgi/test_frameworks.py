@@ -76,6 +76,46 @@ def check(app: Any) -> None:
     assert (called.status_code, called.headers["access-control-allow-origin"]) == (200, APP)
 
 
+EVIL = {"Origin": "https://evil.example"}
+TOKEN = {"Authorization": "Bearer good"}
+
+
+@pytest.mark.parametrize("how", ["around", "add_middleware"])
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        pytest.param("OPTIONS", "/mcp", PREFLIGHT, 200, id="preflight"),
+        pytest.param("OPTIONS", "/nowhere", PREFLIGHT, 200, id="preflight-of-a-path-nobody-serves"),
+        pytest.param("OPTIONS", "/mcp", {**PREFLIGHT, **EVIL}, 403, id="foreign-preflight"),
+        pytest.param("OPTIONS", "/mcp", {**PREFLIGHT, "Host": "rebound.example"}, 421, id="preflight-at-another-host"),
+        pytest.param("OPTIONS", "/mcp", FROM_APP, 401, id="options-of-a-page"),
+        pytest.param("OPTIONS", "/mcp", {}, 401, id="options"),
+        pytest.param("OPTIONS", "/mcp", {"Access-Control-Request-Method": "POST"}, 401, id="options-without-origin"),
+        pytest.param("OPTIONS", "/mcp", TOKEN, 405, id="options-with-a-token"),
+        pytest.param("POST", "/mcp", FROM_APP, 401, id="call"),
+        pytest.param("POST", "/mcp", {**FROM_APP, "Access-Control-Request-Method": "GET"}, 401, id="no-preflight"),
+        pytest.param("POST", "/mcp", {**FROM_APP, **TOKEN}, 200, id="call-with-a-token"),
+        pytest.param("POST", "/mcp", TOKEN, 200, id="call-of-no-page"),
+        pytest.param("POST", "/mcp", EVIL, 403, id="foreign-call"),
+        pytest.param("POST", "/mcp", {**EVIL, **TOKEN}, 403, id="foreign-call-with-a-token"),
+        pytest.param("POST", "/mcp", {**TOKEN, "Host": "rebound.example"}, 421, id="rebound"),
+        pytest.param("POST", "/nowhere", FROM_APP, 401, id="a-path-nobody-serves"),
+    ],
+)
+def test_who_is_answered_before_authentication(
+    how: str, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    app: Any = Starlette(routes=routes(), middleware=[Middleware(BearerMiddleware)])
+    if how == "around":
+        app = CORSMiddleware(app, **POLICY)
+    else:
+        app.add_middleware(CORSMiddleware, **POLICY)
+    answer = client(app).request(method, path, headers=headers)
+    assert answer.status_code == status
+    readable = headers.get("Origin") == APP and status != 421
+    assert answer.headers.get_list("access-control-allow-origin") == ([APP] if readable else [])
+
+
 def test_added_last_it_is_outermost(warnings_of: Any) -> None:
     app = Starlette(routes=routes())
     app.add_middleware(BearerMiddleware)
