@@ -40,7 +40,7 @@ from .settings import string_list
 from .settings import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
-_MEMO_ENTRIES = 256
+MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
@@ -161,6 +161,10 @@ class Site:
         decision = self.passing.get(facts) or self._answering.get(facts)
         return self._judge(facts) if decision is None else decision
 
+    def keeps(self, facts: Facts) -> bool:
+        """Is the decision on these facts kept, so that a door may keep it too?"""
+        return facts in self.passing or facts in self._answering
+
     def _judge(self, facts: Facts) -> Decision | None:
         choice = self.choose(facts.path, facts.policy_method)
         policy = choice.policy
@@ -176,7 +180,7 @@ class Site:
         is_constant = policy is None or policy.is_constant
         if is_constant and not depends_on_view and sum(len(f) for f in facts[:-1] if f) <= _MEMO_ENTRY_LENGTH:
             memo = self._answering if decision.final or decision.reported else self.passing
-            if len(memo) >= _MEMO_ENTRIES:
+            if len(memo) >= MEMO_ENTRIES:
                 memo.clear()
             memo[facts] = decision
         return decision
