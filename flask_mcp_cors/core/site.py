@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from .answers import VARY_ACTUAL
+from .answers import VARY_OPTIONS
 from .decision import Decision
 from .decision import MESSAGES
 from .decision import Reason
@@ -32,8 +34,6 @@ from .paths import path_fault
 from .paths import PathIndex
 from .paths import resolved_path
 from .policy import CORSPolicy
-from .policy import VARY_ACTUAL
-from .policy import VARY_OPTIONS
 from .settings import PolicyError
 from .settings import PolicyProblem
 from .settings import string_list
@@ -243,7 +243,7 @@ class Site:
             and _is_embedded(facts, policy)
         ):
             if policy.validate_origin == "report":
-                return policy.let_pass(Reason.CROSS_SITE, secure=secure)
+                return policy.report_only(Reason.CROSS_SITE, secure=secure)
             return policy.refuse(Reason.CROSS_SITE, secure=secure)
         return policy.actual(None, secure=secure)
 
