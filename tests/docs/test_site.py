@@ -17,7 +17,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: What people with a problem search for.
-WORDS = ["421", "403", "troubleshooting", "vite", "react", "fastmcp", "websocket", "heroku", "vercel", "codespaces", "lambda"]
+WORDS = (
+    "421 403 troubleshooting vite react fastmcp websocket heroku vercel codespaces lambda pyinstaller jwks dash"
+).split()
 
 #: What does not fit: a page that is wider than the window, or lines of code that are cut.
 CUT = """() => {
