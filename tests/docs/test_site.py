@@ -17,9 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: What people with a problem search for.
-WORDS = (
-    "421 403 troubleshooting vite react fastmcp websocket heroku vercel codespaces lambda pyinstaller jwks dash"
-).split()
+WORDS = ["421", "403", "troubleshooting", "vite", "react", "fastmcp", "websocket", "heroku", "vercel"]
+WORDS += ["codespaces", "lambda", "pyinstaller", "jwks", "dash"]
 
 #: What does not fit: a page that is wider than the window, or lines of code that are cut.
 CUT = """() => {
