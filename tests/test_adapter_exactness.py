@@ -326,8 +326,8 @@ class TestWords:
                 logging.WARNING,
                 "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
                 "http://[::1]:*, https://[::1]:* (default); hosts localhost, 127.0.0.1, [::1] (default); paths "
-                "everything (default): nothing is configured, so this machine only: set origins (MCP_CORS_ORIGINS) to "
-                "the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
+                "everything (default): without configuration only pages on this machine may call: set origins "
+                "(MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
             ),
             (
                 {"hosts": ["a.example", "*"]},
