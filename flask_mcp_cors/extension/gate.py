@@ -23,15 +23,16 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
+from ..doors import AROUND
+from ..doors import claim
+from ..doors import HANDOVER
+from ..doors import Handover
+from ..doors import judge_choice
 from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
 from ..reporting import report_lost_method
 from ..wsgi import announcing
-from ..wsgi import claim
-from ..wsgi import HANDOVER
-from ..wsgi import Handover
-from ..wsgi import judge_choice
 from ..wsgi import read_facts
 from ..wsgi import read_key
 from .marks import MarkedViews
@@ -190,8 +191,8 @@ class AppState:
             setattr(req, _OUTER, handover)
             if handover.facts == facts:
                 decision = handover.decision
-        elif handover is not None:
-            setattr(req, _OUTER, claim(environ))
+        else:
+            setattr(req, _OUTER, claim(environ, facts.origin))
         if decision is None:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
@@ -267,6 +268,7 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
     views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+    around = AROUND.get
 
     def before_request() -> Response | None:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
@@ -274,7 +276,14 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         environ = req.environ
         key = read_key(environ, req.path)
         decision = kept(key)
-        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+        if (
+            decision is None
+            or HANDOVER in environ
+            or around() is not None
+            or views.exist()
+            or req.method != key[0]
+            or req.path in documents
+        ):
             return state.judge(req, Facts._make(key))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]
         return None

@@ -16,9 +16,9 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
+from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
-from ..wsgi import judge_choice
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule

@@ -73,7 +73,7 @@ class TestHTTPS:
             policy.actual(APP),
             policy.actual(EVIL),
             policy.refuse(Reason.CROSS_SITE),
-            policy.let_pass(Reason.CROSS_SITE),
+            policy.report_only(Reason.CROSS_SITE),
         ]
         assert [answer for answer in answers if HSTS in answer.headers] == []
 
