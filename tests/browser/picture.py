@@ -13,15 +13,15 @@ PICTURE = ROOT / "docs" / "_static" / "example-page.png"
 def main() -> None:
     """Run the example on its usual ports, photograph both pages and put them side by side."""
     sys.path.insert(0, str(ROOT))
-    from conftest import chromium_path
-    from conftest import FLAGS
+    from engines import CHROMIUM_FLAGS
+    from engines import chromium_path
     from playwright.sync_api import sync_playwright
 
     from example_app import running
 
     ports = {"port": 8500, "client_port": 8501, "foreign_port": 8502}
     with running(token="the-printed-token", **ports) as demo, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
         images = []
         for url in (demo.allowed, demo.foreign):
             page = browser.new_page(viewport={"width": 880, "height": 600})
