@@ -246,15 +246,29 @@ class BiDi:
         self._socket.close()
 
 
+#: A new tab of Firefox does not keep the answers to its first preflights. This makes some, until one is kept; the server
+#: at this URL allows PUT and tells how many preflights it has answered.
+WARM_UP = """async (url) => {
+    const preflights = () => fetch(url).then((response) => response.json());
+    for (let number = 0; number < 20; number++) {
+        const before = await preflights();
+        for (const _ of [1, 2]) await fetch(`${url}/${number}`, {method: "PUT", headers: {"X-Warm": "1"}});
+        if (await preflights() === before + 1) return;
+    }
+    throw new Error("Firefox keeps no preflight answer");
+}"""
+
+
 class FirefoxEngine:
     """Headless, with a profile that is thrown away."""
 
     name = "firefox"
     foreign_name = FOREIGN_NAMES[name]
 
-    def __init__(self, bidi: BiDi, version: str) -> None:
+    def __init__(self, bidi: BiDi, version: str, servers: list[_KeepingServer]) -> None:
         self._bidi = bidi
         self.version = version
+        self._servers = servers
 
     @classmethod
     @contextmanager
@@ -294,34 +308,18 @@ class FirefoxEngine:
             stack.callback(bidi.close)
             new = bidi.command("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
             bidi.command("session.subscribe", events=["log.entryAdded"])
-            engine = cls(bidi, new["capabilities"]["browserVersion"])
-            engine._warm_up()
-            yield engine
+            servers = [stack.enter_context(_KeepingServer.running()) for _ in range(2)]
+            yield cls(bidi, new["capabilities"]["browserVersion"], servers)
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
         profile = self._bidi.command("browser.createUserContext")["userContext"]
         context = self._bidi.command("browsingContext.create", type="tab", userContext=profile)["context"]
         page = FirefoxPage(self._bidi, context, profile)
+        if fresh:
+            page.goto(self._servers[0].url)
+            page.evaluate(WARM_UP, self._servers[1].url)
         page.goto(url)
         return page
-
-    def _warm_up(self) -> None:
-        """Make requests until a preflight answer is seen to be kept: a Firefox that has just started forgets the first.
-
-        :raises RuntimeError: it never keeps one.
-        """
-        with _KeepingServer.running() as server:
-            page = self.open(server.url)
-            for number in range(20):
-                before = server.preflights
-                page.evaluate(
-                    "async url => { for (const _ of [1, 2]) await fetch(url, {method: 'PUT'}) }",
-                    f"{server.url.replace('127.0.0.1', 'localhost')}/{number}",
-                )
-                if server.preflights == before + 1:
-                    page.close()
-                    return
-        raise RuntimeError("Firefox keeps no preflight answer")
 
 
 def _drain(output: IO[str]) -> None:
@@ -372,12 +370,16 @@ class _KeepingHandler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.server.preflights += self.command == "OPTIONS"
+        body = str(self.server.preflights).encode()
         self.send_response(200)
-        for name, value in (("Origin", "*"), ("Methods", "PUT"), ("Max-Age", "86400")):
-            self.send_header(f"Access-Control-{'' if name == 'Max-Age' else 'Allow-'}{name}", value)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Allow-Headers", "X-Warm")
+        self.send_header("Access-Control-Allow-Methods", "PUT")
+        self.send_header("Access-Control-Max-Age", "86400")
         self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     do_GET = do_PUT = do_OPTIONS = answer
 
