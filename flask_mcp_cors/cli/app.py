@@ -1,4 +1,4 @@
-"""The app as the commands see it: where it is served, and what it decides about a request."""
+"""What the commands need to know about an app: where it is served, and what it decides about a request."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def base_url(state: AppState) -> tuple[str, str]:
 
 
 def example_origin(policy: CORSPolicy) -> str:
-    """An origin that a policy allows, as far as one can be made from its patterns.
+    """An origin that a policy allows, made from one of its patterns where possible.
 
     >>> example_origin(CORSPolicy(origins="https://*.example.com:*"))
     'https://a.example.com:8443'
@@ -85,9 +85,9 @@ def example_origin(policy: CORSPolicy) -> str:
 
 @contextmanager
 def replaced(app: Flask, method: str, function: Callable[..., Response]) -> Iterator[None]:
-    """Let *function* take the place of one of the app's methods, so that its code does not run.
+    """Replace one of the app's methods by *function* for a while, so that its code does not run.
 
-    In the place of ``full_dispatch_request`` no hook and no view runs, in that of ``dispatch_request`` no view.
+    Without ``full_dispatch_request`` no hook and no view runs, without ``dispatch_request`` no view.
     """
     own = vars(app).get(method)
     setattr(app, method, function)
@@ -101,7 +101,7 @@ def replaced(app: Flask, method: str, function: Callable[..., Response]) -> Iter
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the extension's log silent: the command says what there is to say."""
+    """Silence the extension's log: the command prints what matters."""
     was_disabled, log.disabled = log.disabled, True
     try:
         yield
@@ -110,7 +110,7 @@ def quiet() -> Iterator[None]:
 
 
 class Answer(NamedTuple):
-    """A response, as it leaves the last layer around the app."""
+    """A response, as the outermost layer sends it."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -152,14 +152,14 @@ class Judged:
     endpoint: str | None
     routing: HTTPException | None
     guards: tuple[Guard, ...]
-    #: What leaves the last layer; ``None`` where nothing was sent.
+    #: The response of the outermost layer; ``None`` where nothing was sent.
     answer: Answer | None = None
     #: Did the request get to the app?
     reached: bool = False
 
     @property
     def answered_outside(self) -> bool:
-        """Did something around the app answer, and not as the extension would have?"""
+        """Did a layer around the app answer, differently from the extension?"""
         if self.answer is None or self.reached:
             return False
         allowed = [value for name, value in self.decision.headers if name == ALLOW_ORIGIN]
@@ -167,10 +167,10 @@ class Judged:
 
 
 class Judge:
-    """A WSGI application that asks everything around the app, and lets the extension decide in its place.
+    """A WSGI application that sends a request through all layers around the app, and has the extension decide.
 
-    Middleware, mounted applications and the session run; no hook and no view of the app does. A callable in
-    ``policies`` is the exception: nobody else knows which policy it chooses.
+    Middleware, mounted applications and the session run; hooks and views of the app do not. A callable in
+    ``policies`` does: only it knows which policy it chooses.
     """
 
     def __init__(self, state: AppState) -> None:
@@ -196,7 +196,7 @@ class Judge:
 
     def judge(self, environ: WSGIEnvironment) -> Judged:
         """The decision on one request, without sending it."""
-        # The context in which the first hook runs: the request is routed, none of the app's functions has been called.
+        # As in the first hook: the request is routed, and none of the app's functions has been called.
         with self.state.app.request_context(environ) as context:
             return self._judge(context.request)
 
@@ -207,7 +207,7 @@ class Judge:
         return Judged(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
 
     def _ask(self, choose: PolicyCallable | None, req: Request) -> CORSPolicy | None:
-        """The policy that a callable chooses; ``None`` where it fails, which refuses the request."""
+        """The policy that a callable chooses; ``None`` where it fails, so that the request is refused."""
         if choose is None:
             return None
         try:
@@ -227,7 +227,7 @@ class Judge:
 
 
 def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
-    """What the app answers as far as the extension decides it."""
+    """The app's response, as far as the extension decides it."""
     decision = judged.decision
     if decision.final:
         response = Response(decision.body, decision.status)
@@ -235,7 +235,7 @@ def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
         return response
     response = Response()
     if isinstance(judged.routing, HTTPException):
-        # The answer that Flask gives by itself, so that a redirect is followed as a browser would.
+        # Flask's own answer, so that a redirect is followed as a browser would follow it.
         given = judged.routing.get_response(environ)
         response.status, response.headers = given.status, given.headers
     response.headers = Headers(decision.apply(response.headers.items()))

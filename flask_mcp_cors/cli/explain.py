@@ -1,4 +1,4 @@
-"""``explain``: one request of a browser, decided by the app as it would be, and every step of that in words."""
+"""``explain``: what the app decides about one request, and every step of that in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import cast
 
 from click import UsageError
 
@@ -36,13 +37,13 @@ from .terminal import paragraph
 from .terminal import printable
 from .terminal import steps
 
-#: What a browser MCP client sends with a ``POST``, where nobody says otherwise.
+#: The headers of a browser MCP client's ``POST``: the default of ``--header``.
 MCP_HEADERS = ("Authorization", "Content-Type", "MCP-Protocol-Version")
 
-#: Some headers need a preflight by their value, so a name alone gets one that does.
+#: Whether a header needs a preflight may depend on its value. A name alone gets one that does.
 _VALUES = {"content-type": "application/json", "authorization": "Bearer TOKEN", "accept": "application/json"}
 
-#: Headers that curl says itself, or that no decision rests on.
+#: Headers that curl sends itself, or that do not matter for a decision.
 _LEFT_OUT = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "content-length", "referer", "sec-fetch-dest"}
 )
@@ -53,7 +54,7 @@ class Explanation:
     """What happens to one ``fetch()``."""
 
     url: str
-    #: Where host and scheme in *url* are from.
+    #: Where host and scheme of *url* come from.
     url_source: str
     #: ``None``: no browser asks, but a program that sends no ``Origin``.
     origin: str | None
@@ -153,7 +154,7 @@ def explain(
         raise UsageError(f"{browser!r} is none of the browsers {', '.join(QUIRKS)}.")
     console = None
     try:
-        page = _InsistentBrowser(judge, origin, url, quirks=browser)  # type: ignore[arg-type]
+        page = _InsistentBrowser(judge, origin, url, quirks=cast(Any, browser))
         body = None if method.upper() in ("GET", "HEAD") else b""
         with quiet():
             page.fetch(url, method, pairs, body=body)
@@ -186,9 +187,9 @@ def _send(judge: Judge, url: str, method: str, pairs: tuple[tuple[str, str], ...
 
 
 class _InsistentBrowser(Browser):
-    """A browser that asks all the same where a page may not, such as for mixed content, and notes why not.
+    """A browser that sends requests which a browser blocks, such as mixed content, and notes why it would not.
 
-    The server decides whether or not it is ever asked, and that is what is to be explained.
+    What the server would decide is to be explained in any case.
     """
 
     refusal: CORSError | None = None
@@ -242,7 +243,7 @@ def _protection_words(judged: Judged) -> str:
 
 
 def _unseen(state: AppState) -> str:
-    """What may still answer otherwise, and was not run."""
+    """The code that was not run and may answer differently."""
     hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
     names = dict.fromkeys(describe(hook) for hook in hooks if hook not in (state.before_request, state.check_guards))
     functions = f"the app's before_request functions ({', '.join(names)}), " if names else ""
@@ -270,7 +271,7 @@ def _origin_words(policy: CORSPolicy, origin: str) -> str:
 
 
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
-    """Each thing that the preflight asks for, put to the policy by itself."""
+    """The method and each header that the preflight asks for, checked one by one."""
     if not policy.preflight(facts.origin, "GET").allowed:
         return [("method", "not looked at"), ("headers", "not looked at")]
     method = facts.request_method or ""

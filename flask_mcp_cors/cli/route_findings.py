@@ -1,6 +1,6 @@
-"""What can be wrong with an app's routes, hooks and layers. Each finding is a fact: nothing here guesses.
+"""What can be wrong with an app's routes, hooks and layers.
 
-What cannot be read off the app is tried: real preflights go through everything around the app, and ``before_request``
+What the app's tables do not show is tried: real preflights go through everything around the app, and ``before_request``
 functions are called as for a request without credentials. No view runs.
 """
 
@@ -19,7 +19,6 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
-from ..auth.guards import Guard
 from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
@@ -28,6 +27,7 @@ from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from ..extension.layer import Layer
 from ..extension.marks import describe
+from ..extension.marks import GuardMark
 from ..extension.routing import is_static
 from ..extension.routing import layers_around
 from ..extension.routing import mounts_of
@@ -78,7 +78,7 @@ def _mounts(state: AppState) -> dict[str, bool]:
 
 
 def _unused_patterns(state: AppState) -> Iterator[Finding]:
-    """Patterns that govern nothing, so that what they were meant for is open."""
+    """Patterns that govern nothing: the paths that they were meant for are not protected."""
     site = state.site
     for unused in patterns_without_routes(state.app, site.paths, site.policies, served=state.metadata.bodies):
         like = f" Routes like it: {', '.join(unused.similar)}." if unused.similar else ""
@@ -104,7 +104,7 @@ def _any_host(state: AppState) -> Iterator[Finding]:
 
 
 def _other_servers(state: AppState) -> Iterator[Finding]:
-    """What answers pages beside the app, by rules of its own."""
+    """Other applications and servers beside the app, with CORS rules of their own."""
     for prefix, is_wrapped in _mounts(state).items():
         if not is_wrapped:
             yield Finding(
@@ -124,17 +124,19 @@ def _other_servers(state: AppState) -> Iterator[Finding]:
             "instead of MCPCors write add_middleware(flask_mcp_cors.asgi.CORSMiddleware, "
             "position=MiddlewarePosition.BEFORE_EXCEPTION, origins=[…])",
         )
-    socketio = state.app.extensions.get("socketio")
-    engine = getattr(getattr(socketio, "server", None), "eio", None)
-    if engine is not None and getattr(engine, "cors_allowed_origins", None) == "*":
-        credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
-        yield Finding(
-            "other_cors_server",
-            Severity.WARNING,
-            "Socket.IO",
-            f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
-            "give SocketIO(…) the origins of this app as cors_allowed_origins=[…]",
-        )
+    flask_socketio = getattr(state.app.extensions.get("socketio"), "server", None)
+    servers = [flask_socketio, *(getattr(layer, "engineio_app", None) for layer in layers_around(state.app))]
+    for server in servers:
+        engine = getattr(server, "eio", server)
+        if getattr(engine, "cors_allowed_origins", None) == "*":
+            credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
+            yield Finding(
+                "other_cors_server",
+                Severity.WARNING,
+                "Socket.IO",
+                f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
+                "give it the origins of this app: cors_allowed_origins=[…]",
+            )
 
 
 def _crashes(state: AppState) -> Iterator[Finding]:
@@ -160,7 +162,7 @@ def _named(functions: Iterable[object]) -> str:
 
 
 def _hooks(state: AppState) -> Iterator[Finding]:
-    """Hooks that come between a browser and our own."""
+    """Hooks that run before or after the extension's."""
     app = state.app
     if not state.has_hooks:
         return  # the layer of wrap_wsgi does all of it
@@ -211,7 +213,7 @@ def _own_hooks(state: AppState) -> list[Any]:
 
 
 def _mentions(code: CodeType | None, word: str) -> bool:
-    """Is this word written out in this code?"""
+    """Is this word among the constants of this code?"""
     for constant in () if code is None else code.co_consts:
         if isinstance(constant, CodeType):
             if _mentions(constant, word):
@@ -227,7 +229,7 @@ def _sets_cors_headers(function: Any) -> bool:
     while (inner := getattr(layers[-1], "__wrapped__", None)) is not None and inner not in layers:
         layers.append(inner)
     for layer in layers:
-        # A decorator's wrapper bears the module of what it wraps; its globals do not lie.
+        # functools.wraps copies __module__, but the globals are those of the wrapper's own module.
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
@@ -265,7 +267,7 @@ def _environ(path: str, method: str, base: str, headers: dict[str, str]) -> WSGI
 
 
 def _outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
-    """WSGI middleware outside, found by what becomes of a real preflight."""
+    """WSGI middleware outside that answers or changes a real preflight."""
     app = state.app
     base, _ = base_url(state)
     judge = Judge(state)
@@ -280,7 +282,7 @@ def _outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         }
         url = route.base_url(base, app.config["SERVER_NAME"])
         expected = judge.judge(_environ(route.path, "OPTIONS", url, headers)).decision
-        # A layer that takes a header away makes it an OPTIONS request like any other, which a view may take.
+        # If a layer removes a header, this is an ordinary OPTIONS request, which a view may handle.
         with replaced(app, "dispatch_request", lambda *_: Response()):
             answer = ask(app, _environ(route.path, "OPTIONS", url, headers))
         if fault := _difference(answer, expected.status, dict(expected.headers).get(ALLOW_ORIGIN)):
@@ -354,7 +356,7 @@ def _slash_redirects(state: AppState, governed: list[Route]) -> Iterator[Finding
             _places(reading),
             "Without its last slash this URL is redirected (308). People's browsers follow; an MCP client that wants "
             "an event stream stops there.",
-            "where it is one, write the rule without the last slash, or with strict_slashes=False",
+            "for an event stream write the rule without the last slash, or with strict_slashes=False",
         )
 
 
@@ -365,15 +367,18 @@ class _HookAnswer(NamedTuple):
     response: Response
 
 
-def _hook_answer(state: AppState, route: Route, base: str) -> _HookAnswer | None:
-    """The first of the app's own ``before_request`` functions that answers, before guards are asked."""
+def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: bool = False) -> _HookAnswer | None:
+    """The first of the app's own ``before_request`` functions that answers.
+
+    :param before_guards: only those that run before ``cors.protected``.
+    """
     app = state.app
     environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
     with app.request_context(environ) as context:
         for hook in app.before_request_funcs.get(None, ()):
-            if hook == state.check_guards:
+            if hook == state.check_guards and before_guards:
                 return None
-            if hook == state.before_request:
+            if hook in (state.before_request, state.check_guards):
                 continue
             try:
                 answer = app.ensure_sync(hook)()
@@ -403,12 +408,12 @@ def _answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding
             f"Plain HTTP is redirected to HTTPS ({found.response.status_code}). The preflight is answered before "
             "that. MCP clients do not follow the redirect; another page's request follows it to another origin, so it "
             f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
-            "give clients the https: URL, and redirect only where a person types: not on MCP paths",
+            "give clients the https: URL, and do not redirect MCP paths",
         )
     refused: dict[tuple[str, str], list[Route]] = {}
     for route in governed:
         url = route.base_url(base, server_name).replace("http://", "https://", 1)
-        found = _hook_answer(state, route, url) if route.guards else None
+        found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
         if found is not None and "WWW-Authenticate" not in found.response.headers:
             refused.setdefault((_named([found.hook]), found.response.status), []).append(route)
     for (hook, status), routes in refused.items():
@@ -418,7 +423,7 @@ def _answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding
             hook,
             f"This before_request function answers requests without credentials ({status}) before cors.protected can, "
             f"so clients get no challenge that says how to log in: {_places(routes)}.",
-            "let the function pass these routes on, or leave them to it and take cors.protected off",
+            "let the function return None for these routes, or remove cors.protected from them",
         )
 
 
@@ -458,7 +463,7 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             _places(changing),
             f'Any web site may call this route (origins "*"), no cors.protected guards it, and the app has sessions '
             f"({why}): a browser sends their cookies along with a form or a no-cors request.",
-            "name the origins, or guard the route with cors.protected",
+            "list the origins, or guard the route with cors.protected",
         )
     if reading:
         yield Finding(
@@ -466,8 +471,8 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             Severity.NOTE,
             _places(reading),
             'Any web site may read this route (origins "*"), though only as somebody without cookies: a browser '
-            f"withholds what a page fetches with them. The app has sessions ({why}).",
-            "name the origins, unless what this route shows to strangers is meant for every site",
+            f"withholds responses to requests with cookies. The app has sessions ({why}).",
+            "list the origins, unless every site may show what this route returns without login",
         )
 
 
@@ -498,13 +503,13 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
 
 
 def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
-    """Routes that somebody meant to protect."""
-    for mark, target in state.extension.unused_marks():
-        guards = isinstance(mark, Guard)
+    """Guards and policies without effect, and paths that are guarded for some methods only."""
+    for mark in state.views.unused():
+        guards = isinstance(mark, GuardMark)
         yield Finding(
             "guard_unused" if guards else "policy_unused",
             Severity.ERROR if guards else Severity.WARNING,
-            describe(target),
+            describe(mark.target),
             f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route carries the mark"
             f"{': callers reach it unverified, or not at all' if guards else ', so it has no effect'}.",
             "put it directly above or below the route's decorator, and functools.wraps in the decorators in between",

@@ -1,6 +1,6 @@
-"""Text for a terminal: as wide as it is, and nothing that a server or client sent as it came.
+"""Text for a terminal, as wide as it is. Values from servers and clients are escaped.
 
-Text is plain until :func:`show` prints it: only there it gets colour, where the output is a terminal.
+Text has no colour until :func:`show` prints it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _SEVERITY = re.compile(rf"^(?:{'|'.join(severity.value.upper() for severity in S
 
 
 def terminal_width() -> int:
-    """The width of the terminal, within what can be read; 80 columns where there is none."""
+    """The width of the terminal, between 40 and 120 columns; 80 where there is no terminal."""
     return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
 
 
 def show(text: str) -> None:
-    """Print text: in colour where it goes to a terminal, and without what the output cannot encode."""
+    """Print text: in colour on a terminal, and with escapes for characters that the output cannot encode."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     text = _SEVERITY.sub(lambda m: click.style(m[0], fg=_COLOURS[Severity(m[0].lower())], bold=True), text)
@@ -37,7 +37,7 @@ def show(text: str) -> None:
 
 
 def printable(value: str, limit: int = 400) -> str:
-    """A value of somebody else's, safe to print: no control characters, not without end.
+    """A foreign value, safe to print: control characters are escaped, and its length is limited.
 
     >>> printable("a\\x1b[31m\\nb")
     'a\\\\x1b[31m\\\\nb'
@@ -59,14 +59,14 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
 
 
 def steps(rows: Iterable[tuple[str, str]]) -> str:
-    """A column of names and what there is to say about each; an empty name continues the one above."""
+    """Names in a column, and beside each its text; an empty name continues the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(paragraph(text, " " * width, name.ljust(width)) for name, text in rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned table that fits: cells that are too long are wrapped, the widest columns give way.
+    """An aligned table that fits the terminal: long cells are wrapped, in the widest columns first.
 
     >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
     A   B

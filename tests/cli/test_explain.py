@@ -361,10 +361,25 @@ def test_a_program_that_sends_no_origin() -> None:
     assert explained("https://rebound.example/mcp")["requests"][0]["status"] == 421
 
 
-@pytest.mark.parametrize("words", [("--method", "a b"), ("--header", "a b")])
-def test_what_no_program_sends_is_a_usage_error(words: tuple[str, str]) -> None:
-    result = CliRunner().invoke(cli, ["explain", "/mcp", *words], obj=ScriptInfo(create_app=make_app))
-    assert (result.exit_code, "'a b' is not a valid" in result.output) == (2, True)
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["/mcp", "--method", "a b"], "'a b' is not a valid method."),
+        (["/mcp", "--header", "a b"], "'a b' is not a valid header name."),
+        (["ftp://mcp.example.com/mcp"], "ftp"),
+    ],
+)
+def test_what_no_program_sends_is_a_usage_error(words: list[str], says: str) -> None:
+    result = CliRunner().invoke(cli, ["explain", *words], obj=ScriptInfo(create_app=make_app))
+    assert (result.exit_code, says in result.output) == (2, True)
+
+
+def test_a_callable_that_fails_refuses_and_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    app = Flask("tools")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t": lambda request: 1 / 0})
+    result = explained("/t", "--origin", ORIGIN, app=app)
+    assert (result["requests"][0]["reason"], result["requests"][0]["status"]) == ("policy_failed", 403)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case() -> None:

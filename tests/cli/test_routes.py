@@ -161,6 +161,11 @@ def https(app: Flask, cors: MCPCors) -> None:
         return None if request.is_secure else redirect(request.url.replace("http:", "https:"))
 
 
+def https_behind_a_guard(app: Flask, cors: MCPCors) -> None:
+    app.add_url_rule("/guarded", "guarded", cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    https(app, cors)
+
+
 def wildcard(app: Flask, cors: MCPCors) -> None:
     app.secret_key = "x"
     app.add_url_rule("/mcp", view_func=cors.policy(origins="*")(new_view()), methods=["POST"])
@@ -222,6 +227,7 @@ def crashing(app: Flask, cors: MCPCors) -> None:
         (flask_cors_decorator, ["other_cors_layer"]),
         (slash, ["slash_redirect"]),
         (https, ["https_redirect"]),
+        (https_behind_a_guard, ["https_redirect"]),
         (wildcard, ["wildcard_beside_cookies"]),
         (unused_guard, ["guard_unused"]),
         (unused_policy, ["policy_unused"]),
@@ -385,6 +391,11 @@ def test_a_pattern_that_a_route_a_document_or_a_mount_matches_is_fine() -> None:
     assert "pattern_without_route" not in findings(app)
 
 
+def test_of_many_patterns_without_a_route_ten_are_told() -> None:
+    app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
+    assert len(json.loads(run(app, "--json").output)["findings"]) == 10
+
+
 def test_a_converter_that_takes_slashes_is_any_number_of_segments() -> None:
     class Tail(BaseConverter):
         regex = ".*?"
@@ -435,11 +446,15 @@ def test_the_app_itself_as_a_mount_is_no_other_application() -> None:
 
 
 @pytest.mark.parametrize(("allowed", "found"), [("*", True), ([ORIGIN], False), (None, False)])
-def test_socket_io_with_any_origin_is_named(allowed: Any, *, found: bool) -> None:
-    """Flask-SocketIO keeps itself in app.extensions, with its server and that server's engine."""
+@pytest.mark.parametrize("place", ["extension", "layer"])
+def test_socket_io_with_any_origin_is_named(allowed: Any, place: str, *, found: bool) -> None:
+    """Flask-SocketIO keeps itself in app.extensions; python-socketio's WSGIApp has engineio_app and wsgi_app."""
     app, _ = make()
-    engine = SimpleNamespace(cors_allowed_origins=allowed, cors_credentials=True)
-    app.extensions["socketio"] = SimpleNamespace(server=SimpleNamespace(eio=engine))
+    server = SimpleNamespace(eio=SimpleNamespace(cors_allowed_origins=allowed, cors_credentials=True))
+    if place == "extension":
+        app.extensions["socketio"] = SimpleNamespace(server=server)
+    else:
+        app.wsgi_app = SimpleNamespace(engineio_app=server, wsgi_app=app.wsgi_app)  # type: ignore[method-assign, assignment]
     if found:
         assert findings(app)["other_cors_server"]["sentence"].endswith("any origin may connect, with credentials.")
     else:
@@ -588,3 +603,32 @@ def test_the_list_of_commands_is_not_cut(words: list[str]) -> None:
 @pytest.mark.parametrize("group", [cli, main])
 def test_the_version_is_told(group: Any) -> None:
     assert CliRunner().invoke(group, ["--version"]).output == f"Flask-MCP-CORS, version {__version__}\n"
+
+
+def test_hosts_are_shown_where_routes_are_matched_by_them() -> None:
+    app = Flask("tools", static_folder=None, host_matching=True)
+    MCPCors(app, origins=ORIGIN, hosts=["a.example", "x.b.example"])
+    app.add_url_rule("/mcp", "a", new_view(), methods=["POST"], host="a.example")
+    app.add_url_rule("/mcp", "b", new_view(), methods=["POST"], host="<tenant>.b.example")
+    assert [row["host"] for row in json.loads(run(app, "--json").output)["routes"]] == [
+        "<tenant>.b.example",
+        "a.example",
+    ]
+    assert findings(app) == {}
+
+
+def test_a_policy_that_a_callable_chooses_is_said_to_be_chosen() -> None:
+    app, _ = make(policies={"/t/*": lambda request: None})
+    app.add_url_rule("/t/<name>", view_func=new_view(), methods=["POST"])
+    assert "policies['/t/*']: chosen for each request" in run(app).output
+
+
+def test_a_hook_that_fails_outside_of_a_real_request_is_no_finding() -> None:
+    app, cors = make()
+
+    @app.before_request
+    def needs_more() -> None:
+        raise KeyError(request.headers["X-Tenant"])
+
+    app.add_url_rule("/mcp", view_func=cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    assert findings(app) == {}
