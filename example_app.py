@@ -167,7 +167,7 @@ def require_scopes(body: Any) -> None:
         except (TypeError, LookupError):
             continue  # no call of a tool, and nothing that the SDK would take for one
         if scope and scope not in g.mcp_identity["scopes"]:
-            raise InsufficientScope([scope])
+            raise InsufficientScope(scope)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
-from ..auth.guards import Guard
 from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
@@ -28,6 +27,7 @@ from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from ..extension.layer import Layer
 from ..extension.marks import describe
+from ..extension.marks import GuardMark
 from ..extension.routing import is_static
 from ..extension.routing import layers_around
 from ..extension.routing import mounts_of
@@ -504,12 +504,12 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
 
 def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
     """Guards and policies without effect, and paths that are guarded for some methods only."""
-    for mark, target in state.extension.unused_marks():
-        guards = isinstance(mark, Guard)
+    for mark in state.views.unused():
+        guards = isinstance(mark, GuardMark)
         yield Finding(
             "guard_unused" if guards else "policy_unused",
             Severity.ERROR if guards else Severity.WARNING,
-            describe(target),
+            describe(mark.target),
             f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route carries the mark"
             f"{': callers reach it unverified, or not at all' if guards else ', so it has no effect'}.",
             "put it directly above or below the route's decorator, and functools.wraps in the decorators in between",

@@ -67,11 +67,8 @@ class _FinalResponse(Response):
 class AppState:
     """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
 
-    def __init__(
-        self, app: Flask, extension: Any, configured: Configured, views: MarkedViews, metadata: ResourceMetadata
-    ) -> None:
+    def __init__(self, app: Flask, configured: Configured, views: MarkedViews, metadata: ResourceMetadata) -> None:
         self.app = app
-        self.extension = extension
         self.configured = configured
         self.views = views
         self.metadata = metadata
@@ -204,6 +201,7 @@ class AppState:
         if decision.final:
             # The headers are left to ``after_request``: putting them in twice costs 7 µs.
             return _FinalResponse(decision.body or None, decision.status)
+        self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
