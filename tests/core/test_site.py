@@ -8,6 +8,7 @@ from pages import APP
 from pages import EVIL
 
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import Decision
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import PUBLIC_METADATA
@@ -15,6 +16,7 @@ from flask_mcp_cors import Reason
 from flask_mcp_cors import SecurityHeaders
 from flask_mcp_cors.core.site import Facts
 from flask_mcp_cors.core.site import make_site
+from flask_mcp_cors.core.site import strictest
 
 OWN = "https://mcp.example.com"
 
@@ -189,6 +191,36 @@ class TestHosts:
         passed = made.decide(facts(path="/", origin=EVIL), None)
         assert (passed.reason, passed.headers, passed.final) == (Reason.NOT_GOVERNED, (), False)
 
+    def test_a_refusal_where_no_policy_governs_is_plain_text(self):
+        made = site(CORSPolicy(origins=APP, security_headers=None), hosts="mcp.example.com", paths="/mcp")
+        decision = made.decide(facts(path="/", host="other.example"), None)
+        assert decision.headers == (
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+        )
+        assert decision.body == b"Invalid Host header: this host is not served here."
+
+
+class TestStrictest:
+    @pytest.mark.parametrize(
+        ("stricter", "looser"),
+        [
+            (CORSPolicy(origins=APP).actual(EVIL), CORSPolicy(origins=APP).actual(None)),
+            (CORSPolicy(origins=APP, validate_origin=False).actual(EVIL), CORSPolicy(origins=APP).actual(None)),
+            (CORSPolicy(origins=APP).actual(None), Decision(True, Reason.NOT_GOVERNED, None, ())),
+            (CORSPolicy(origins=APP).actual(None), CORSPolicy(origins="*").actual(None)),
+        ],
+        ids=["refused", "not-allowed", "governed", "without-grant"],
+    )
+    def test_it_is_found_in_either_order(self, stricter, looser):
+        assert strictest([stricter, looser]) == strictest([looser, stricter]) == stricter
+
+    def test_the_later_of_two_that_are_equally_strict(self):
+        one, other = (CORSPolicy(origins=APP, expose_headers=name).actual(APP) for name in ("X-A", "X-B"))
+        assert strictest([one, other]) == other
+        assert strictest([other, one]) == one
+
 
 class TestChoice:
     def test_paths_say_what_the_default_governs(self):
@@ -243,6 +275,13 @@ class TestChoice:
         for path in ("/static/public/../private/s.txt", "/static/public/./../private/s.txt", "/x/../static/private/s"):
             assert made.judge(facts("GET", path=path, origin=EVIL)).status == 403
         assert made.judge(facts("GET", path="/static/public/a/../s.txt", origin=EVIL)).allowed
+
+    def test_a_callable_is_asked_about_the_path_that_dot_segments_resolve_to(self):
+        made = site(policies={"/asked/**": lambda request: None})
+        assert made.judge(facts(path="/x/../asked/y", origin=APP)) is None
+
+    def test_get_is_the_method_where_none_is_given(self):
+        assert site().choose("/.well-known/oauth-protected-resource").policy is PUBLIC_METADATA
 
     def test_an_answer_to_a_preflight_lists_only_what_the_policy_governs(self):
         made = site(hosts="*")
@@ -322,6 +361,11 @@ class TestSameOrigin:
         made = make_site({"hosts": ["mcp.example.com", "*"]}, policy)
         assert (made.decide(asked, policy).reason is Reason.SAME_ORIGIN) is is_own
 
+    def test_a_listed_host_may_have_the_port_of_the_scheme(self):
+        asked = facts(scheme="http", origin="null", fetch_site="same-origin")
+        assert decide(asked, hosts="mcp.example.com:80").reason is Reason.SAME_ORIGIN
+        assert decide(asked, hosts="mcp.example.com:443").reason is Reason.ORIGIN_NOT_ALLOWED
+
     @pytest.mark.parametrize("host", ["192.168.1.20:5000", "[fd00::1]:5000", "127.0.0.1:5000"])
     def test_without_fetch_metadata_an_ip_literal_is_trusted(self, host):
         asked = facts(scheme="http", host=host, origin=f"http://{host}")
@@ -356,6 +400,42 @@ class TestEmbedding:
 
 
 class TestMemo:
+    @pytest.mark.parametrize(
+        "asked", [facts(origin=APP), facts(origin=EVIL), preflight(), facts(path="/off", origin=EVIL)]
+    )
+    def test_a_decision_is_made_once_and_kept(self, asked, monkeypatch):
+        made, decided = site(policies={"/off": None}), []
+        decide = made.decide
+        monkeypatch.setattr(made, "decide", lambda *args: decided.append(args) or decide(*args))
+        assert not made.keeps(asked)
+        assert made.judge(asked) == made.judge(asked)
+        assert len(decided) == 1
+        assert made.keeps(asked)
+        assert not made.keeps(asked._replace(host="other.example.com"))
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            facts("GET", path="/.well-known/oauth-protected-resource", origin=APP),
+            facts("GET", fetch_site="cross-site", fetch_mode="no-cors"),
+        ],
+        ids=["discovery-document", "embedded"],
+    )
+    def test_a_decision_that_depends_on_the_view_is_not_kept(self, asked):
+        made = site()
+        made.judge(asked)
+        assert not made.keeps(asked)
+
+    def test_facts_of_1024_characters_are_kept_and_longer_ones_are_not(self):
+        made = site()
+        for length, kept in ((1024, True), (1025, False)):
+            asked = facts(origin=APP)
+            asked = asked._replace(
+                path="/".ljust(length - sum(map(len, filter(None, asked[:-1]))) + len(asked.path), "x")
+            )
+            made.judge(asked)
+            assert made.keeps(asked) is kept
+
     def test_long_facts_are_not_kept(self):
         made = site()
         made.judge(facts(origin=APP))
