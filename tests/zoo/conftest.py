@@ -1,0 +1,92 @@
+"""Every server that a run asks for is started once and examined once; the examinations wait, so they run side by side."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_mcp_cors.cli.doctor import examine
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from endpoint import TOKEN
+from rows import Row
+from servers import Unavailable
+from servers import Zoo
+
+#: Programs, not modules to look for doctests in.
+collect_ignore_glob = ["*_servers.py"]
+
+#: These may not be missing where ``REQUIRE_ZOO=1``.
+REQUIRED = ("flask", "django", "wsgi", "aiohttp", "raw", "sdk", "starlette", "fastmcp", "spa", "oauth", "net")
+REQUIRED += ("express", "hono", "node", "nginx")
+
+#: An examination mostly waits, for streams that stay quiet and for servers that hang.
+AT_ONCE = 6
+
+Examined = Callable[[Row, bool], dict[str, Any]]
+
+
+def _resolves(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A name that is not loopback, for one row, without a DNS server."""
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        return original("127.0.0.1" if host == "mcp.zoo.test" else host, *arguments, **options)
+
+    return getaddrinfo
+
+
+@pytest.fixture(scope="session")
+def examined(request: pytest.FixtureRequest) -> Iterator[Examined]:
+    """What ``--json`` says of a row's server: the examinations of all rows of this run are started at once."""
+    runs = [
+        (item.callspec.params["row"], item.callspec.params["with_token"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and "examined" in item.fixturenames
+    ]
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket, "getaddrinfo", _resolves(socket.getaddrinfo))
+    with Zoo([row.name for row, _ in runs]) as zoo, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def run(url: str, row: Row, with_token: bool) -> dict[str, Any]:
+            return examine(url, [row.origin], token=TOKEN if with_token else None, timeout=3).to_json()
+
+        @cache
+        def port(name: str) -> int | Unavailable:
+            try:
+                return zoo.port(name)
+            except Unavailable as error:
+                return error
+
+        @cache
+        def start(row: Row, with_token: bool) -> Future[dict[str, Any]] | Unavailable:
+            where = port(row.name)
+            if isinstance(where, Unavailable):
+                return where
+            return pool.submit(run, f"http://{row.host}:{where}{row.path}", row, with_token)
+
+        def result(row: Row, with_token: bool) -> dict[str, Any]:
+            for each in dict.fromkeys(runs):
+                start(*each)
+            started = start(row, with_token)
+            if isinstance(started, Unavailable):
+                stack = row.name.partition("-")[0]
+                message = f"{stack} is not installed: {started}"
+                if os.environ.get("REQUIRE_ZOO") == "1" and stack in REQUIRED:
+                    pytest.fail(message, pytrace=False)
+                pytest.skip(message)
+            return started.result()
+
+        yield result
+        pool.shutdown(cancel_futures=True)
+    patch.undo()
