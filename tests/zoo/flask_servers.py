@@ -23,7 +23,7 @@ def make_app(fault: str) -> Any:
     app = flask.Flask(__name__)
     endpoint = Endpoint()
     settings: dict[str, Any] = {
-        "origins": [APP],
+        "origins": [APP, "https://admin.example.com"],
         "allow_headers": NAMES,
         "expose_headers": EXPOSE_HEADERS.split(", "),
         "methods": ["GET", "POST", "DELETE"],
@@ -39,21 +39,18 @@ def make_app(fault: str) -> Any:
         settings |= {"origins": "*", "supports_credentials": True}
     if fault == "flask-other-resource":
         settings = {"resources": {r"/api/*": settings}}
-    checks_origin = fault not in ("flask-any-credentials", "flask-regex-hole")
 
-    def is_allowed(origin: str | None) -> bool:
-        return origin in (None, APP) or not checks_origin
+    def is_allowed(origin: str) -> bool:
+        if fault == "flask-regex-hole":
+            return origin.startswith(APP)
+        return origin == APP or fault == "flask-any-credentials"
 
     @app.before_request
     def guard() -> Any:
         request = flask.request
         if not is_own_host(request.host):
             return {"error": "Host not served"}, 421
-        if (
-            not is_allowed(request.headers.get("Origin"))
-            and not (fault == "flask-regex-hole" and request.headers["Origin"].startswith(APP))
-            and fault != "flask-any-credentials"
-        ):
+        if not is_allowed(request.headers.get("Origin", APP)):
             return {"error": "Origin not allowed"}, 403
         if fault == "flask-login" and request.method != "OPTIONS":
             return flask.redirect("/login?next=/mcp")

@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
             data = data[: len(data) // 2]
             length = len(data)
         if is_result and self.fault == "raw-log-line":
-            data = "log: answering\n".encode() + data
+            data = b"log: answering\n" + data
             length = len(data)
         self.send_response(status)
         for name, value in headers.items():

@@ -60,7 +60,7 @@ class Zoo:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(dict.fromkeys(names))
-        self._stacks: dict[object, Ports | Unavailable] = {}
+        self._stacks: dict[object, Ports | Exception] = {}
         self._running = ExitStack()
         self.folder = Path(self._running.enter_context(tempfile.TemporaryDirectory()))
 
@@ -74,16 +74,17 @@ class Zoo:
         """The port of a server.
 
         :raises Unavailable: its stack is not installed.
+        :raises Exception: its stack did not start.
         """
         start = STACKS[name.partition("-")[0]]
         if start not in self._stacks:
             names = [n for n in self._names if STACKS[n.partition("-")[0]] is start]
             try:
                 self._stacks[start] = start(self, names)
-            except Unavailable as error:
+            except Exception as error:  # raised for each of its servers, below
                 self._stacks[start] = error
         ports = self._stacks[start]
-        if isinstance(ports, Unavailable):
+        if isinstance(ports, Exception):
             raise ports
         return ports[name]
 
@@ -114,8 +115,7 @@ class Zoo:
         return ports
 
     def _start(self, command: Sequence[str], stdout: int, **environment: str) -> subprocess.Popen[bytes]:
-        errors = tempfile.TemporaryFile()
-        self._running.callback(errors.close)
+        errors = self._running.enter_context(tempfile.TemporaryFile())
         process = subprocess.Popen(
             command, cwd=HERE, stdin=subprocess.PIPE, stdout=stdout, stderr=errors, env={**os.environ, **environment}
         )

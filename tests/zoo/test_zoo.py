@@ -1,4 +1,4 @@
-"""The doctor names what is wrong with each server of the zoo, and what to do; of a healthy one it has nothing to say."""
+"""The doctor names what is wrong with each server of the zoo, and what to do; of a healthy one it says nothing bad."""
 
 from __future__ import annotations
 
