@@ -30,7 +30,7 @@ def cors(origin: str | None) -> dict[str, str]:
 
 def make_app(fault: str) -> web.Application:
     endpoint = Endpoint()
-    has_cors = not fault.startswith("aiohttp-upstream") or fault == "aiohttp-upstream-cors"
+    has_cors = not fault.startswith("aiohttp-upstream") or fault in ("aiohttp-upstream-cors", "aiohttp-upstream-slow")
 
     @web.middleware
     async def by_middleware(request: web.Request, handler: Any) -> web.StreamResponse:

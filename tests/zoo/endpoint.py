@@ -39,7 +39,7 @@ def failed(status: int, message: str, code: int = -32000, id: object = None) -> 
 
 
 class Endpoint:
-    """An MCP endpoint of the revisions with sessions, as far as clients need it. ``GET`` is for the caller to stream."""
+    """An MCP endpoint of the revisions with sessions, as far as clients need it. The caller may stream ``GET``."""
 
     def __init__(self, *, sessions: bool = True) -> None:
         self.sessions: set[str] | None = set() if sessions else None

@@ -133,6 +133,7 @@ HAPROXY = """
 defaults
     mode http
     timeout connect 1s
+    retries 0
     timeout client 30s
     timeout server {timeout}
 listen {name}

@@ -484,10 +484,10 @@ ROWS = (
     ),
     Row(
         "starlette-default-methods",
-        "CORSMiddleware without allow_methods: GET only; the preflight of DELETE is 400",
-        "no",
-        "DELETE; method|400",
-        "Allow-Methods|allow_methods|DELETE",
+        "CORSMiddleware without allow_methods: GET only, so the preflight of POST is 400",
+        "yes",
+        f"{_PREFLIGHT}; method; 400|Allow-Methods",
+        "Allow-Methods|allow_methods",
     ),
     Row(
         "starlette-no-delete",
@@ -545,7 +545,7 @@ ROWS = (
         "FastMCP's allowed_origins lacks the page, CORS has it",
         "yes",
         "403; origin",
-        "allowed_origins",
+        "allowed_origins|list of origins|origins.* list",
         "check the path",
     ),
     Row(
@@ -608,6 +608,13 @@ ROWS = (
     Row(
         "express-rate-limit",
         "express-rate-limit before cors counts preflights: 429 after the third",
+        "no",
+        "429|rate",
+        "rate|limit|wait|count",
+    ),
+    Row(
+        "express-rate-limit-all",
+        "twenty requests a minute, counted before cors: the 429 has no CORS headers",
         "no",
         "429|rate",
         "rate|limit|wait|count",
@@ -917,9 +924,9 @@ ROWS = (
     Row("nginx-301-https", "301 to https, the preflight too", "yes", "301|redirect", "https"),
     Row(
         "nginx-no-always",
-        "add_header without always: the 401 has no CORS headers",
+        "add_header without always: the 401 has no CORS headers, nor has the 202",
         "yes",
-        f"401; {_ACAO}",
+        f"401|202; {_ACAO}",
         "always|401|error|every|all",
         token=True,
     ),

@@ -115,7 +115,7 @@ class Zoo:
         return ports
 
     def _start(self, command: Sequence[str], stdout: int, **environment: str) -> subprocess.Popen[bytes]:
-        errors = self._running.enter_context(tempfile.TemporaryFile())
+        errors = self._running.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         process = subprocess.Popen(
             command, cwd=HERE, stdin=subprocess.PIPE, stdout=stdout, stderr=errors, env={**os.environ, **environment}
         )
