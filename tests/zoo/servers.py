@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,7 +118,13 @@ class Zoo:
     def _start(self, command: Sequence[str], stdout: int, **environment: str) -> subprocess.Popen[bytes]:
         errors = self._running.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         process = subprocess.Popen(
-            command, cwd=HERE, stdin=subprocess.PIPE, stdout=stdout, stderr=errors, env={**os.environ, **environment}
+            command,
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=errors,
+            env={**os.environ, **environment},
+            start_new_session=True,
         )
         process.errors = errors  # type: ignore[attr-defined]
         self._running.callback(_stop, process)
@@ -136,12 +143,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.stdin.close()
     if process.stdout is not None:
         process.stdout.close()
-    process.terminate()
-    try:
+    # Some have children of their own.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
         process.wait(3)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def python(file: str, *packages: str) -> Callable[[Zoo, Sequence[str]], Ports]:
