@@ -93,7 +93,8 @@ public class JavaServers {
         }
         if (isPreflight) {
             response.set("Access-Control-Allow-Methods", "GET, POST, DELETE");
-            response.set("Access-Control-Allow-Headers", hasLogin && !isPublic ? "*" : HEADERS);
+            String allowed = fault.equals("java-invalid-cors") ? asked : HEADERS;
+            response.set("Access-Control-Allow-Headers", hasLogin && !isPublic ? "*" : allowed);
             response.set("Access-Control-Max-Age", "7200");
             send(exchange, 204, "", "");
         } else if (isPublic) {

@@ -54,7 +54,7 @@ def make_app(fault: str) -> Any:
             return {"error": "Origin not allowed"}, 403
         if fault == "flask-login" and request.method != "OPTIONS":
             return flask.redirect("/login?next=/mcp")
-        if not fault.endswith(("-401", "-401-no-cors", "-token")) or "/.well-known/" in request.path:
+        if not fault.endswith(("-401", "-401-no-cors", "-token")) or request.path != "/mcp":
             return None
         if request.method == "OPTIONS" and fault != "flask-preflight-401":
             return None

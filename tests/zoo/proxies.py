@@ -97,7 +97,8 @@ def _nginx_locations(name: str, inner: Ports) -> str:
         "nginx-204-bare": "if ($request_method = OPTIONS) { add_header Content-Type text/plain; return 204; }"
         + f"{ADD} add_header Access-Control-Allow-Methods '{ALLOW_METHODS}' always;"
         + f"add_header Access-Control-Allow-Headers '{ALLOW_HEADERS}' always; {PASS} proxy_buffering off; {plain}",
-        "nginx-buffering": own + plain,
+        # To HTTP/1.0, which is the default, the app behind does not send chunks, so nginx waits for a full buffer.
+        "nginx-buffering": own.replace("proxy_http_version 1.1;", "") + plain,
         "nginx-301-https": "return 301 https://$host$request_uri;",
         "nginx-no-always": (PREFLIGHT + ADD).replace("always", "") + PASS + token,
         "nginx-two-layers": PREFLIGHT + ADD + PASS + "proxy_buffering off;" + cors,

@@ -295,8 +295,21 @@ ROWS = (
         "check the path",
     ),
     Row("wsgi-no-jsonrpc", "answers without jsonrpc: 2.0", "yes", "jsonrpc", "jsonrpc", "check the path"),
-    Row("wsgi-batch-answer", "answers in an array", "yes", "array|list|batch", "object|single|array|batch"),
-    Row("wsgi-other-id", "answers under the id as a string", "yes", r"\bid\b", r"\bid\b", "check the path"),
+    Row(
+        "wsgi-batch-answer",
+        "answers in an array, which 2025-06-18 took out",
+        "no",
+        "array|list|batch",
+        "object|single|array|batch",
+    ),
+    Row(
+        "wsgi-string-id",
+        "answers under the id as a string",
+        "no",
+        r"\bid\b; string|type|same|another|differ",
+        r"\bid\b",
+    ),
+    Row("wsgi-other-id", "answers under an id of its own", "yes", r"\bid\b", r"\bid\b", "check the path"),
     Row("wsgi-null-id", "answers under the id null", "yes", r"\bid\b", r"\bid\b", "check the path"),
     Row(
         "wsgi-text-html",
@@ -570,7 +583,11 @@ ROWS = (
         "expose.*Mcp-Session-Id",
     ),
     Row(
-        "sdk-sse-only", "only the transport of 2024 at this URL", "no", "2024|HTTP.SSE", "Streamable|newer|update|/sse"
+        "sdk-sse-only",
+        "only the transport of 2024 at this URL: new clients fall back to it, or fail",
+        "no",
+        "2024|HTTP.SSE",
+        "Streamable|newer|update|/sse",
     ),
     Row("fastmcp-slash", "path /mcp/ asked as /mcp: POST is redirected", "yes", "307|redirect", "/mcp/|slash"),
     Row(

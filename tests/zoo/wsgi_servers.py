@@ -121,8 +121,10 @@ def make_app(fault: str) -> Any:
             message = json.loads(data)
             if fault == "wsgi-bare-result" and "result" in message:
                 data = json.dumps(message["result"]).encode()
-            if fault == "wsgi-other-id" and "result" in message:
+            if fault == "wsgi-string-id" and "result" in message:
                 data = json.dumps(message | {"id": str(message["id"])}).encode()
+            if fault == "wsgi-other-id" and "result" in message:
+                data = json.dumps(message | {"id": message["id"] + 1000}).encode()
             if fault == "wsgi-null-id" and "result" in message:
                 data = json.dumps(message | {"id": None}).encode()
             if fault == "wsgi-no-jsonrpc" and "result" in message:
