@@ -68,6 +68,8 @@ def make_app(fault: str) -> web.Application:
         return response
 
     async def mcp(request: web.Request) -> web.StreamResponse:
+        if fault == "aiohttp-ok-slow":
+            await asyncio.sleep(0.15)
         if fault == "aiohttp-upstream-slow":
             await asyncio.sleep(3600)
         if fault == "aiohttp-upstream-token" and request.headers.get("Authorization") != f"Bearer {TOKEN}":

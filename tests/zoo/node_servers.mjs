@@ -106,6 +106,7 @@ function expressApp(fault) {
     next();
   });
   if (fault !== "express-cors-last") app.use(cors(options));
+  if (fault === "express-ok-rate-limit") app.use(rateLimit({ windowMs: 60_000, limit: 1000 }));
   app.use(express.json());
 
   app.post("/mcp", async (request, response) => {
@@ -217,6 +218,11 @@ function nodeServer(fault) {
     }
     const answer = endpoint.answer(request.method, request.headers, body);
     if (fault === "node-text-plain" && answer.headers["Content-Type"]) answer.headers["Content-Type"] = "text/plain";
+    if (fault === "node-ok-chunked" && answer.body) {
+      const half = answer.body.length >> 1;
+      response.writeHead(answer.status, answer.headers).write(answer.body.slice(0, half));
+      return setTimeout(() => response.end(answer.body.slice(half)), 20);
+    }
     send(answer);
   });
 }

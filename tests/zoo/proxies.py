@@ -89,6 +89,7 @@ def _nginx_locations(name: str, inner: Ports) -> str:
     mcp = {
         "nginx-ok-cors": quick + token,
         "nginx-ok-proxy": PASS + "proxy_buffering off;" + cors,
+        "nginx-ok-gzip": quick + "gzip on; gzip_types application/json; gzip_proxied any;" + plain,
         "nginx-auth-request": PASS
         + ADD
         + "add_header WWW-Authenticate $challenge always; auth_request /auth; proxy_buffering off;"

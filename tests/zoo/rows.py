@@ -29,6 +29,8 @@ class Row:
     token: bool = False
     #: The runs that can see the fault: ``both``, ``with`` the token, ``without``.
     seen: str = "both"
+    #: How bad it has to be called, where that is said; what fails is always an error.
+    severity: str = ""
     origin: str = ORIGIN
     #: Of the URL that is examined.
     host: str = "127.0.0.1"
@@ -110,6 +112,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|prefix|starts|look.?alike",
         _HOLE_CURE + r"|\$",
+        severity="error",
     ),
     Row(
         "flask-csrf",
@@ -179,6 +182,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|prefix|starts|look.?alike",
         _HOLE_CURE + r"|\$",
+        severity="error",
     ),
     Row("django-not-installed", "CorsMiddleware is not in MIDDLEWARE", "yes", f"{_ACAO}|CORS", f"{_ACAO}|CORS"),
     # WSGI
@@ -188,6 +192,11 @@ ROWS = (
     _healthy("wsgi-ok-subdomains", "every subdomain is allowed, rightly compared"),
     _healthy("wsgi-ok-case", "origins compared in lower case: browsers send them so"),
     _healthy("wsgi-ok-two-origins", "two origins are allowed, the one that asks is echoed"),
+    _healthy("wsgi-ok-star-lists", "* for methods and headers: without a login that covers all"),
+    _healthy("wsgi-ok-delete-405", "sessions that a client cannot end, as MCP allows"),
+    _healthy("wsgi-ok-old-revision", "speaks 2025-03-26 only, and says so"),
+    _healthy("wsgi-ok-charset", "application/json; charset=utf-8"),
+    _healthy("wsgi-ok-sse-answers", "POST is answered by an event stream that begins with an empty event"),
     Row(
         "wsgi-two-values",
         "two origins in one Access-Control-Allow-Origin",
@@ -209,6 +218,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|prefix|starts|look.?alike",
         "exact|whole|compare|equal",
+        severity="error",
     ),
     Row(
         "wsgi-suffix-hole",
@@ -216,6 +226,7 @@ ROWS = (
         "no",
         r"evil[\w-]*(\.|app\.)?example\.com|suffix|ends|look.?alike",
         _HOLE_CURE + "|dot",
+        severity="error",
     ),
     Row(
         "wsgi-regex-hole",
@@ -223,6 +234,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|prefix|starts|look.?alike|anchor",
         _HOLE_CURE + r"|\$",
+        severity="error",
     ),
     Row(
         "wsgi-dot-hole",
@@ -230,6 +242,7 @@ ROWS = (
         "no",
         "app[^.]example|example[^.]com|dot|any character|look.?alike",
         r"escape|exact|dot|re\.escape|\\\.|compare|list",
+        severity="error",
     ),
     Row(
         "wsgi-contains-hole",
@@ -237,6 +250,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|evil\S*app\.example\.com|look.?alike",
         _HOLE_CURE,
+        severity="error",
     ),
     Row(
         "wsgi-scheme-hole",
@@ -387,6 +401,7 @@ ROWS = (
     ),
     # aiohttp
     _healthy("aiohttp-ok", "headers by on_response_prepare, a stream that begins at once"),
+    _healthy("aiohttp-ok-slow", "the same, and each answer takes 150 ms"),
     Row(
         "aiohttp-sse-no-cors",
         "the GET stream is prepared before the middleware adds the headers",
@@ -482,6 +497,7 @@ ROWS = (
         r"127\.0\.0\.1|both|\[::1\]",
         host="localhost",
     ),
+    _healthy("raw-ok-localhost", "listens at 127.0.0.1 only, asked as localhost: browsers try both", host="localhost"),
     # the SDK, Starlette, FastMCP
     _healthy("sdk-ok", "official Python SDK, both revisions, strict lists"),
     _healthy("sdk-ok-json", "the same with JSON answers"),
@@ -536,6 +552,7 @@ ROWS = (
         "no",
         r"evil[\w-]*(\.|app\.)?example\.com|suffix|ends|look.?alike",
         _HOLE_CURE + "|dot",
+        severity="error",
     ),
     Row(
         "sdk-host-not-listed",
@@ -622,6 +639,8 @@ ROWS = (
     _healthy("hono-ok-route", "Hono, cors for /mcp only, no login: nothing else is asked for"),
     _healthy("node-ok", "plain Node"),
     _healthy("node-ok-gzip", "plain Node, compressed where the client says so, flushed after each event"),
+    _healthy("node-ok-chunked", "plain Node, the body in two chunks without a Content-Length"),
+    _healthy("express-ok-rate-limit", "a limit that is never reached, after cors"),
     Row(
         "express-rate-limit",
         "express-rate-limit before cors counts preflights: 429 after the third",
@@ -699,6 +718,17 @@ ROWS = (
     ),
     # the login
     _healthy("oauth-ok", "by hand, token, OAuth documents", token=True),
+    _healthy("oauth-ok-root", "the documents are those of the whole origin", token=True),
+    _healthy("oauth-ok-other-issuer", "the authorization server has another origin", token=True),
+    Row(
+        "oauth-prefix-hole",
+        "startswith, behind a login",
+        "no",
+        r"app\.example\.com\.|prefix|starts|look.?alike",
+        _HOLE_CURE,
+        token=True,
+        seen="with",
+    ),
     Row(
         "oauth-prm-missing",
         "the resource_metadata document is 404",
@@ -750,7 +780,7 @@ ROWS = (
     Row(
         "oauth-named-nowhere",
         "WWW-Authenticate names no document, and there is none at the well-known paths",
-        "yes",
+        "no",
         f"{_METADATA}; 404|WWW-Authenticate|nowhere|not found",
         "resource_metadata|serve|publish",
         token=True,
@@ -766,7 +796,7 @@ ROWS = (
     Row(
         "oauth-no-servers",
         "the document names no authorization server",
-        "yes",
+        "no",
         "authorization.servers?",
         "authorization_servers",
         token=True,
@@ -916,6 +946,7 @@ ROWS = (
     # nginx
     _healthy("nginx-ok-cors", "nginx adds the headers, always, and answers OPTIONS; token", token=True),
     _healthy("nginx-ok-proxy", "nginx passes on what the app says"),
+    _healthy("nginx-ok-gzip", "nginx compresses the JSON where the client says so"),
     Row(
         "nginx-auth-request",
         "auth_request answers the preflight with 401",
@@ -1017,6 +1048,7 @@ ROWS = (
         "no",
         r"app\.example\.com\.|prefix|starts|look.?alike",
         _HOLE_CURE + r"|\$",
+        severity="error",
     ),
     Row("nginx-slash", "location /mcp/ asked as /mcp: 301", "yes", "301|redirect", "/mcp/|slash"),
     # HAProxy

@@ -33,6 +33,7 @@ ORIGIN_CHECKS: dict[str, Callable[[str], object]] = {
     "wsgi-contains-hole": lambda origin: "app.example.com" in origin,
     "wsgi-scheme-hole": lambda origin: urlsplit(origin).netloc == "app.example.com",
     "wsgi-port-hole": lambda origin: re.fullmatch(r"https://app\.example\.com(:\d+)?", origin),
+    "oauth-prefix-hole": lambda origin: origin.startswith(APP),
     "wsgi-null-hole": lambda origin: origin in (APP, "null"),
     "wsgi-any-origin": lambda origin: True,
     "wsgi-ok-subdomains": lambda origin: re.fullmatch(r"https://([a-z0-9-]+\.)*example\.com", origin),
@@ -58,11 +59,11 @@ def make_app(fault: str) -> Any:
         if fault != "wsgi-no-vary":
             headers.append(("Vary", "Origin"))
         if preflight:
-            methods = "GET, POST, OPTIONS" if fault == "wsgi-no-delete" else ALLOW_METHODS
+            lists = {"wsgi-no-delete": "GET, POST, OPTIONS", "wsgi-ok-star-lists": "*"}
             ages = {"wsgi-max-age-zero": "0", "wsgi-no-max-age": "0", "wsgi-max-age-negative": "-1"}
-            headers.append(("Access-Control-Allow-Methods", methods))
-            allow = "Content Type, Authorization" if fault == "wsgi-malformed-list" else ALLOW_HEADERS
-            headers.append(("Access-Control-Allow-Headers", allow))
+            headers.append(("Access-Control-Allow-Methods", lists.get(fault, ALLOW_METHODS)))
+            lists = {"wsgi-malformed-list": "Content Type, Authorization", "wsgi-ok-star-lists": "*"}
+            headers.append(("Access-Control-Allow-Headers", lists.get(fault, ALLOW_HEADERS)))
             if fault != "wsgi-max-age-missing":
                 headers.append(("Access-Control-Max-Age", ages.get(fault, "7200")))
             if fault == "wsgi-ok-cookie":
@@ -74,14 +75,15 @@ def make_app(fault: str) -> Any:
 
     def refused(status: int, base: str) -> Answer:
         answer = failed(status, "Unauthorized" if status == 401 else "Forbidden")
-        named = "" if fault == "oauth-named-nowhere" else f', resource_metadata="{base}{PRM}/mcp"'
+        metadata = f"{base}{PRM}" if fault == "oauth-ok-root" else f"{base}{PRM}/mcp"
+        named = "" if fault == "oauth-named-nowhere" else f', resource_metadata="{metadata}"'
         if status == 401 and fault != "oauth-no-www":
             answer[1]["WWW-Authenticate"] = f'Bearer realm="mcp"{named}'
         return answer
 
     def document(path: str, base: str) -> tuple[Answer, list[tuple[str, str]]] | None:
         """A document of the login, with its CORS headers."""
-        found = documents(base)
+        found = documents(base, "" if fault == "oauth-ok-root" else "/mcp")
         is_resource = path.startswith(PRM)
         public = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Headers", "*")]
         if path in ("/token", "/register"):
@@ -97,6 +99,10 @@ def make_app(fault: str) -> Any:
         if not is_resource and fault == "oauth-as-missing":
             return None
         body = found[path]
+        if is_resource and fault == "oauth-ok-root":
+            body["resource"] = base
+        if is_resource and fault == "oauth-ok-other-issuer":
+            body["authorization_servers"] = [base.replace("127.0.0.1", "localhost")]
         if is_resource and fault == "oauth-wrong-resource":
             body["resource"] = "http://mcp-backend:8000/mcp"
         if is_resource and fault == "oauth-no-servers":
@@ -116,6 +122,8 @@ def make_app(fault: str) -> Any:
             return refused(403 if fault == "wsgi-403-for-401" else 401, base)
         if fault == "wsgi-landing-page" and method == "GET":
             return 200, {"Content-Type": "text/html"}, b"<!doctype html><h1>An MCP server</h1>"
+        if fault == "wsgi-ok-delete-405" and method == "DELETE":
+            return 405, {"Allow": "POST"}, b""
         status, extra, data = endpoint.answer(method, headers, body)
         if data and method == "POST":
             message = json.loads(data)
@@ -129,6 +137,14 @@ def make_app(fault: str) -> Any:
                 data = json.dumps(message | {"id": None}).encode()
             if fault == "wsgi-no-jsonrpc" and "result" in message:
                 data = json.dumps({key: value for key, value in message.items() if key != "jsonrpc"}).encode()
+            if fault == "wsgi-ok-old-revision":
+                data = data.replace(b"2025-11-25", b"2025-03-26").replace(b"2025-06-18", b"2025-03-26")
+            if fault == "wsgi-ok-charset":
+                extra["Content-Type"] = "application/json; charset=utf-8"
+            if fault == "wsgi-ok-sse-answers" and "result" in message:
+                # As the revision of 2025-11-25 has it: first an event with an id and no data, to resume after.
+                data = b"id: 1\r\ndata: \r\n\r\n: hello\r\n\r\nevent: message\r\nid: 2\r\ndata: " + data + b"\r\n\r\n"
+                extra["Content-Type"] = "text/event-stream"
             if fault == "wsgi-text-html":
                 extra["Content-Type"] = "text/html; charset=utf-8"
             if fault == "wsgi-batch-answer" and "result" in message:
