@@ -123,7 +123,9 @@ def documents(base: str, resource: str = "/mcp") -> dict[str, dict[str, Any]]:
 
 def announce(fault: str, port: int) -> None:
     """Tell who started this process that a server listens."""
-    print(fault, port, flush=True)
+    # In one piece: several processes may write to this pipe.
+    sys.stdout.write(f"{fault} {port}\n")
+    sys.stdout.flush()
 
 
 def until_closed() -> None:
