@@ -3,6 +3,7 @@
 from ._version import __version__
 from .core.decision import Decision
 from .core.decision import Reason
+from .core.discovery import NOBODY
 from .core.discovery import PUBLIC_METADATA
 from .core.discovery import PUBLIC_OAUTH
 from .core.mcp import MCP_REVISIONS
@@ -29,6 +30,7 @@ __all__ = [
     "LOOPBACK",
     "LOOPBACK_HOSTS",
     "MCP_REVISIONS",
+    "NOBODY",
     "PUBLIC_METADATA",
     "PUBLIC_OAUTH",
     "preflight_answered",

@@ -13,16 +13,22 @@ from .core.policy import CORSPolicy
 from .core.settings import check_words
 from .core.settings import CONFIG_PREFIX
 from .core.settings import EXTENSION_SETTINGS
+from .core.settings import OTHER_WORDS
 from .core.settings import POLICY_SETTINGS
 from .core.settings import PolicyError
 from .core.settings import settings_from_config
 from .core.settings import unknown_setting
+from .core.settings import WORDS_WITHOUT_COUNTERPART
 from .core.settings import wrong_type
 from .core.site import make_site
 from .core.site import Site
 from .reporting import log
 
 _ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z0-9_]+)")
+
+
+# flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
+_FLASK_MCP_SERVER = "FLASK_MCP_CORS_ORIGIN"
 
 
 class Configured(NamedTuple):
@@ -57,6 +63,14 @@ class Configured(NamedTuple):
                 CONFIG_PREFIX,
                 CONFIG_PREFIX,
             )
+        elif site.hosts.any_host and self.source("hosts") == "default":
+            log.warning(
+                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
+                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "that is meant",
+                line,
+                CONFIG_PREFIX,
+            )
         else:
             log.info("%s", line)
 
@@ -83,11 +97,14 @@ def configure(
     settings: dict[str, Any] = {}
     keys: dict[str, str] = {}
     if config is not None:
+        config = _without_foreign_keys(config)
         settings, keys = settings_from_config(config, problems)
         _warn_of_lost_keys(config)
     for word in keywords:
         keys.pop(word, None)
     settings.update((word, value) for word, value in keywords.items() if word in known)
+    if config is not None:
+        _warn_of_flask_cors(config, settings)
 
     if policy is not None and not isinstance(policy, CORSPolicy):
         problems.append(wrong_type("policy", policy, "a CORSPolicy; origins and the like are keywords: origins=[…]"))
@@ -116,11 +133,36 @@ def configure(
     return Configured(site, wrap_wsgi, sources)
 
 
+def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same ``app.config`` without the key that :data:`_FLASK_MCP_SERVER` leaves in it."""
+    if _FLASK_MCP_SERVER not in os.environ:
+        return config
+    return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
+
+
+def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
+    advice = []
+    for key in config:
+        word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
+        meant = OTHER_WORDS.get(word, word)
+        if word in WORDS_WITHOUT_COUNTERPART:
+            advice.append(f"{key} → leave it out")
+        elif meant in EXTENSION_SETTINGS - settings.keys():
+            paths = f"{CONFIG_PREFIX}PATHS and " if meant == "policies" else ""
+            advice.append(f"{key} → {paths}{CONFIG_PREFIX}{meant.upper()}")
+    if advice:
+        log.warning("app.config has keys of flask-cors, which Flask-MCP-CORS does not read: %s", "; ".join(advice))
+
+
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
     """Warn of settings in the environment that nobody loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:
+            continue
+        if variable == _FLASK_MCP_SERVER:
+            log.warning("%s is a variable of flask-mcp-server; the one of Flask-MCP-CORS is %sS", variable, variable)
             continue
         name = match[1].partition("__")[0]
         key = f"{CONFIG_PREFIX}{name}"

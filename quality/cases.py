@@ -80,6 +80,11 @@ ORIGINS = (
     f"{APP},https://evil.example",
     "https://mcp.example.com",
     "http://mcp.example.com",
+    "http://evil.example",
+    "http://app.localhost:8000",
+    "http://192.168.0.9:8000",
+    "http://127.0.0.9",
+    "http://0.0.0.0:8000",
     "https://ａpp.example.com".encode().decode("latin-1"),
     "vscode-webview://0a1b",
     "vscode-webview://0a1b:1",
@@ -121,6 +126,10 @@ HOSTS = (
     "[::1]",
     "[::1]:8080",
     "[::0]",
+    "[::ffff:127.0.0.1]:8080",
+    "0.0.0.0:8000",
+    "app.localhost:8000",
+    "192.168.0.9:8000",
     "1.2.3",
     "mcp.example.com:",
     "mcp.example.com:65536",
@@ -130,6 +139,7 @@ HOSTS = (
     "x" * 5000,
 )
 SITES = ("same-origin", "cross-site", "same-site", "none", "", "Same-Origin", "same-origin,same-origin")
+DESTS = ("iframe", "embed", "document", "image", "empty", "")
 MODES = ("cors", "no-cors", "navigate", "websocket", "")
 SCHEMES = ("https", "http")
 
@@ -160,6 +170,7 @@ def question_from(choose: Choose, text: Text) -> Question:
         request_headers=spoiled(HEADER_LISTS, 4),
         fetch_site=one_of(SITES, 6),
         fetch_mode=one_of(MODES, 4),
+        fetch_dest=one_of(DESTS, 6),
     )
 
 
@@ -183,6 +194,7 @@ def facts_of(question: Question) -> Facts:
         question.request_headers,
         question.fetch_site,
         question.fetch_mode,
+        question.fetch_dest,
     )
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request
 
 from flask_mcp_cors.core.paths import path_fault
 from flask_mcp_cors.core.paths import PathIndex
-from flask_mcp_cors.exchange import routed_path
+from flask_mcp_cors.wsgi import routed_path
 
 from .fuzzing import main
 from .fuzzing import Source

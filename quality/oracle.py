@@ -35,6 +35,7 @@ LISTED_HEADERS = {
 }
 EXPOSED_HEADERS = {"mcp-session-id", "mcp-protocol-version", "www-authenticate", "retry-after"}
 LISTED_METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
+FRAMES = {"iframe", "frame", "fencedframe", "object", "embed"}
 ASKED = {"access-control-request-method", "access-control-request-headers"}
 
 
@@ -217,7 +218,16 @@ class Served:
 
     @property
     def is_address(self) -> bool:
-        return self.name.startswith("[") or is_dotted_quad(self.name)
+        """An IP literal by which people call a server: not the unspecified one, nor an IPv4-mapped one."""
+        if self.name.startswith("["):
+            return self.name != "[::]" and not (self.name.startswith("[::ffff:") and self.name.count(":") == 4)
+        return is_dotted_quad(self.name) and self.name != "0.0.0.0"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Loopback in the browsers' sense, to whose URLs they send ``Sec-Fetch-*`` over plain HTTP too."""
+        is_quad = is_dotted_quad(self.name) and self.name.split(".")[0] == "127"
+        return is_quad or self.name in ("localhost", "[::1]") or self.name.split(".")[-1] == "localhost"
 
 
 def take_host_apart(value: str | None) -> Served | None:
@@ -272,6 +282,7 @@ class Question:
     request_headers: str | None = None
     fetch_site: str | None = None
     fetch_mode: str | None = None
+    fetch_dest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -312,8 +323,9 @@ def answer_to(question: Question, settings: Mapping[str, Any]) -> Answer:
 
     is_foreign = question.origin is not None and not is_allowed and not _is_own_page(question, settings)
     if question.origin is None and "*" not in origins:
-        is_embedded = question.fetch_mode not in (None, "navigate")
-        is_foreign = question.fetch_site in ("cross-site", "same-site") and is_embedded
+        is_embedded = question.fetch_mode not in (None, "navigate") or question.fetch_dest in FRAMES
+        is_unsafe = question.method not in ("GET", "HEAD", "OPTIONS", "TRACE")
+        is_foreign = question.fetch_site in ("cross-site", "same-site") and (is_embedded or is_unsafe)
     if is_foreign and validates:
         return refused
     if not _is_served(question, settings):
@@ -375,11 +387,19 @@ def _is_served(question: Question, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_own_page(question: Question, settings: Mapping[str, Any]) -> bool:
-    if question.fetch_site is not None:
-        return question.fetch_site == "same-origin"
     host = take_host_apart(question.host)
-    named = [host for host in settings["hosts"] if host != "*"]
-    if host is None or not host_is_listed(host, question.scheme, named or ["localhost", "127.0.0.1", "[::1]"]):
+    named = [host for host in settings["hosts"] if host != "*"] or ["localhost", "127.0.0.1", "[::1]"]
+    is_named = host is not None and host_is_listed(host, question.scheme, named)
+    if question.fetch_site is not None:
+        if question.fetch_site != "same-origin":
+            return False
+        if question.origin == "null":
+            return question.scheme == "https" or is_named or (host is not None and host.is_loopback)
+        parts = take_apart(question.origin or "")
+        if parts is None:
+            return False
+        return parts.scheme == "https" or (parts.scheme == "http" and Served(parts.host, None).is_loopback)
+    if host is None or not (is_named or host.is_address):
         return False
     port = "" if host.port is None or host.port == DEFAULT_PORT.get(question.scheme) else f":{host.port}"
     return question.origin == f"{question.scheme}://{host.name}{port}"

@@ -122,6 +122,7 @@ def environ_of(question: Question) -> dict[str, Any]:
         "HTTP_ACCESS_CONTROL_REQUEST_HEADERS": question.request_headers,
         "HTTP_SEC_FETCH_SITE": question.fetch_site,
         "HTTP_SEC_FETCH_MODE": question.fetch_mode,
+        "HTTP_SEC_FETCH_DEST": question.fetch_dest,
     }
     environ.update((key, value) for key, value in headers.items() if value is not None)
     return environ

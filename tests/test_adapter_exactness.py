@@ -5,18 +5,14 @@ from __future__ import annotations
 import logging
 from functools import partial
 from functools import wraps
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Blueprint
-from flask import current_app
 from flask import Flask
 from flask.views import MethodView
 from werkzeug.debug import DebuggedApplication
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
@@ -26,11 +22,10 @@ from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import request_refused
-from flask_mcp_cors.exchange import routed_path
 from flask_mcp_cors.extension.marks import describe
-from flask_mcp_cors.extension.routing import flask_app_in
 from flask_mcp_cors.extension.routing import is_static
 from flask_mcp_cors.reporting import safe
+from flask_mcp_cors.wsgi import routed_path
 
 APP = "https://app.example.com"
 OTHER = "https://other.example"
@@ -62,30 +57,10 @@ def ask(app: Flask, path: str = "/x", method: str = "POST", **headers: str) -> A
     return app.test_client().open(path, method=method, headers={**FROM_APP, **headers})
 
 
-# The Flask app inside
+# Static files
 
 
-class TestFlaskAppInside:
-    @pytest.mark.parametrize(
-        "wrap",
-        [
-            lambda app: app,
-            lambda app: app.wsgi_app,
-            ProxyFix,
-            lambda app: SimpleNamespace(wsgi_app=app),
-            lambda app: SimpleNamespace(wsgi_app=None, app=ProxyFix(app.wsgi_app)),
-            lambda app: CORSMiddleware(app, origins=APP),
-        ],
-    )
-    def test_it_is_found(self, app: Flask, wrap: Any) -> None:
-        assert flask_app_in(wrap(app)) is app
-
-    def test_where_there_is_none_or_no_end_none_is_found(self, app: Flask) -> None:
-        circle = SimpleNamespace()
-        circle.app = SimpleNamespace(app=circle)
-        for wsgi_app in (None, circle, lambda environ, start_response: [], DispatcherMiddleware(app, {})):
-            assert flask_app_in(wsgi_app) is None
-
+class TestStaticFiles:
     def test_files_of_nested_blueprints_are_static(self, app: Flask, tmp_path: Any) -> None:
         inner = Blueprint("inner", "exact", static_folder=str(tmp_path), static_url_path="/files")
         outer = Blueprint("outer", "exact")
@@ -378,9 +353,10 @@ class TestWords:
         assert [str(problem) for problem in caught.value.problems] == [
             "policy='policy': str is the wrong type; write a CORSPolicy; origins and the like are keywords: "
             "origins=[…] [wrong_type]",
-            "max_age=-1: invalid: write 0 (never kept) to 86400 seconds, or None to leave the header out "
+            "max_age=-1: out of range; write 0 (not kept) to 86400 seconds, or None to leave the header out "
             "[max_age_out_of_range]",
-            "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False [wrong_type]",
+            "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False "
+            "(in an environment variable, which is read as JSON: true) [wrong_type]",
         ]
 
     @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", … (9 in all)")])
@@ -451,11 +427,12 @@ class TestWords:
     ) -> None:
         app = Flask("exact")
         app.config["MCP_CORS_HOSTS"] = "a.example"
-        for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_ORIGIN", "FLASK_MCP_CORS_POLICIES__A"):
+        for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_METHODS", "FLASK_MCP_CORS_POLICIES__A"):
             monkeypatch.setenv(name, "1")
         MCPCors(app, origins=APP)
         assert caplog.messages == [
-            "FLASK_MCP_CORS_ORIGIN is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS",
+            "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
+            "MCP_CORS_ALLOW_METHODS",
             "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
             "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
             "FLASK_MCP_CORS_POLICIES",
@@ -475,8 +452,8 @@ class TestWords:
             "ZeroDivisionError after a preflight was answered or a request refused: no before_request function has "
             "run, so an after_request function must read flask.g with g.get(…); or set wrap_wsgi=True"
             if final
-            else "ZeroDivisionError in the application: whatever the browser's console says, this is not CORS: see "
-            "the traceback above or right below"
+            else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although "
+            "the browser's console blames CORS"
         )
         assert expected in caplog.messages
 
@@ -496,23 +473,6 @@ class TestMiddleware:
         embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
         assert Client(CORSMiddleware(application, origins=APP)).get("/", headers=embedded).status_code == 403
         assert calls == []
-
-    def test_a_static_file_may_be_found_through_a_converter_that_needs_the_app(self, tmp_path: Any) -> None:
-        class Contextual(BaseConverter):
-            regex = "[^/]+"
-
-            def to_python(self, value: str) -> str:
-                assert current_app.name == "exact"
-                return value
-
-        (tmp_path / "x.txt").write_text("static")
-        app = Flask("exact", static_folder=None)
-        app.url_map.converters["contextual"] = Contextual
-        files = Blueprint("files", "exact", static_folder=str(tmp_path), static_url_path="/<contextual:version>/f")
-        app.register_blueprint(files)
-        client = Client(CORSMiddleware(app, origins=APP))
-        embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-        assert client.get("/v1/f/missing.txt", headers=embedded).status_code != 403
 
     def test_a_status_without_a_name_is_ok(self) -> None:
         layer = CORSMiddleware(below()[0], origins=APP, preflight_status=299)

@@ -86,6 +86,7 @@ def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
         ("MCP_CORS_ALLOWED_HOSTS", "MCP_CORS_HOSTS"),
         ("MCP_CORS_ENABLE_DNS_REBINDING_PROTECTION", "MCP_CORS_VALIDATE_ORIGIN"),
         ("MCP_CORS_MAXAGE", "MCP_CORS_MAX_AGE"),
+        ("MCP_CORS_RESOURCES", "MCP_CORS_PATHS"),
         ("MCP_CORS_VARY_HEADER", "leave it out"),
         ("MCP_CORS_ALLOW_PRIVATE_NETWORK", "leave it out"),
         ("MCP_CORS_ZZZ", "the settings are"),
@@ -210,12 +211,95 @@ def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
     assert "in the environment" not in caplog.text
 
 
-@pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ORIGIN"])
+@pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])
 def test_a_misspelt_one_is_told_its_name(monkeypatch, caplog, variable):
     monkeypatch.setenv(variable, "*")
     make(origins=APP)
     expected = f"{variable} is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS"
     assert expected in caplog.messages
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_the_variable_of_flask_mcp_server_is_named_and_harms_nothing(monkeypatch, caplog, is_loaded):
+    """flask-mcp-server reads FLASK_MCP_CORS_ORIGIN itself; from_prefixed_env() loads it as well."""
+    monkeypatch.setenv("FLASK_MCP_CORS_ORIGIN", "https://other.example")
+    app = Flask("configured")
+    if is_loaded:
+        app.config.from_prefixed_env()
+        assert app.config["MCP_CORS_ORIGIN"] == "https://other.example"
+    MCPCors(app, origins=APP, hosts="mcp.example.com")
+    assert app.extensions["mcp_cors"].site.default.origins == (APP,)
+    assert caplog.messages == [
+        "FLASK_MCP_CORS_ORIGIN is a variable of flask-mcp-server; the one of Flask-MCP-CORS is FLASK_MCP_CORS_ORIGINS"
+    ]
+
+
+def test_keys_that_flask_cors_left_are_named(caplog):
+    config = {"CORS_ORIGINS": APP, "CORS_SUPPORTS_CREDENTIALS": True, "CORS_RESOURCES": {}, "CORS_VARY_HEADER": True}
+    make(config={**config, "CORS_OF_SOMEBODY_ELSE": 1}, hosts="mcp.example.com")
+    assert (
+        "app.config has keys of flask-cors, which Flask-MCP-CORS does not read: CORS_ORIGINS → MCP_CORS_ORIGINS; "
+        "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; "
+        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out"
+    ) in caplog.messages
+
+
+def test_a_key_of_flask_cors_whose_setting_is_written_here_is_no_leftover(caplog):
+    config = {"CORS_ORIGINS": [APP]}
+    make(config=config, origins=config["CORS_ORIGINS"], hosts="mcp.example.com")
+    assert "flask-cors" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "says"),
+    [
+        ("ORIGINS", "['https://a.example']", "config_syntax", 'double quotes; write ["https://a.example"]'),
+        ("ORIGINS", "[https://a.example]", "config_syntax", 'in double quotes; write ["https://a.example"]'),
+        ("ORIGINS", '["https://a.example",]', "config_syntax", 'closing bracket; write ["https://a.example"]'),
+        ("ORIGINS", "https://a.example;https://b.example", "config_syntax", "commas, not by semicolons"),
+        ("ORIGINS", "https://a.example,", "config_syntax", 'a comma too many; write ["https://a.example"]'),
+        (
+            "ORIGINS",
+            "'https://a.example'",
+            "config_syntax",
+            'quotes are part of the value; write ["https://a.example"]',
+        ),
+        ("HOSTS", "[mcp.example.com]", "config_syntax", 'write ["mcp.example.com"]'),
+        ("POLICIES", '{"/a": null,}', "config_syntax", "not valid JSON"),
+        ("ALLOW_CREDENTIALS", "True", "wrong_type", "in an environment variable, which is read as JSON: true"),
+        ("MAX_AGE", "None", "wrong_type", "in an environment variable, which is read as JSON: null"),
+    ],
+)
+def test_what_is_wrong_with_an_environment_variable_is_named(monkeypatch, variable, value, code, says):
+    monkeypatch.setenv(f"FLASK_MCP_CORS_{variable}", value)
+    app = Flask("configured")
+    app.config.from_prefixed_env()
+    with pytest.raises(PolicyError) as caught:
+        MCPCors(app, **({} if variable == "ORIGINS" else {"origins": APP}))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.key) == (code, f"MCP_CORS_{variable}")
+    assert says in problem.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "setting"),
+    [
+        ("MCP_CORS_HOSTS", "[::1]:8000", ("[::1]:8000",)),
+        ("MCP_CORS_HOSTS", "[2001:db8::1], mcp.example.com", ("[2001:db8::1]", "mcp.example.com")),
+        ("MCP_CORS_HOSTS", '["a.example", "b.example"]', ("a.example", "b.example")),
+        ("MCP_CORS_PATHS", "/a;v=1, /b", ("/a;v=1", "/b")),
+    ],
+)
+def test_a_string_that_only_looks_like_broken_json_is_read(key, value, setting):
+    site = make(config={key: value, "MCP_CORS_ORIGINS": APP})
+    assert (site.hosts.patterns if key == "MCP_CORS_HOSTS" else site.paths) == setting
+
+
+@pytest.mark.parametrize("word", ["origins", "hosts", "paths", "allow_headers"])
+def test_a_generator_is_refused_because_it_can_be_read_once_only(word):
+    (problem,) = problems(**{"origins": APP, word: iter(["https://a.example"])})
+    assert (problem.code, problem.setting) == ("wrong_type", word)
+    assert problem.message.endswith("it can be read once only; write a list")
 
 
 def test_every_fault_is_told_at_once():

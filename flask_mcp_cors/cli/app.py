@@ -20,9 +20,9 @@ from ..core.policy import CORSPolicy
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import PolicyCallable
-from ..exchange import facts_from_environ
-from ..exchange import settle
 from ..extension.gate import AppState
+from ..wsgi import judge_choice
+from ..wsgi import read_facts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -126,10 +126,10 @@ class Judge:
         # The context in which the first hook runs: the request is routed, none of the app's functions has been called.
         with state.app.request_context(environ) as context:
             req = context.request
-            facts = facts_from_environ(environ, req.path)
+            facts = read_facts(environ, req.path)
             choice = state.choose(facts, req)
             asked = choice._replace(policy=asking(choice.policy)) if callable(choice.policy) else choice
-            decision = settle(state.site, asked, facts, lambda: req)
+            decision = judge_choice(state.site, asked, facts, lambda method: req)
             policy = (chosen or [None])[0] if callable(choice.policy) else choice.policy
             return Judged(facts, choice, policy, decision, *self._route(req, facts))
 

@@ -71,7 +71,7 @@ def _hooks(state: AppState) -> Iterator[Finding]:
     """Hooks that come between a browser and our own."""
     app = state.app
     before = app.before_request_funcs.get(None, [])
-    first = before[: before.index(state.gate)] if state.gate in before else before
+    first = before[: before.index(state.before_request)] if state.before_request in before else before
     if first:
         yield Finding(
             "hook_runs_first",
@@ -81,7 +81,7 @@ def _hooks(state: AppState) -> Iterator[Finding]:
             "register it with app.before_request, which appends",
         )
     after = app.after_request_funcs.get(None, [])
-    last = after[: after.index(state.finish)] if state.finish in after else after
+    last = after[: after.index(state.after_request)] if state.after_request in after else after
     if last:
         yield Finding(
             "hook_runs_last",
@@ -113,7 +113,7 @@ def _code_of(function: Any) -> CodeType | None:
 def _own_hooks(state: AppState) -> list[Any]:
     """The app's ``before_request`` functions."""
     hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
-    return [hook for hook in hooks if hook not in (state.gate, state.guard)]
+    return [hook for hook in hooks if hook not in (state.before_request, state.check_guards)]
 
 
 def _mentions(code: CodeType | None, word: str) -> bool:
@@ -151,7 +151,7 @@ def _other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         function
         for functions in app.after_request_funcs.values()
         for function in functions
-        if function != state.finish and _sets_cors_headers(function)
+        if function != state.after_request and _sets_cors_headers(function)
     ]
     if hooks:
         words = sentence.format("An after_request function")

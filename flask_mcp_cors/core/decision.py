@@ -117,32 +117,29 @@ class Decision(_Fields):
         [('X-A', '1'), ('Access-Control-Allow-Origin', '*')]
         """
         result = list(headers)
-        if self.reason is Reason.NOT_GOVERNED:
+        if self.fits(result):
+            result += self.headers
             return result
-        if not self.fits(result):
-            return self._merge(result)
-        result += self.headers
-        return result
+        return result if self.reason is Reason.NOT_GOVERNED else self._merge(result)
 
     def fits(self, headers: Iterable[tuple[str, str]]) -> bool:
         """Can our headers simply follow these? The usual case, which costs a third of merging."""
-        if self.reason is Reason.NOT_GOVERNED:
-            return False
-        touched = self._touched
+        plain = self._plain
         for name, value in headers:
-            name = name.lower()
-            if name in touched or name.startswith("access-control-"):
-                return False
-            if name == "content-type" and _is_event_stream(value):
+            # Most types do not even begin like text/event-stream.
+            if name not in plain or (name == "Content-Type" and value[:1] in "tT" and _is_event_stream(value)):
                 return False
         return True
 
     @cached_property
-    def _touched(self) -> frozenset[str]:
-        """The names, in lower case, that cannot stay as they are next to our headers."""
-        return frozenset(
-            ("vary", *(name.lower() for name, _ in self.headers), *(_OF_A_FINAL_ANSWER if self.final else ()))
-        )
+    def _plain(self) -> frozenset[str]:
+        """The usual header names of a response that are nothing to us, as frameworks spell them."""
+        if self.reason is Reason.NOT_GOVERNED:
+            return frozenset()
+        touched = {name.lower() for name, _ in self.headers}
+        if self.final:
+            touched |= _OF_A_FINAL_ANSWER
+        return frozenset(name for name in _USUAL_HEADERS if name.lower() not in touched)
 
     def _merge(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         result: list[tuple[str, str]] = []
@@ -171,6 +168,8 @@ class Decision(_Fields):
         result.extend(("Vary", value) for value in vary)
         return result
 
+
+_USUAL_HEADERS = ("Content-Type", "Content-Length", "Location", "Set-Cookie", "Allow", "Cache-Control", "ETag", "Date")
 
 #: What a final answer alone decides: an empty one has no type, and a refusal must not be kept.
 _OF_A_FINAL_ANSWER = frozenset({"content-type", "cache-control"})

@@ -20,8 +20,10 @@ from .origins import LOOPBACK_HOSTS
 from .origins import Origin
 from .origins import serialized_ip
 from .origins import to_ascii
+from .settings import as_list
 from .settings import PolicyProblem
 from .settings import string_list
+from .suffixes import covers_public_suffix
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
 
@@ -155,22 +157,40 @@ def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
     count = len(problems)
     patterns = string_list("hosts", value, problems)
     if not patterns and len(problems) == count:
-        message = 'invalid: nothing would be served; name a host, or write "*"'
+        message = 'empty: every request would get 421; list a host, or write "*"'
         problems.append(PolicyProblem("hosts_empty", "hosts", value, message))
     return tuple(pattern for pattern in patterns if not _add_fault(pattern, problems))
 
 
 def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
-    if pattern == "*" or _is_pattern(pattern):
+    if pattern == "*":
         return False
-    meant = pattern.partition("://")[2] or pattern
-    meant = to_ascii(re.split(r"[/?#]", meant, maxsplit=1)[0].rpartition("@")[2]).lower()
-    if meant.startswith("."):
-        meant = f"*{meant}"
-    example = meant if _is_pattern(meant) else "mcp.example.com, mcp.example.com:8443 or *.example.com"
-    message = f"invalid host; write {example}"
+    if _is_pattern(pattern):
+        name, _ = _split_pattern(pattern.lower())
+        base = name.removeprefix("*.")
+        if base == name or not covers_public_suffix(base):
+            return False
+        # Whoever has a name there can point it at this server and have browsers send it.
+        message = f"anyone can have a name below {base}; write your own names in full, as your-name.{base}"
+        problems.append(PolicyProblem("host_public_suffix", "hosts", pattern, message))
+        return True
+    members = [_meant(member) or member for member in re.split(r"[,;\s]+", pattern) if member]
+    if len(members) > 1:
+        message = f"one string holds one host; write {as_list(members)}"
+    else:
+        example = _meant(pattern) or "mcp.example.com, mcp.example.com:8443 or *.example.com"
+        message = f"not a valid host; write {example}"
     problems.append(PolicyProblem("host_invalid", "hosts", pattern, message))
     return True
+
+
+def _meant(text: str) -> str | None:
+    """The host that somebody most likely meant by what is none, or ``None``."""
+    authority = re.split(r"[/?#]", text.strip().rpartition("://")[2], maxsplit=1)[0]
+    meant = to_ascii(authority.rpartition("@")[2]).lower()
+    if meant.startswith("."):
+        meant = f"*{meant}"
+    return meant if _is_pattern(meant) else None
 
 
 def _is_pattern(pattern: str) -> bool:

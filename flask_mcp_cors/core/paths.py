@@ -7,12 +7,16 @@ Empty segments do not count, because routers merge slashes and redirect at the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Generic
 from typing import TypeVar
+from urllib.parse import unquote
+
+from .settings import as_list
 
 V = TypeVar("V")
 
@@ -40,22 +44,60 @@ def resolved_path(path: str) -> str | None:
     return None if len(resolved) == len(parts) else f"/{'/'.join(resolved)}"
 
 
+_LIST = re.compile(r"[,;]\s*(?=/)|,\s+")
+
+
 def path_fault(pattern: str) -> str | None:
     """What is wrong with a path pattern and what to write instead, or ``None``.
 
-    >>> path_fault("mcp")
-    'invalid: a path starts with a slash; write /mcp'
+    A pattern that no path can match is refused, because what it was meant for would not be governed.
+
+    >>> path_fault("mcp"), path_fault("/{id}/mcp")
+    ('a path starts with a slash; write /mcp', 'this is a variable of a route; write /*/mcp')
     """
+    fault = _path_fault(pattern)
+    if fault is None:
+        return None
+    listed = [_meant(part) or part for part in _LIST.split(pattern.strip())]
+    if len(listed) > 1:
+        return f"one string holds one path; write {as_list(listed)}"
+    return f"{fault}; write {_meant(pattern) or '/mcp, /servers/*/mcp or /api/**'}"
+
+
+def _path_fault(pattern: str) -> str | None:
+    if pattern != pattern.strip():
+        return "remove the white space around it"
+    if _LIST.search(pattern):
+        return "one string holds one path"
+    if pattern.startswith("^") or pattern.endswith("$") or ".*" in pattern or "\\" in pattern:
+        return "this looks like a regular expression, which is not supported"
     if not pattern.startswith("/"):
-        return f"invalid: a path starts with a slash; write /{pattern.partition('://')[2].partition('/')[2] or pattern}"
-    for segment in segments(pattern):
-        if "*" in segment and segment not in ("*", "**"):
-            return 'invalid: a segment is a word, "*" (any one) or "**" (any number); write /servers/*/mcp or /api/**'
-        if "<" in segment:
-            return 'invalid: this is a Flask rule; write "*" for a segment, as /servers/*/mcp'
+        return "a path starts with a slash"
+    if "<" in pattern or re.search(r"\{[^/]*\}|/:\w", pattern):
+        return "this is a variable of a route"
     if "?" in pattern or "#" in pattern:
-        return f"invalid: a path has no query and no fragment; write {pattern.partition('?')[0].partition('#')[0]}"
+        return "a path has no query and no fragment"
+    if re.search(r"%[0-9A-Fa-f]{2}", pattern):
+        return "patterns are compared with the decoded path"
+    parts = segments(pattern)
+    if not {".", ".."}.isdisjoint(parts):
+        return "browsers resolve . and .. segments before they send a path"
+    if any("*" in part and part not in ("*", "**") for part in parts):
+        return '"*" stands for one whole segment and "**" for any number of them'
     return None
+
+
+def _meant(pattern: str) -> str | None:
+    """The pattern that somebody most likely meant by what is none, or ``None``."""
+    text = unquote(pattern.strip().removeprefix("^").removesuffix("$"))
+    text = text.partition("://")[2].partition("/")[2] if "://" in text else text
+    # "**" is a variable of Flask's type path, and what a regular expression and flask-cors mean by the end of "/api/*".
+    text = re.sub(r"\\([./-])", r"\1", text)
+    text = re.sub(r"<path:[^>]*>|\(?\.\*\)?|\*{2,}", "**", text)
+    text = re.sub(r"(?:<[^>]*>|\{[^}]*\})+|(?<=/):\w+", "*", text)
+    text = f"/{text.partition('?')[0].partition('#')[0].strip().lstrip('/')}"
+    text = resolved_path(text) or text
+    return text if text != pattern and _path_fault(text) is None else None
 
 
 class _Node(Generic[V]):

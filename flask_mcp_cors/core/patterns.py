@@ -31,12 +31,13 @@ from .origins import SCHEME
 from .origins import serialized_ip
 from .origins import to_ascii
 from .origins import WEB_SCHEMES
+from .settings import as_list
 
 #: Schemes over which anybody on the way can change a page.
 PLAINTEXT_SCHEMES = frozenset({"http", "ws", "ftp"})
 
-#: What to write instead of a regular expression.
-REGEX_ADVICE = "write https://*.example.com, or pass a callable such as re.compile(…).fullmatch"
+# The schemes of WebSockets: no page has an origin of these.
+_WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 
 _log = logging.getLogger("flask_mcp_cors")
 
@@ -71,25 +72,59 @@ class PatternFault(ValueError):
 
 def _suggestion(text: str) -> str:
     """The origin that somebody most likely meant, with "; write …" before it, or nothing."""
+    meant = _meant(text)
+    return f"; write {meant}" if meant else ""
+
+
+def _meant(text: str) -> str | None:
+    """The origin that somebody most likely meant by what is none, or ``None``."""
     scheme, separator, rest = text.partition("://")
     if not separator:
-        scheme, rest = "https", text
+        scheme, rest = "", text
     if not scheme.isascii():
-        return ""
-    scheme = scheme.lower()
+        return None
     authority = to_ascii(re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2])
-    port = re.search(r":0*([0-9]*)$", authority)
+    port = re.search(r":0*([0-9]*|\*)$", authority)
     host = authority[: port.start()] if port else authority
-    origin = f"{scheme}://{serialized_ip(host) or host}"
+    host = serialized_ip(host) or host
+    # Without TLS only a page on this machine or in the local network is what people mean.
+    is_local = host in LOOPBACK_HOSTS or host.startswith("[") or is_ipv4(host)
+    scheme = scheme.lower() or ("http" if is_local else "https")
+    scheme = _WEBSOCKET_SCHEMES.get(scheme, scheme)
+    origin = f"{scheme}://{host}"
     if port and port[1] not in ("", str(DEFAULT_PORTS.get(scheme))):
         origin += f":{port[1]}"
-    if origin == text:
-        return ""
+    return origin if origin != text and _is_pattern(origin) else None
+
+
+def _is_pattern(text: str) -> bool:
     try:
-        parse_pattern(origin)
+        parse_pattern(text)
     except PatternFault:
-        return ""
-    return f"; write {origin}"
+        return False
+    return True
+
+
+_ANY_CHARACTERS = r"(?:\.|\\w|\\S|\[[^\]]*\])[+*]\??"
+_ANY_DIGITS = r"(?:\\d|\[0-9\])(?:[+*]|\{[0-9,]+\})"
+
+
+def _from_regex(text: str) -> str | None:
+    """The pattern that a simple regular expression stands for, or ``None``."""
+    text = text.removeprefix("^").removesuffix("$").replace("\\/", "/").replace("https?://", "https://")
+    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$", ":*", text)
+    text = re.sub(rf"\((?:\?:)?{_ANY_CHARACTERS}\)\\?\.|{_ANY_CHARACTERS}\\?\.", "*.", text)
+    text = text.replace("\\.", ".").replace("\\-", "-")
+    return text if not _REGEX_SIGNS.search(text) and _is_pattern(text) else None
+
+
+def regex_message(text: str) -> str:
+    """What to tell about a regular expression."""
+    pattern = _from_regex(text) or "a pattern such as https://*.example.com"
+    return (
+        f"this looks like a regular expression, which is not supported; write {pattern}, "
+        "or pass a callable such as re.compile(…).fullmatch"
+    )
 
 
 def parse_pattern(text: str) -> Pattern:
@@ -101,29 +136,33 @@ def parse_pattern(text: str) -> Pattern:
     Pattern(text='https://*.example.com:8443', scheme='https', host='example.com', port=8443, subdomains=True)
     """
     if text.startswith("*.") and "://" not in text:
-        # The short form: a wildcard that forgets the scheme means the safe one.
+        # A wildcard without a scheme means https.
         return parse_pattern(f"https://{text}")._replace(text=text)
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
         example = _suggestion(text) or "; write one such as https://app.example.com"
-        raise PatternFault("origin_scheme_missing", f"invalid: an origin starts with its scheme{example}")
+        raise PatternFault("origin_scheme_missing", f"the scheme is missing{example}")
     _refuse_beyond_the_port(text, rest)
     if not text.isascii():
-        raise PatternFault(
-            "origin_not_ascii", f"invalid: browsers send the ASCII form of a host name{_suggestion(text)}"
-        )
+        raise PatternFault("origin_not_ascii", f"browsers send the ASCII form of a host name{_suggestion(text)}")
     if text != text.lower():
         raise _upper_case(text, scheme.lower())
     if not SCHEME.fullmatch(scheme):
-        raise PatternFault("origin_scheme_invalid", "invalid scheme; write https, http, or an application's own")
+        raise PatternFault("origin_scheme_invalid", "not a valid scheme; write https, http, or an application's own")
+    if scheme in _WEBSOCKET_SCHEMES:
+        # https://websockets.spec.whatwg.org/#concept-websocket-establish: the Origin is the page's.
+        message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"
+        raise PatternFault("origin_websocket", message)
     if scheme == "file":
-        raise PatternFault("origin_file", "prohibited: pages from files share one origin with every other file")
+        raise PatternFault(
+            "origin_file", "a file: origin has no host, and all local files share one; list real origins"
+        )
     if rest.partition(":")[0] == "*":
         if scheme in WEB_SCHEMES or rest != "*":
             raise PatternFault(
                 "origin_any_host",
-                f'prohibited: "{scheme}://*" is every host; write https://*.example.com, or "*" for every origin',
+                f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin',
             )
         return Pattern(text, scheme, "*", None)
     host, port = _parse_port(text, scheme, rest)
@@ -133,15 +172,15 @@ def parse_pattern(text: str) -> Pattern:
     if "*" in host:
         raise PatternFault(
             "origin_wildcard_misplaced",
-            "invalid: * stands for whole labels in front (https://*.example.com) or for the port "
-            "(http://localhost:*); for anything else pass a callable",
+            "* stands for whole labels in front (https://*.example.com) or for the port (http://localhost:*); "
+            "for anything else pass a callable",
         )
     if not is_host(host, scheme):
         raise _host_fault(text, host)
     if subdomains and len(host.removesuffix(".")) > LONGEST_NAME - len("a."):
-        raise PatternFault("origin_host_invalid", "invalid host: with a label in front it is longer than any name")
+        raise PatternFault("origin_host_invalid", "too long: no subdomain of it fits into 253 characters")
     if subdomains and (host.startswith("[") or (scheme in WEB_SCHEMES and is_ipv4(host))):
-        raise PatternFault("origin_wildcard_misplaced", "invalid: an IP address has no subdomains; write it in full")
+        raise PatternFault("origin_wildcard_misplaced", "an IP address has no subdomains; write the whole address")
     return Pattern(text, scheme, host, port, subdomains)
 
 
@@ -149,38 +188,39 @@ def _upper_case(text: str, scheme: str) -> PatternFault:
     # Lower-casing the id of an application would make another one of it.
     is_id = scheme not in WEB_SCHEMES and text.lower().partition("://")[0] == text.partition("://")[0]
     if is_id:
-        message = f"invalid: patterns are in lower case; for ids in upper case write {scheme}://*"
+        message = f"patterns are in lower case; for ids in upper case write {scheme}://*"
     else:
-        message = f"invalid: browsers send origins in lower case{_suggestion(text)}"
+        message = f"browsers send origins in lower case{_suggestion(text)}"
     return PatternFault("origin_upper_case", message)
 
 
 def _refuse_foreign_text(text: str) -> None:
     if not text or text.isspace():
-        raise PatternFault("origin_empty", "invalid: empty; write an origin such as https://app.example.com")
+        raise PatternFault("origin_empty", "empty; write an origin such as https://app.example.com")
     if text != text.strip():
-        raise PatternFault("origin_white_space", f"invalid: white space around it; write {text.strip()}")
-    if "," in text or " " in text:
-        raise PatternFault("origin_list", "invalid: one string holds one pattern; write a list of strings")
+        raise PatternFault("origin_white_space", f"remove the white space around it; write {text.strip()}")
+    if text[0] in "[{'\"" and re.search(r"['\"]", text):
+        members = re.findall(r"""['"]([^'"]+)['"]""", text)
+        raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
-        raise PatternFault(
-            "origin_regex",
-            f"invalid: this looks like a regular expression, and patterns are none; {REGEX_ADVICE}",
-        )
+        raise PatternFault("origin_regex", regex_message(text))
+    if re.search(r"[,;\s]", text, re.ASCII):
+        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text, flags=re.ASCII) if member]
+        raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 
 def _refuse_beyond_the_port(text: str, rest: str) -> None:
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
-        raise PatternFault("origin_userinfo", f"invalid: an origin has no user name or password{_suggestion(text)}")
+        raise PatternFault("origin_userinfo", f"an origin has no user name or password{_suggestion(text)}")
     match rest[len(authority) :]:
         case "":
             return
         case "/":
-            raise PatternFault("origin_trailing_slash", f"invalid: an origin ends without slash{_suggestion(text)}")
+            raise PatternFault("origin_trailing_slash", f"remove the trailing slash{_suggestion(text)}")
         case beyond:
             part = {"/": "path", "?": "query", "#": "fragment"}[beyond[0]]
-            raise PatternFault(f"origin_{part}", f"invalid: an origin has no {part}{_suggestion(text)}")
+            raise PatternFault(f"origin_{part}", f"an origin has no {part}{_suggestion(text)}")
 
 
 def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | None]:
@@ -189,41 +229,41 @@ def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | Non
         host += bracket
         colon, digits = tail[:1], tail[1:]
         if colon not in ("", ":"):
-            raise PatternFault("origin_host_invalid", "invalid host; write an IPv6 address as [2001:db8::1]")
+            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
     else:
         host, colon, digits = rest.partition(":")
         if ":" in digits:
-            raise PatternFault("origin_host_invalid", "invalid host; write an IPv6 address as [2001:db8::1]")
+            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
     if not colon:
         return host, None
     if digits == ANY_PORT:
         return host, ANY_PORT
     if not digits.isdecimal() or not digits.isascii():
         raise PatternFault(
-            "origin_port_invalid", "invalid port; write a number from 1 to 65535, :* for any, or leave it out"
+            "origin_port_invalid", "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
         )
     if len(digits) > 5 or not 0 < int(digits) <= 65535:
-        raise PatternFault("origin_port_out_of_range", "invalid port; write one from 1 to 65535")
+        raise PatternFault("origin_port_out_of_range", "not a valid port; write one from 1 to 65535")
     if digits[0] == "0":
-        raise PatternFault("origin_port_invalid", f"invalid port: a number has no zero in front{_suggestion(text)}")
+        raise PatternFault("origin_port_invalid", f"remove the leading zero of the port{_suggestion(text)}")
     if DEFAULT_PORTS.get(scheme) == int(digits):
-        raise PatternFault("origin_default_port", f"invalid: browsers leave the default port out{_suggestion(text)}")
+        raise PatternFault("origin_default_port", f"browsers leave the default port out{_suggestion(text)}")
     return host, int(digits)
 
 
 def _host_fault(text: str, host: str) -> PatternFault:
     if host.startswith("["):
         advice = _suggestion(text) or "; write it as [2001:db8::1], without a zone"
-        return PatternFault("origin_ipv6_invalid", f"invalid IPv6 address{advice}")
+        return PatternFault("origin_ipv6_invalid", f"not the spelling of an IPv6 address that browsers send{advice}")
     if ENDS_IN_NUMBER.fullmatch(host):
         advice = _suggestion(text) or "; write four decimal numbers, as 192.168.0.10"
-        return PatternFault("origin_ipv4_invalid", f"invalid IPv4 address{advice}")
+        return PatternFault("origin_ipv4_invalid", f"not the spelling of an IPv4 address that browsers send{advice}")
     if not all(map(is_ascii_label, host.split("."))):
-        message = "invalid host: browsers send no xn-- that stands for nothing; write the name as it is registered"
+        message = "an xn-- label of this host does not decode; write the name as it is registered"
         return PatternFault("origin_host_invalid", message)
     return PatternFault(
         "origin_host_invalid",
-        "invalid host; write labels of letters, digits and inner hyphens, as app.example.com",
+        "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com",
     )
 
 

@@ -94,21 +94,23 @@ def _check_value(setting: str, value: object, problems: list[PolicyProblem]) -> 
     if not isinstance(value, str):
         problems.append(wrong_type(setting, value, "a string, or None to leave the header out"))
     elif not value.isascii() or not value.isprintable() or value != value.strip() or not value:
-        message = "invalid header value; write printable ASCII without space at the ends, or None to leave it out"
+        message = (
+            "not a valid header value; write printable ASCII without white space around it, or None to leave it out"
+        )
         problems.append(PolicyProblem("header_value_invalid", setting, value, message))
 
 
 def _check_name(name: object, problems: list[PolicyProblem]) -> None:
     setting = "security_headers.other"
     if not isinstance(name, str) or not is_token(name):
-        message = "invalid header name; write an RFC 9110 token such as X-Robots-Tag"
+        message = "not a valid header name; write an RFC 9110 token such as X-Robots-Tag"
         problems.append(PolicyProblem("header_name_invalid", setting, name, message))
     elif name.lower() in _NOT_OURS or name.lower().startswith("access-control-"):
-        message = f"prohibited here: {shown(name)} is set by the policy or the application, not as a security header"
+        message = f"{shown(name)} is set by the policy or the application, not as a security header; leave it out"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
     elif name.lower() in {header.lower() for header in _NAMES.values()}:
         known = next(setting for setting, header in _NAMES.items() if header.lower() == name.lower())
-        message = f"this header has a setting of its own; write {known}=…"
+        message = f"this header has its own setting; write {known}=…"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
 
 

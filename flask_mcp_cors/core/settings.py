@@ -6,7 +6,10 @@ pattern may look like, say) belongs to the module that compiles it; this one kno
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -26,36 +29,81 @@ CONFIG_PREFIX = "MCP_CORS_"
 
 
 class PolicySettings(TypedDict, total=False):
-    """The settings of a :class:`CORSPolicy`."""
+    """The settings of a :class:`CORSPolicy`. Each is described here once, where editors look."""
 
-    origins: str | Iterable[str] | Callable[[str], bool]
-    allow_methods: str | Iterable[str]
-    allow_headers: str | Iterable[str]
-    expose_headers: str | Iterable[str]
-    extra_allow_headers: str | Iterable[str]
-    extra_expose_headers: str | Iterable[str]
+    origins: str | Collection[str] | Callable[[str], object]
+    """The pages that may call: ``"https://app.example.com"``, ``"https://*.example.com"``, a list of these, ``"*"``
+    for every page, or a callable ``(origin) -> bool`` such as ``re.compile(…).fullmatch``. Default: pages on this
+    machine (``LOOPBACK``)."""
+
+    allow_methods: str | Collection[str]
+    """Methods that pages may use besides ``GET``, ``HEAD`` and ``POST``, which browsers always allow; ``"*"`` for any.
+    Default: ``GET, POST, DELETE, OPTIONS``."""
+
+    allow_headers: str | Collection[str]
+    """Request headers that pages may send: names, ``"Prefix-*"`` for a family, or ``"*"`` for all but
+    ``Authorization``. Replaces the default list; ``extra_allow_headers`` adds to it."""
+
+    expose_headers: str | Collection[str]
+    """Response headers that JavaScript may read. Replaces the default list; ``extra_expose_headers`` adds to it."""
+
+    extra_allow_headers: str | Collection[str]
+    """Request headers that pages may send in addition to ``allow_headers``."""
+
+    extra_expose_headers: str | Collection[str]
+    """Response headers that JavaScript may read in addition to ``expose_headers``."""
+
     allow_credentials: bool
+    """May browsers send their cookies and stored passwords? Default ``False``. A bearer token that JavaScript sets
+    itself does not need it."""
+
     max_age: int | None
+    """Seconds that browsers may keep the answer to a preflight: 0 to 86400, or ``None`` to leave the header out.
+    Default: 86400; Chromium keeps it for 7200 at most."""
+
     preflight_status: int
+    """Status of the answer to a preflight: 200 to 299. Default: 200."""
+
     validate_origin: bool | Literal["report"]
+    """``True``, the default: requests of pages that may not call get 403, as MCP demands. ``"report"``: they run, and
+    are logged. ``False``: they run, and the browser keeps the response from the page."""
+
     security_headers: SecurityHeaders | Mapping[str, Any] | None
+    """A ``SecurityHeaders``, a mapping of its arguments, or ``None`` for none."""
+
     dangerously_allow_insecure_origins: bool
+    """Accept ``http:`` origins beyond this machine together with ``allow_credentials``. Anybody on the network can
+    change such pages."""
+
     dangerously_allow_public_suffixes: bool
+    """Accept patterns such as ``https://*.github.io``, below which anybody can have a page."""
+
     dangerously_allow_null: bool
+    """Accept the origins ``null`` and ``file://``, which every sandboxed frame and every local file has."""
 
 
 class SiteSettings(PolicySettings, total=False):
     """The settings of one site: its default policy, and which paths and hosts are whose."""
 
-    hosts: str | Iterable[str]
-    paths: str | Iterable[str]
+    hosts: str | Collection[str]
+    """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
+    ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names while ``origins`` is
+    unset too, else Flask's ``TRUSTED_HOSTS``, else any."""
+
+    paths: str | Collection[str]
+    """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
+
     policies: Mapping[str, CORSPolicy | PolicySettings | Callable[[Any], CORSPolicy | None] | None]
+    """Other policies, by path pattern: a ``CORSPolicy``, settings over the default policy, ``None`` (not governed), or
+    a callable ``(request) -> CORSPolicy | None``."""
 
 
 class ExtensionSettings(SiteSettings, total=False):
     """The settings of the Flask extension."""
 
     wrap_wsgi: bool
+    """Put a layer around ``app.wsgi_app`` as well, which answers preflights before any other middleware, session or
+    signal, and sends the headers on crashes too. Default ``False``."""
 
 
 POLICY_SETTINGS = frozenset(PolicySettings.__annotations__)
@@ -64,16 +112,7 @@ EXTENSION_SETTINGS = frozenset(ExtensionSettings.__annotations__)
 
 #: Settings for which a comma-separated string in ``app.config`` means a list.
 LIST_SETTINGS = frozenset(
-    {
-        "origins",
-        "allow_methods",
-        "allow_headers",
-        "expose_headers",
-        "extra_allow_headers",
-        "extra_expose_headers",
-        "hosts",
-        "paths",
-    }
+    word for word, kind in ExtensionSettings.__annotations__.items() if "Collection[str]" in str(kind)
 )
 
 #: Words that other CORS layers and MCP servers use for what has another name (or none) here.
@@ -104,6 +143,12 @@ OTHER_WORDS = {
     "enable_dns_rebinding_protection": "validate_origin",
     "host_origin_protection": "validate_origin",
 }
+
+# flask-cors says with one word which paths have CORS, and with which settings.
+_RESOURCES = (
+    'unknown setting; write {paths} for the paths that have CORS, as ["/api/**"], and {policies} for those with '
+    'settings of their own, as {{"/api/public/**": {{"origins": "*"}}}}'
+)
 
 #: Words that have no counterpart, and why.
 WORDS_WITHOUT_COUNTERPART = {
@@ -186,6 +231,8 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
     elif word in EXTENSION_SETTINGS:
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
         message = f"this is a setting of {whose}, not one of a policy; write it there"
+    elif meant == "policies" and meant in known:
+        message = _RESOURCES.format(paths=spelled("paths"), policies=spelled("policies"))
     elif meant in known:
         message = f"unknown setting; write {spelled(meant)}"
     elif close := get_close_matches(word, sorted(known), 1):
@@ -207,7 +254,8 @@ def settings_from_config(
 
     A string where a list is expected is split at its commas, as in an environment variable.
 
-    :param problems: gets one for each key that starts with ``MCP_CORS_`` and names no setting.
+    :param problems: gets one for each key that starts with ``MCP_CORS_`` and names no setting, and for each string
+        that was meant as JSON and is none.
 
     >>> settings_from_config({"MCP_CORS_ORIGINS": "https://a.example, https://b.example"}, [])
     ({'origins': ['https://a.example', 'https://b.example']}, {'origins': 'MCP_CORS_ORIGINS'})
@@ -221,24 +269,75 @@ def settings_from_config(
         if word not in EXTENSION_SETTINGS or key != key.upper():
             problems.append(unknown_setting(word, EXTENSION_SETTINGS, key=key, value=value))
             continue
-        if word in LIST_SETTINGS and isinstance(value, str):
-            value = [member.strip() for member in value.split(",")] if "," in value else [value.strip()]
+        if isinstance(value, str):
+            if fault := _syntax_fault(word, value):
+                problems.append(PolicyProblem("config_syntax", word, value, fault, key))
+                if word not in LIST_SETTINGS:
+                    continue
+                value = _members(value)  # so that the faults of the members are found as well
+            elif word in LIST_SETTINGS:
+                value = json.loads(value) if _is_json(value) else [member.strip() for member in value.split(",")]
         settings[word] = value
         keys[word] = key
     return settings, keys
 
 
-def settled(value: Any) -> Any:
-    """The same settings, or the same value of one, with what can be gone through only once made a tuple."""
-    if isinstance(value, Mapping):
-        return {name: settled(member) for name, member in value.items()}
-    return tuple(value) if isinstance(value, Iterator) else value
+def _is_json(text: str) -> bool:
+    """Was this string meant as a list or an object of JSON? An IPv6 address is in brackets as well."""
+    return text.lstrip()[:1] in ("[", "{") and not re.match(r"\s*\[[0-9A-Fa-f:.]+\]", text)
+
+
+def _members(text: str) -> list[str]:
+    """The members that somebody meant by a string with quotes, brackets or separators in the wrong places."""
+    if _is_json(text):
+        text = text.strip().strip("[]{}")
+    members = [member.strip(" \t\r\n'\"") for member in re.split("[,;]", text)]
+    return [member for member in members if member]
+
+
+def _syntax_fault(word: str, text: str) -> str | None:
+    """What is wrong with the JSON or the comma-separated list in *text*, and what to write; ``None``: nothing."""
+    fault = None
+    if _is_json(text):
+        try:
+            json.loads(text)
+        except ValueError as error:
+            fault = f"not valid JSON ({error})"
+            if "'" in text:
+                fault = "not valid JSON: strings are in double quotes"
+            elif re.search(r",\s*[\]}]\s*$", text):
+                fault = "not valid JSON: no comma may stand before the closing bracket"
+            elif '"' not in text:
+                fault = "not valid JSON: each string is in double quotes"
+    elif word not in LIST_SETTINGS:
+        return None
+    elif text.strip()[:1] in ("'", '"'):
+        fault = "the quotes are part of the value"
+    elif ";" in text and (word != "paths" or re.search(r";\s*(?:/|$)", text)):
+        fault = "members are separated by commas, not by semicolons"
+    elif "," in text and not all(map(str.strip, text.split(","))):
+        fault = "there is a comma too many"
+    if fault and word in LIST_SETTINGS:
+        fault += f"; write {as_list(_members(text))}"
+    return fault
+
+
+def as_list(members: Iterable[str]) -> str:
+    """Strings as a list that is right in Python and in an environment variable; a long one is cut."""
+    listed = list(members)
+    text = json.dumps(listed[:5])
+    return text if len(listed) <= 5 else f"{text[:-1]}, …]"
 
 
 def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
     """One string or many as a tuple; a problem for anything else."""
     if isinstance(value, str):
         return (value,)
+    if isinstance(value, Iterator):
+        # It would be empty when the next app, or the next policy, is made of the same settings.
+        message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
+        problems.append(PolicyProblem("wrong_type", setting, value, message))
+        return ()
     if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
         problems.append(wrong_type(setting, value, "a string or a list of strings"))
         return ()
@@ -249,6 +348,14 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
     return tuple(member for member in members if isinstance(member, str))
 
 
+# What people write for a value of JSON in an environment variable.
+_JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+_JSON_WORDS |= {"none": "null", "null": "null"}
+
+
 def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
     """The problem of a value of another type than the setting's."""
-    return PolicyProblem("wrong_type", setting, value, f"{type(value).__name__} is the wrong type; write {expected}")
+    message = f"{type(value).__name__} is the wrong type; write {expected}"
+    if isinstance(value, str) and value.lower() in _JSON_WORDS:
+        message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"
+    return PolicyProblem("wrong_type", setting, value, message)

@@ -15,6 +15,7 @@ from typing import Any
 from typing import NamedTuple
 
 from .decision import Decision
+from .decision import MESSAGES
 from .decision import Reason
 from .discovery import PUBLIC_METADATA_PATHS
 from .hosts import Host
@@ -38,13 +39,13 @@ from .settings import string_list
 from .settings import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
-_MEMO_ENTRIES = 512
+_MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
 #: https://fetch.spec.whatwg.org/#concept-request-destination: what ``X-Frame-Options`` applies to.
-_FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
+FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
 
 #: RFC 9110, section 9.2.1
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -127,7 +128,11 @@ class Site:
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
-        self._memo: dict[Facts, Decision] = {}
+        #: The decisions that are kept, by facts: those under a policy that the path alone selects and that
+        #: always answers alike. A plain tuple of the facts finds them, too, and is made faster. The first
+        #: holds those that let a request pass and have nothing to report, which is what a door asks first.
+        self.passing: dict[tuple[object, ...], Decision] = {}
+        self._answering: dict[tuple[object, ...], Decision] = {}
 
     def choose(self, path: str, method: str = "GET", *, discovery: bool = True) -> Choice:
         """The policy for a path and a method, before any mark on a view or blueprint.
@@ -152,7 +157,7 @@ class Site:
 
         Under policies that always answer alike, the decision is kept. Never raises.
         """
-        decision = self._memo.get(facts)
+        decision = self.passing.get(facts) or self._answering.get(facts)
         return self._judge(facts) if decision is None else decision
 
     def _judge(self, facts: Facts) -> Decision | None:
@@ -165,11 +170,14 @@ class Site:
                 return None
             decisions.append(self.decide(facts, policy, self.listed_methods(facts, policy)))
         decision = strictest(decisions)
-        is_constant = all(policy is None or policy.is_constant for policy, *_ in choices)  # type: ignore[union-attr]
-        if is_constant and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
-            if len(self._memo) >= _MEMO_ENTRIES:
-                self._memo.clear()
-            self._memo[facts] = decision
+        is_constant = all(p is None or p.is_constant for p, *_ in choices)  # type: ignore[union-attr]
+        # What depends on the view, too, is asked each time: discovery documents and static files.
+        depends_on_view = any(choice.is_discovery for choice in choices) or decision.reason is Reason.CROSS_SITE
+        if is_constant and not depends_on_view and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
+            memo = self._answering if decision.final or decision.reported else self.passing
+            if len(memo) >= _MEMO_ENTRIES:
+                memo.clear()
+            memo[facts] = decision
         return decision
 
     def choices_below(self, facts: Facts, choice: Choice) -> list[Choice]:
@@ -201,7 +209,10 @@ class Site:
         options = facts.method == "OPTIONS"
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
-            return self.default.refuse(fault, options=options, secure=secure) if fault else _NOT_GOVERNED
+            if fault is None:
+                return _NOT_GOVERNED
+            # No MCP endpoint, so a person may read it.
+            return _in_plain_text(self.default.refuse(fault, options=options, secure=secure))
         if facts.is_preflight:
             decision = policy.preflight(
                 facts.origin, facts.request_method, facts.request_headers, secure=secure, methods=methods
@@ -268,11 +279,16 @@ class Site:
         return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
 
 
+def _in_plain_text(refusal: Decision) -> Decision:
+    headers = (("Content-Type", "text/plain; charset=utf-8"), *refusal.headers[1:])
+    return refusal._replace(headers=headers, body=MESSAGES[refusal.reason].encode())
+
+
 def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
     """Is a request of another site, without ``Origin``, more than a person following a link?"""
     if facts.fetch_mode not in (None, "navigate") or facts.method not in _SAFE_METHODS:
         return True
-    return facts.fetch_dest in _FRAMES and policy.denies_frames
+    return facts.fetch_dest in FRAMES and policy.denies_frames
 
 
 def strictest(decisions: Iterable[Decision]) -> Decision:
@@ -331,7 +347,9 @@ def _read_paths(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]
     count = len(problems)
     patterns = string_list("paths", value, problems)
     if not patterns and len(problems) == count:
-        problems.append(PolicyProblem("paths_empty", "paths", value, 'invalid: no path at all; write "/mcp" or "/**"'))
+        problems.append(
+            PolicyProblem("paths_empty", "paths", value, 'empty: no path would be governed; write "/mcp" or "/**"')
+        )
     for pattern in patterns:
         if fault := path_fault(pattern):
             problems.append(PolicyProblem("path_invalid", "paths", pattern, fault))

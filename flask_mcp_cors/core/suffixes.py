@@ -1,16 +1,78 @@
-"""The public suffix list: the one place where the core reaches outside the standard library.
+"""The public suffix list, and shared places that are not on it.
 
-The list ships inside the ``publicsuffixlist`` wheel, so nothing is fetched. It is loaded when the
-first subdomain pattern is checked, never at import time and never for a request.
+The list ships inside the ``publicsuffixlist`` wheel, so nothing is fetched. It is loaded when the first
+subdomain pattern is checked, never at import time and never for a request. This module is the one place
+where the core reaches outside the standard library.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
+
+#: Domains below which anybody gets a name, as on a public suffix, whose owners have not put them on the list
+#: (checked against the list of October 2026). In the format of the list; ``*`` stands for the region, or for
+#: the part of the service, that comes before the user's own name.
+SHARED_PLACES = """
+// GitHub Codespaces, forwarded ports:
+// https://docs.github.com/codespaces/developing-in-a-codespace/forwarding-ports-in-your-codespace
+app.github.dev
+// Gitpod, now Ona, workspaces: https://www.gitpod.io/docs/classic/user/configure/workspaces/ports
+gitpod.io
+*.gitpod.io
+*.gitpod.dev
+// StackBlitz, projects and WebContainers: https://webcontainers.io
+stackblitz.io
+webcontainer.io
+*.webcontainer.io
+webcontainer-api.io
+*.webcontainer-api.io
+// CodeSandbox, servers of sandboxes (its csb.app is on the list): https://codesandbox.io/docs
+codesandbox.io
+sse.codesandbox.io
+// Google Cloud Workstations: https://cloud.google.com/workstations/docs
+*.cloudworkstations.dev
+// Microsoft dev tunnels, also those of Visual Studio Code: https://learn.microsoft.com/azure/developer/dev-tunnels
+devtunnels.ms
+*.devtunnels.ms
+// localtunnel: https://github.com/localtunnel/localtunnel
+loca.lt
+// localhost.run: https://localhost.run/docs
+lhr.life
+localhost.run
+// Serveo: https://serveo.net
+serveo.net
+serveousercontent.com
+// Pinggy: https://pinggy.io/docs
+a.pinggy.link
+a.free.pinggy.link
+// LocalXpose: https://localxpose.io/docs
+loclx.io
+*.loclx.io
+// zrok: https://docs.zrok.io
+share.zrok.io
+// Expo, development servers of apps: https://docs.expo.dev/more/expo-cli/#tunneling
+exp.direct
+*.exp.direct
+// Gradio, demos shared for a week: https://www.gradio.app/guides/sharing-your-app
+gradio.live
+// Glitch, projects: https://help.glitch.com
+glitch.me
+"""
+
+
+def _rules() -> Iterator[str]:
+    """Every rule of the list and of :data:`SHARED_PLACES`, without comments."""
+    from publicsuffixlist import PSLFILE
+
+    with open(PSLFILE, encoding="utf-8") as listed:
+        for line in (*listed, *SHARED_PLACES.splitlines()):
+            if line.strip() and not line.startswith("//"):
+                yield line.split()[0]
 
 
 @cache
@@ -18,35 +80,29 @@ def _public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList
 
     # A top-level domain on no list ("internal", "localhost", "test") is nobody's registry.
-    return PublicSuffixList(accept_unknown=False)
+    return PublicSuffixList(_rules(), accept_unknown=False)
 
 
 @cache
 def _parents() -> frozenset[str]:
     """Every name above a listed suffix: ``amazonaws.com``, because of ``s3.amazonaws.com``."""
-    from publicsuffixlist import PSLFILE
-
     parents: set[str] = set()
-    with open(PSLFILE, encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip() and not line.startswith(("//", "!")):
-                rule = line.split()[0]
-                if not rule.isascii():
-                    rule = rule.encode("idna").decode("ascii")
-                parent = rule.partition(".")[2]
-                while parent:
-                    parents.add(parent)
-                    parent = parent.partition(".")[2]
+    for rule in _rules():
+        if not rule.startswith("!"):
+            parent = (rule if rule.isascii() else rule.encode("idna").decode("ascii")).partition(".")[2]
+            while parent:
+                parents.add(parent)
+                parent = parent.partition(".")[2]
     return frozenset(parents)
 
 
 def covers_public_suffix(base: str) -> bool:
     """Can strangers have a page at a name that ``*.base`` matches?
 
-    They can where *base* is a public suffix, and where there is one anywhere below it.
+    They can where *base* is a public suffix or a shared place, and where there is one anywhere below it.
 
-    >>> covers_public_suffix("github.io"), covers_public_suffix("amazonaws.com")
-    (True, True)
+    >>> covers_public_suffix("github.io"), covers_public_suffix("amazonaws.com"), covers_public_suffix("loca.lt")
+    (True, True, True)
     >>> covers_public_suffix("example.com"), covers_public_suffix("internal")
     (False, False)
     """

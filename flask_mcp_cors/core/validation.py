@@ -1,15 +1,17 @@
 """Reading a policy's settings: every value checked, every fault of a configuration found at once.
 
-In messages, *forbidden* is what the Fetch standard rules out, *prohibited* what this library rules
-out, and *invalid* what has no meaning.
+:data:`SETTINGS` has a row for each setting: its default, and how its value is read. What a setting means is
+described in :class:`~flask_mcp_cors.core.settings.PolicySettings`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from inspect import iscoroutinefunction
 from typing import Any
+from typing import NamedTuple
 
 from . import headers as names
 from .headers import is_token
@@ -24,9 +26,10 @@ from .patterns import parse_pattern
 from .patterns import Pattern
 from .patterns import PatternFault
 from .patterns import PLAINTEXT_SCHEMES
-from .patterns import REGEX_ADVICE
+from .patterns import regex_message
 from .security import security_headers_from
 from .security import SecurityHeaders
+from .settings import as_list
 from .settings import check_words
 from .settings import POLICY_SETTINGS
 from .settings import PolicyError
@@ -38,24 +41,6 @@ from .suffixes import covers_public_suffix
 #: A day. Firefox keeps no answer longer, and a wrong one could not be taken back.
 MAX_AGE_LIMIT = 86400
 
-#: The value of each policy setting that nobody wrote.
-POLICY_DEFAULTS: Mapping[str, Any] = {
-    "origins": LOOPBACK,
-    "allow_methods": DEFAULT_ALLOW_METHODS,
-    "allow_headers": DEFAULT_ALLOW_HEADERS,
-    "expose_headers": DEFAULT_EXPOSE_HEADERS,
-    "extra_allow_headers": (),
-    "extra_expose_headers": (),
-    "allow_credentials": False,
-    "max_age": MAX_AGE_LIMIT,
-    "preflight_status": 200,
-    "validate_origin": True,
-    "security_headers": SecurityHeaders(),
-    "dangerously_allow_insecure_origins": False,
-    "dangerously_allow_public_suffixes": False,
-    "dangerously_allow_null": False,
-}
-
 
 def read_policy_settings(given: Mapping[str, Any]) -> tuple[dict[str, Any], OriginIndex | OriginCallable]:
     """The value of every policy setting, and the compiled origins.
@@ -63,95 +48,74 @@ def read_policy_settings(given: Mapping[str, Any]) -> tuple[dict[str, Any], Orig
     :raises PolicyError: with every problem of *given*.
     """
     reader = _Reader(given)
-    values: dict[str, Any] = {"origins": ()}
-    for word in ("allow_credentials", *(w for w in POLICY_DEFAULTS if w.startswith("dangerously_"))):
-        values[word] = reader.flag(word)
-    origins = reader.origins(values)
-    values["allow_methods"] = reader.methods("allow_methods")
-    for word in ("allow_headers", "extra_allow_headers"):
-        values[word] = reader.request_headers(word)
-    for word in ("expose_headers", "extra_expose_headers"):
-        values[word] = reader.response_headers(word, values["allow_credentials"])
-    values["max_age"] = reader.max_age("max_age")
-    values["preflight_status"] = reader.preflight_status("preflight_status")
-    values["validate_origin"] = reader.validate_origin("validate_origin")
-    values["security_headers"] = security_headers_from(reader.value("security_headers"), reader.problems)
+    values = {word: setting.read(reader, word, reader.value(word)) for word, setting in SETTINGS.items()}
     if reader.problems:
         raise PolicyError(reader.problems)
-    return values, origins
+    return values, reader.index
 
 
 class _Reader:
     """Reads one setting after the other and collects what is wrong."""
+
+    index: OriginIndex | OriginCallable
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.given = given
         self.problems: list[PolicyProblem] = check_words(given, POLICY_SETTINGS)
 
     def value(self, word: str) -> Any:
-        return self.given.get(word, POLICY_DEFAULTS[word])
+        return self.given.get(word, SETTINGS[word].default)
+
+    def is_set(self, word: str) -> bool:
+        """Is this switch on? Whether it is a switch at all is looked at when it is read itself."""
+        return self.value(word) is True
 
     def add(self, code: str, word: str, value: object, message: str) -> None:
         self.problems.append(PolicyProblem(code, word, value, message))
 
-    def flag(self, word: str) -> bool:
-        value = self.value(word)
+    def flag(self, word: str, value: Any) -> bool:
         if not isinstance(value, bool):
             self.problems.append(wrong_type(word, value, "True or False"))
-            return False
-        return value
+        return value is True
 
     # origins
 
-    def origins(self, values: dict[str, Any]) -> OriginIndex | OriginCallable:
-        value = self.value("origins")
+    def origins(self, word: str, value: Any) -> Any:
         if callable(value):
             if iscoroutinefunction(value):
-                self.add("origins_async", "origins", value, "invalid: it is asked per request; write a plain function")
-            values["origins"] = value
-            return OriginCallable(value, allow_null=values["dangerously_allow_null"])
+                self.add("origins_async", word, value, "must not be async: it runs for every request")
+            self.index = OriginCallable(value, allow_null=self.is_set("dangerously_allow_null"))
+            return value
         count = len(self.problems)
-        texts = string_list("origins", [value] if isinstance(value, re.Pattern) else value, self.problems)
+        texts = string_list(word, [value] if isinstance(value, re.Pattern) else value, self.problems)
         for place, problem in enumerate(self.problems[count:], count):
-            if isinstance(problem.value, re.Pattern):
-                message = f"invalid: origins are no regular expressions; {REGEX_ADVICE}"
-                self.problems[place] = PolicyProblem("origin_regex", "origins", problem.value, message)
+            if isinstance(expression := problem.value, re.Pattern):
+                message = regex_message(str(expression.pattern))
+                self.problems[place] = PolicyProblem("origin_regex", word, expression, message)
         if not texts and len(self.problems) == count:
-            self.add("origins_empty", "origins", value, 'invalid: nobody could call; name an origin, or write "*"')
-        values["origins"] = tuple(dict.fromkeys(texts))
-        credentials = values["allow_credentials"]
-        if credentials and "origins" not in self.given:
-            self.add(
-                "credentials_need_origins",
-                "allow_credentials",
-                credentials,
-                "prohibited with the default origins: any local page could use the cookies; set origins as well",
-            )
-        literals: list[str] = []
+            self.add("origins_empty", word, value, 'empty: no page could connect; list an origin, or write "*"')
+        texts = tuple(dict.fromkeys(texts))
+        literals = [text for text in texts if text in ("null", "file:", "file://")]
+        for text in literals:
+            if not self.is_set("dangerously_allow_null"):
+                self.add(
+                    "origin_null" if text == "null" else "origin_file",
+                    word,
+                    text,
+                    "every sandboxed frame and every local file has this origin; list real origins, "
+                    "or set dangerously_allow_null=True",
+                )
         patterns: list[Pattern] = []
-        for text in values["origins"]:
-            if text == "*":
-                if credentials:
-                    self.add(
-                        "credentials_any_origin",
-                        "origins",
-                        text,
-                        "forbidden with allow_credentials: browsers refuse * there; list the origins",
-                    )
-            elif text in ("null", "file:", "file://"):
-                if not values["dangerously_allow_null"]:
-                    self.add(
-                        "origin_null" if text == "null" else "origin_file",
-                        "origins",
-                        text,
-                        "prohibited: every sandboxed frame and local file has this origin; list real origins, "
-                        "or set dangerously_allow_null=True",
-                    )
-                literals.append("file://" if text == "file:" else text)
-            elif pattern := self.pattern(text):
-                self.check_pattern(pattern, values)
+        for text in texts:
+            if text != "*" and text not in literals and (pattern := self.pattern(text)):
+                self.check_pattern(pattern)
                 patterns.append(pattern)
-        return OriginIndex(patterns, literals=literals, any_origin="*" in texts)
+        if "*" in texts and self.is_set("allow_credentials"):
+            message = "browsers refuse * together with allow_credentials; list the origins"
+            self.add("credentials_any_origin", word, "*", message)
+        literals = ["file://" if text == "file:" else text for text in literals]
+        self.index = OriginIndex(patterns, literals=literals, any_origin="*" in texts)
+        return texts
 
     def pattern(self, text: str) -> Pattern | None:
         try:
@@ -160,126 +124,158 @@ class _Reader:
             self.add(fault.code, "origins", text, fault.message)
             return None
 
-    def check_pattern(self, pattern: Pattern, values: Mapping[str, Any]) -> None:
+    def check_pattern(self, pattern: Pattern) -> None:
         is_name = pattern.subdomains and pattern.scheme in WEB_SCHEMES
-        if is_name and not values["dangerously_allow_public_suffixes"] and covers_public_suffix(pattern.host):
+        if is_name and not self.is_set("dangerously_allow_public_suffixes") and covers_public_suffix(pattern.host):
             self.add(
                 "origin_public_suffix",
                 "origins",
                 pattern.text,
-                f"prohibited: anyone can have a page under {pattern.host}; write your own names in full, "
+                f"anyone can have a page below {pattern.host}; write your own names in full, "
                 f"as {pattern.scheme}://your-name.{pattern.host}, pass a callable, "
                 "or set dangerously_allow_public_suffixes=True",
             )
-        if not values["allow_credentials"]:
+        if not self.is_set("allow_credentials"):
             return
         if pattern.host == "*":
             self.add(
                 "credentials_any_host",
                 "origins",
                 pattern.text,
-                "prohibited with allow_credentials: any installed application could use the cookies; list the hosts",
+                "with allow_credentials any installed application could use the cookies; list the hosts",
             )
         insecure = pattern.scheme in PLAINTEXT_SCHEMES and not pattern.is_loopback
-        if insecure and not values["dangerously_allow_insecure_origins"]:
+        if insecure and not self.is_set("dangerously_allow_insecure_origins"):
             secure = pattern.text.replace(f"{pattern.scheme}://", "https://", 1)
             self.add(
                 "origin_insecure",
                 "origins",
                 pattern.text,
-                "prohibited with allow_credentials: anybody on the network can change such a page; "
+                "anybody on the network can change such a page and use the cookies of allow_credentials; "
                 f"write {secure}, or set dangerously_allow_insecure_origins=True",
             )
 
+    def credentials(self, word: str, value: Any) -> bool:
+        if self.flag(word, value) and "origins" not in self.given:
+            message = "with the default origins any local page could use the cookies; set origins as well"
+            self.add("credentials_need_origins", word, value, message)
+        return value is True
+
     # names
 
-    def methods(self, word: str) -> tuple[str, ...]:
+    def methods(self, word: str, value: Any) -> tuple[str, ...]:
         normalized = []
-        for method in string_list(word, self.value(word), self.problems):
+        for method in string_list(word, value, self.problems):
             name = names.normalize_method(method)
             if not is_token(method):
-                self.add("method_invalid", word, method, "invalid: no RFC 9110 token; write one method a string")
+                self.add("method_invalid", word, method, _not_a_token("method", method))
             elif name.upper() in names.FORBIDDEN_METHODS:
-                self.add("method_forbidden", word, method, "forbidden by the Fetch standard; leave it out")
+                message = "the Fetch standard forbids this method: JavaScript cannot send it; leave it out"
+                self.add("method_forbidden", word, method, message)
             else:
                 normalized.append(name)
         return tuple(dict.fromkeys(normalized))
 
-    def request_headers(self, word: str) -> tuple[str, ...]:
-        listed = string_list(word, self.value(word), self.problems)
+    def request_headers(self, word: str, value: Any) -> tuple[str, ...]:
+        listed = string_list(word, value, self.problems)
         for name in listed:
             lower = name.lower()
             stem = name.removesuffix("-*")
             if name == "*":
                 continue
-            if self.invalid_name(word, name, stem):
-                continue
-            if "*" in stem:
-                message = "invalid: * stands alone or ends a family, as Mcp-Param-*"
+            if not is_token(stem):
+                self.add("header_name_invalid", word, name, _not_a_token("header name", name))
+            elif "*" in stem:
+                message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
                 self.add("header_wildcard_misplaced", word, name, message)
             elif lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-                message = "prohibited: this is a response header, and no browser asks for it; leave it out"
+                message = "this is a response header: no browser asks to send it; leave it out"
                 self.add("header_wrong_direction", word, name, message)
             elif names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
-                message = "forbidden by the Fetch standard: only the browser itself sets it; leave it out"
+                message = "the Fetch standard forbids that JavaScript sets this header; leave it out"
                 self.add("header_forbidden", word, name, message)
         return listed
 
-    def response_headers(self, word: str, credentials: bool) -> tuple[str, ...]:
-        listed = string_list(word, self.value(word), self.problems)
+    def response_headers(self, word: str, value: Any) -> tuple[str, ...]:
+        listed = string_list(word, value, self.problems)
         for name in listed:
             lower = name.lower()
             if name == "*":
-                if credentials:
-                    message = "forbidden with allow_credentials: * is then a header of that name; list the names"
+                if self.is_set("allow_credentials"):
+                    message = "with allow_credentials browsers read * as the name of a header; list the names"
                     self.add("credentials_expose_any", word, name, message)
-            elif self.invalid_name(word, name, name):
-                continue
+            elif not is_token(name):
+                self.add("header_name_invalid", word, name, _not_a_token("header name", name))
             elif "*" in name:
-                message = 'invalid: browsers know no family here; list the names, or write "*" for all'
+                message = 'prefixes do not work here; list the names, or write "*" for all'
                 self.add("header_wildcard_misplaced", word, name, message)
             elif lower in names.FORBIDDEN_RESPONSE_HEADERS:
-                message = "forbidden by the Fetch standard: JavaScript never reads it; leave it out"
+                message = "the Fetch standard forbids that JavaScript reads this header; leave it out"
                 self.add("header_forbidden", word, name, message)
             elif lower in names.REQUEST_ONLY:
-                message = "prohibited: this is a request header, and no response has it; leave it out"
+                message = "this is a request header: no response has it; leave it out"
                 self.add("header_wrong_direction", word, name, message)
             elif lower in names.PREFLIGHT_RESPONSE_ONLY:
-                message = "prohibited: only the answer to a preflight has it, and no JavaScript sees that; leave it out"
+                message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
                 self.add("header_wrong_direction", word, name, message)
         return listed
 
-    def invalid_name(self, word: str, name: str, stem: str) -> bool:
-        if is_token(stem):
-            return False
-        self.add("header_name_invalid", word, name, "invalid: no RFC 9110 token; write one header name a string")
-        return True
-
     # scalars
 
-    def max_age(self, word: str) -> int | None:
-        value = self.value(word)
+    def max_age(self, word: str, value: Any) -> Any:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             self.problems.append(wrong_type(word, value, "a whole number of seconds, as 600, or None"))
-            return None
-        if not 0 <= value <= MAX_AGE_LIMIT:
-            message = f"invalid: write 0 (never kept) to {MAX_AGE_LIMIT} seconds, or None to leave the header out"
+        elif not 0 <= value <= MAX_AGE_LIMIT:
+            message = f"out of range; write 0 (not kept) to {MAX_AGE_LIMIT} seconds, or None to leave the header out"
             self.add("max_age_out_of_range", word, value, message)
         return value
 
-    def preflight_status(self, word: str) -> int:
-        value = self.value(word)
+    def preflight_status(self, word: str, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
             self.problems.append(wrong_type(word, value, "a number from 200 to 299"))
-            return 200
-        if not 200 <= value <= 299:
-            self.add("preflight_status_out_of_range", word, value, "forbidden: browsers want 200 to 299; write 204")
+        elif not 200 <= value <= 299:
+            self.add("preflight_status_out_of_range", word, value, "browsers accept 200 to 299 only; write 200 or 204")
         return value
 
-    def validate_origin(self, word: str) -> Any:
-        value = self.value(word)
+    def validate_origin(self, word: str, value: Any) -> Any:
         if not (isinstance(value, bool) or value == "report"):
             self.problems.append(wrong_type(word, value, 'True, False or "report"'))
         return value
+
+    def security_headers(self, word: str, value: Any) -> SecurityHeaders | None:
+        return security_headers_from(value, self.problems)
+
+
+def _not_a_token(kind: str, text: str) -> str:
+    members = [member for member in re.split(r"[,;\s]+", text) if member]
+    if len(members) > 1 and all(map(is_token, members)):
+        return f"one string holds one {kind}; write {as_list(members)}"
+    return f"not a valid {kind} (RFC 9110 token)"
+
+
+class Setting(NamedTuple):
+    """The default of a setting, and what reads its value: checks it, and says what it means."""
+
+    default: Any
+    read: Callable[[_Reader, str, Any], Any]
+
+
+#: Every setting of a policy, in the order in which faults are named.
+SETTINGS: Mapping[str, Setting] = {
+    "origins": Setting(LOOPBACK, _Reader.origins),
+    "allow_methods": Setting(DEFAULT_ALLOW_METHODS, _Reader.methods),
+    "allow_headers": Setting(DEFAULT_ALLOW_HEADERS, _Reader.request_headers),
+    "expose_headers": Setting(DEFAULT_EXPOSE_HEADERS, _Reader.response_headers),
+    "extra_allow_headers": Setting((), _Reader.request_headers),
+    "extra_expose_headers": Setting((), _Reader.response_headers),
+    "allow_credentials": Setting(False, _Reader.credentials),
+    "max_age": Setting(MAX_AGE_LIMIT, _Reader.max_age),
+    "preflight_status": Setting(200, _Reader.preflight_status),
+    "validate_origin": Setting(True, _Reader.validate_origin),
+    "security_headers": Setting(SecurityHeaders(), _Reader.security_headers),
+    "dangerously_allow_insecure_origins": Setting(False, _Reader.flag),
+    "dangerously_allow_public_suffixes": Setting(False, _Reader.flag),
+    "dangerously_allow_null": Setting(False, _Reader.flag),
+}

@@ -28,10 +28,10 @@ from ..core.settings import POLICY_SETTINGS
 from ..core.settings import PolicyError
 from ..core.settings import PolicyProblem
 from ..core.settings import PolicySettings
-from ..core.settings import settled
 from ..reporting import log
 from .gate import AppState
-from .layer import FlaskLayer
+from .layer import check_proxy_fix
+from .layer import wrap
 from .marks import describe
 from .marks import guard_enclosed
 from .marks import mark_policy
@@ -81,7 +81,7 @@ class MCPCors:
         self, app: Flask | None = None, policy: CORSPolicy | None = None, **settings: Unpack[ExtensionSettings]
     ) -> None:
         self._policy = policy
-        self._settings: dict[str, Any] = settled(settings)
+        self._settings: dict[str, Any] = dict(settings)
         # The states are in the apps: kept here, they would keep their apps alive.
         self._apps: WeakSet[Flask] = WeakSet()
         self._was_initialised = False
@@ -105,26 +105,27 @@ class MCPCors:
             raise RuntimeError(
                 f"MCPCors is initialised on this app ({app.name!r}) already: create it once, with or without init_app"
             )
-        keywords = {**self._settings, **settled(settings)}
+        keywords = {**self._settings, **settings}
         configured = configure(EXTENSION_SETTINGS, policy or self._policy, keywords, app.config)
+        if configured.wrap_wsgi:
+            check_proxy_fix(app)
         views = MarkedViews(app, configured.site.default, self.warn_of_unused_marks)
         _check_marks([mark for mark, _ in self._made if isinstance(mark, PolicyMark)], configured.site.default)
         state = AppState(app, self, configured, views, ResourceMetadata())
 
-        app.before_request(state.gate)
-        first = app.before_request_funcs[None]
-        first.insert(0, first.pop())
-        app.after_request(state.finish)
-        last = app.after_request_funcs[None]  # called from the end to the beginning
-        last.insert(0, last.pop())
+        # Flask's own check that the app has not handled a request yet.
+        app.before_request(state.before_request)
+        app.before_request_funcs[None].pop()
+        if not configured.wrap_wsgi or any(map(callable, configured.site.policies.values())):
+            state.register_hooks()
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
         self._apps.add(app)
         self._was_initialised = True
         if any(isinstance(mark, Guard) for mark, _ in self._made):
-            state.enforce_guards()
+            state.register_guard_hook()
         if configured.wrap_wsgi:
-            app.wsgi_app = FlaskLayer(state)  # type: ignore[method-assign]
+            wrap(state)
         configured.announce(f"MCPCors on {app.name!r}")
 
     # marks
@@ -150,7 +151,7 @@ class MCPCors:
             raise PolicyError(problems)
         if policy is not None and not isinstance(policy, CORSPolicy):
             raise TypeError("cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])")
-        return self._marker(policy, settled(settings), exempt=False)
+        return self._marker(policy, dict(settings), exempt=False)
 
     def exempt(self, target: V) -> V:
         """No policy for a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.
@@ -222,7 +223,7 @@ class MCPCors:
             guarded = guard_view(target, guard)
             self._made.append((guard, target))
             for state in self._states():
-                state.enforce_guards()
+                state.register_guard_hook()
             return guarded
 
         return protect
@@ -261,6 +262,7 @@ class MCPCors:
         state = app.extensions.get("mcp_cors")
         if not isinstance(state, AppState):
             raise RuntimeError("serve_resource_metadata: MCPCors is not initialised on this app; call init_app first")
+        state.register_hooks()
         serve(app, state.metadata, make_document(resource, authorization_servers, scopes_supported, **more))
 
     def _states(self) -> list[AppState]:

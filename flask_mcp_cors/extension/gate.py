@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from flask import Request
 from flask import request
 from flask import Response
 from werkzeug.datastructures import Headers
+from werkzeug.routing import Rule
 
 from ..auth.metadata import metadata_response
 from ..auth.metadata import ResourceMetadata
@@ -19,23 +22,29 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
-from ..exchange import current_exchange
-from ..exchange import EXCHANGE
-from ..exchange import Exchange
-from ..exchange import facts_from_environ
-from ..exchange import settle
+from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
+from ..reporting import report_lost_method
+from ..wsgi import announcing
+from ..wsgi import claim
+from ..wsgi import HANDOVER
+from ..wsgi import Handover
+from ..wsgi import judge_choice
+from ..wsgi import read_facts
+from ..wsgi import read_key
 from .marks import MarkedViews
-from .routing import endpoint_of
 from .routing import is_static
+from .routing import matched_rule
+from .routing import takes_well_known_part
 from .routing import url_adapter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-    from flask import Request
 
-    from .cors import MCPCors
+#: Attributes of a request object. The environ may be handed on to other apps, a request object belongs to one.
+_DECISION = "_mcp_cors_decision"
+_OUTER = "_mcp_cors_outer"
 
 
 class _FinalResponse(Response):
@@ -46,94 +55,145 @@ class _FinalResponse(Response):
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
         if self.response or self.status_code == 204:
             return super().get_wsgi_headers(environ)
-        # An empty answer needs none of the corrections for which werkzeug copies the headers one by
-        # one: that would be an eighth of the time that a preflight takes.
+        # Werkzeug copies all headers to correct some. An empty answer needs no correction, and the copy
+        # would cost an eighth of the time that a preflight takes.
         self.headers["Content-Length"] = "0"
         return self.headers
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
 class AppState:
     """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
 
-    app: Flask
-    extension: MCPCors
-    configured: Configured
-    views: MarkedViews
-    metadata: ResourceMetadata
+    def __init__(
+        self, app: Flask, extension: Any, configured: Configured, views: MarkedViews, metadata: ResourceMetadata
+    ) -> None:
+        self.app = app
+        self.extension = extension
+        self.configured = configured
+        self.views = views
+        self.metadata = metadata
+        #: The two hooks that every request calls. Functions, because Flask calls them faster than methods.
+        self.before_request = _make_before_request(self)
+        self.after_request = _make_after_request(self)
 
     @property
     def site(self) -> Site:
         """The compiled settings."""
         return self.configured.site
 
+    # the decision
+
+    def decide(self, facts: Facts, req: Request) -> Decision:
+        """The decision on a request that Flask has routed. Never raises."""
+        site = self.configured.site
+        if not self.views.exist() and ".well-known" not in facts.path:
+            decision = site.judge(facts)
+            if decision is not None:
+                return decision
+        choice = self.choose(facts, req)
+        if choice.policy is None and facts.is_preflight:
+            # Nobody answers it, so it goes on as any other OPTIONS request, perhaps to another view.
+            facts = facts._replace(request_method=None)
+            choice = self.choose(facts, req)
+        if not facts.is_preflight:
+            return judge_choice(site, choice, facts, lambda method: req)
+        adapter = url_adapter(self.app, req)
+
+        def choose_for(method: str) -> Choice:
+            return self.choose_by_rule(facts.path, method, matched_rule(adapter, method))
+
+        return judge_choice(site, choice, facts, self._announcing(facts, req), choose_for)
+
+    def _announcing(self, facts: Facts, req: Request) -> Callable[[str], Request]:
+        def request_for(method: str) -> Request:
+            if method == facts.policy_method:
+                return req
+            other = self.app.request_class(announcing(req.environ, method))
+            other.url_rule, other.view_args, other.routing_exception = (
+                req.url_rule,
+                req.view_args,
+                req.routing_exception,
+            )
+            return other
+
+        return request_for
+
     def choose(self, facts: Facts, req: Request) -> Choice:
         """The policy for a request: the view's mark, its blueprint's, the path's, the default."""
-        views = self.views
-        if views.exist():
-            if facts.is_preflight:
-                endpoint = endpoint_of(url_adapter(self.app, req), facts.request_method)
-                method = facts.request_method or ""
-            else:
-                endpoint, method = req.endpoint, facts.method
-            if endpoint is not None:
-                found = views.find(endpoint, method)
-                if found.choice is not None:
-                    return found.choice
-        return self.configured.site.choose(facts.path)
+        method = facts.policy_method
+        rule = matched_rule(url_adapter(self.app, req), method) if facts.is_preflight else req.url_rule
+        return self.choose_by_rule(facts.path, method, rule)
 
-    @property
-    def routes_by_host(self) -> bool:
-        """Does the view depend on the ``Host``?"""
-        return self.app.subdomain_matching or self.app.url_map.host_matching
+    def choose_by_rule(self, path: str, method: str, rule: Rule | None) -> Choice:
+        """The policy for a path and a method that reach this rule; ``None``: no view."""
+        if rule is not None and self.views.exist():
+            found = self.views.find(rule.endpoint, method)
+            if found.choice is not None:
+                return found.choice
+        choice = self.configured.site.choose(path, method)
+        if choice.is_discovery and takes_well_known_part(rule, path):
+            return self.configured.site.choose(path, method, discovery=False)
+        return choice
 
-    def knows_better(self, decision: Decision, facts: Facts) -> bool:
-        """Is a refusal from outside one that only the hook can be sure of, because ``ProxyFix`` may stand between?"""
-        if decision.status == 421:
-            return True
-        by_host = decision.reason is Reason.ORIGIN_NOT_ALLOWED and facts.fetch_site is None
-        if not by_host or facts.is_preflight:
-            return False
-        # Of a page that cannot be the site's own the hook could only say the same, unless the view
-        # depends on the Host, and what is mounted beside Flask has no hook.
-        return self.routes_by_host or self.site.has_host_of_its_own(facts.origin)
+    def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
+        """Tell the log and the signals of a decision."""
+        in_force = InForce(self.site, self.configured.source)
+        report(self.app, facts, decision, environ, in_force, choose, debug=self.app.debug)
 
     # hooks
 
-    def gate(self) -> Response | None:
-        """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
-        req = _current_request()
+    def register_hooks(self) -> None:
+        """Register the hooks, the first before all others and the last after them, unless they are there.
+
+        New lists take the place of the old ones, because a request may be going through these.
+        """
+        before, after = self.app.before_request_funcs, self.app.after_request_funcs
+        if self.before_request not in before[None]:
+            before[None] = [self.before_request, *before[None]]
+            after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
+
+    def judge(self, req: Request, facts: Facts) -> Response | None:
+        """Decide on a request, and the response where that is already one."""
         environ = req.environ
-        facts = facts_from_environ(environ, req.path)
-        if facts.origin is None and facts.fetch_site is not None and is_static(self.app, req.endpoint):
-            facts = facts._replace(embeddable=True)
-        site = self.configured.site
-        exchange = current_exchange(environ)
-        foreseen = exchange.foreseen
-        if foreseen is not None and foreseen[0] is site and foreseen[1] == facts:
-            decision = foreseen[2]
-        else:
-            decision = settle(site, self.choose(facts, req), facts, lambda: req)
-        exchange.keep(decision)
-        if decision.final or decision.reported:
-            report(self.app, facts, decision, environ, debug=self.app.debug)
+        if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
+            # A request class of the app's own overrides the method, and a MethodView goes by that.
+            facts = facts._replace(method=req.method, request_method=None)
+        decision: Decision | None = None
+        handover: Handover | None = environ.get(HANDOVER)
+        if handover is not None and handover.site is self.site:
+            # The layer's. A request that this view hands on to the app again comes with a copy that has none.
+            handover.is_open = False
+            del environ[HANDOVER]
+            setattr(req, _OUTER, handover)
+            if handover.facts == facts:
+                decision = handover.decision
+        elif handover is not None:
+            setattr(req, _OUTER, claim(environ))
+        if decision is None:
+            decision = self.decide(facts, req)
+            if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
+                decision = self.decide(facts._replace(embeddable=True), req)
+            if decision.final or decision.reported:
+                self.report(facts, decision, environ, lambda: self.choose(facts, req))
+            report_lost_method(facts)
+        setattr(req, _DECISION, decision)
         if decision.final:
-            # The headers are left to ``finish``: putting them in twice costs 7 µs.
+            # The headers are left to ``after_request``: putting them in twice costs 7 µs.
             return _FinalResponse(decision.body or None, decision.status)
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
-        return self.guard() if self.views.exist() and not self._enforces_guards() else None
+        return self.check_guards() if self.views.exist() and not self._has_guard_hook() else None
 
-    def enforce_guards(self) -> None:
-        """Register :meth:`guard`, which an app without protected views need not pay for."""
-        if not self._enforces_guards():
-            self.app.before_request_funcs[None].append(self.guard)
+    def register_guard_hook(self) -> None:
+        """Register :meth:`check_guards`, which an app without protected views need not pay for."""
+        if not self._has_guard_hook():
+            self.app.before_request_funcs[None].append(self.check_guards)
 
-    def _enforces_guards(self) -> bool:
-        return self.guard in self.app.before_request_funcs[None]
+    def _has_guard_hook(self) -> bool:
+        return self.check_guards in self.app.before_request_funcs[None]
 
-    def guard(self) -> Response | None:
+    def check_guards(self) -> Response | None:
         """``before_request``: verify the credential where the view or its blueprint is protected."""
         req = _current_request()
         if req.endpoint is None:
@@ -144,38 +204,21 @@ class AppState:
                 return refusal
         return None
 
-    def finish(self, response: Response) -> Response:
-        """``after_request``, last: put the decision's headers into the response."""
-        req = _current_request()
-        exchange: Exchange | None = req.environ.get(EXCHANGE)
-        if exchange is not None and exchange.finished_outside:
-            return response
-        decision = None if exchange is None else exchange.decision
-        if decision is None:
-            # Something failed before the first hook: no session, say. The error is to be readable, and it
-            # is no refusal, whatever would have been refused.
-            facts = facts_from_environ(req.environ, req.path)
-            decision = settle(self.site, self.choose(facts, req), facts, lambda: req)._replace(final=False)
-        response.headers[:] = decision.apply(response.headers)
-        return response
-
     def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
         """``got_request_exception``: say what no header can say."""
-        exchange: Exchange | None = request.environ.get(EXCHANGE)
-        if exchange is None or exchange.decision is None:
-            return
-        if exchange.decision.final:
+        decision: Decision | None = getattr(_current_request(), _DECISION, None)
+        if decision is not None and decision.final:
             # Only after_request functions run on it, and one that counts on a before_request function fails.
             log.error(
                 "%s after a preflight was answered or a request refused: no before_request function has run, so an "
                 "after_request function must read flask.g with g.get(…); or set wrap_wsgi=True",
                 type(exception).__name__,
             )
-        elif sender.debug and "Origin" in request.headers:
-            # In debug mode the page is the debugger's.
+        elif "Origin" in request.headers and (sender.debug or sender.config["PROPAGATE_EXCEPTIONS"]):
+            # The debugger or the server makes the response, without our headers.
             log.error(
-                "%s in the application: whatever the browser's console says, "
-                "this is not CORS: see the traceback above or right below",
+                "%s in the application: this is not CORS: see the traceback above or below, "
+                "although the browser's console blames CORS",
                 type(exception).__name__,
             )
 
@@ -184,3 +227,57 @@ def _current_request() -> Request:
     """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
     req: Request = request._get_current_object()  # type: ignore[attr-defined]
     return req
+
+
+def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
+    """Append headers that are known to be valid.
+
+    Werkzeug checks each value again, which costs as much as all the rest of a decision, so this reaches
+    for the list behind :class:`~werkzeug.datastructures.Headers`, and for its public method where there is none.
+    """
+    stored = getattr(headers, "_list", None)
+    if type(stored) is list:
+        stored += pairs
+    else:
+        headers.extend(pairs)
+
+
+def _make_before_request(state: AppState) -> Callable[[], Response | None]:
+    views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+
+    def before_request() -> Response | None:
+        """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
+        req = _current_request()
+        environ = req.environ
+        key = read_key(environ, req.path)
+        decision = kept(key)
+        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+            return state.judge(req, Facts._make(key))
+        req._mcp_cors_decision = decision  # type: ignore[attr-defined]
+        return None
+
+    return before_request
+
+
+def _make_after_request(state: AppState) -> Callable[[Response], Response]:
+    def after_request(response: Response) -> Response:
+        """``after_request``, last: put the decision's headers into the response."""
+        req = _current_request()
+        decision: Decision | None = getattr(req, _DECISION, None)
+        if decision is None:
+            # Something failed before the first hook: opening the session, for example. The page should be
+            # able to read the error, so it gets the headers, and no refusal.
+            decision = state.decide(read_facts(req.environ, req.path), req)._replace(final=False)
+        outer: Handover | None = getattr(req, _OUTER, None)
+        if outer is not None:
+            outer.tell(state.site, decision)
+            if outer.site is state.site:
+                return response  # the layer puts them in
+        headers = response.headers
+        if decision.fits(headers):
+            append(headers, decision.headers)
+        else:
+            headers[:] = decision.apply(headers)
+        return response
+
+    return after_request

@@ -1,86 +1,147 @@
-"""``wrap_wsgi=True``: the layer around ``app.wsgi_app``."""
+"""``wrap_wsgi=True``: the layer around ``app.wsgi_app``.
+
+It stands around everything that is there at ``init_app`` but an outermost ``ProxyFix``, so the ``Host``
+that it sees is the one that counts.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 from typing import TYPE_CHECKING
 
-from werkzeug.exceptions import HTTPException
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..core.decision import Decision
-from ..core.site import Choice
+from ..core.decision import Reason
+from ..core.policy import CORSPolicy
 from ..core.site import Facts
-from ..exchange import current_exchange
-from ..wsgi import CORSMiddleware
-from .routing import endpoint_outside
-from .routing import match_outside
+from ..reporting import log
+from ..wsgi import Door
+from ..wsgi import judge_choice
+from .gate import AppState
+from .routing import is_static
+from .routing import matched_rule
 from .routing import url_adapter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-    from flask import Flask
-    from flask import Request
     from werkzeug.routing import MapAdapter
 
-    from .gate import AppState
+
+def check_proxy_fix(app: Flask) -> None:
+    """Refuse a ``ProxyFix`` below other middleware: the layer would not see the ``Host`` that counts.
+
+    :raises RuntimeError: with the lines to write instead.
+    """
+    inner = _below_proxy_fix(app.wsgi_app)
+    seen: set[int] = set()
+    while inner is not None and id(inner) not in seen:
+        if isinstance(inner, ProxyFix):
+            raise RuntimeError(
+                f"wrap_wsgi: a ProxyFix is hidden below {type(app.wsgi_app).__name__} in {app.name!r}; "
+                "put it outermost: add the other middleware first, then write "
+                "app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
+            )
+        seen.add(id(inner))
+        inner = next((found for name in ("app", "wsgi_app") if (found := getattr(inner, name, None)) is not None), None)
 
 
-class FlaskLayer(CORSMiddleware):
-    """``wrap_wsgi=True``: the layer around ``app.wsgi_app``.
+def _below_proxy_fix(wsgi_app: Any) -> Any:
+    while isinstance(wsgi_app, ProxyFix):
+        wsgi_app = wsgi_app.app
+    return wsgi_app
 
-    It answers preflights before anything else and finishes the responses that Flask does not make.
-    What depends on ``Host`` and scheme is left to the hook inside, where ``ProxyFix`` has been; a
-    response that comes back without having been judged there is judged here.
+
+def wrap(state: AppState) -> None:
+    """Put the layer around ``app.wsgi_app``, inside an outermost ``ProxyFix``."""
+    app = state.app
+    if not isinstance(app.wsgi_app, ProxyFix):
+        app.wsgi_app = Layer(state, app.wsgi_app)  # type: ignore[method-assign]
+        return
+    innermost: ProxyFix = app.wsgi_app
+    while isinstance(innermost.app, ProxyFix):
+        innermost = innermost.app
+    innermost.app = Layer(state, innermost.app)
+
+
+class Layer(Door):
+    """It answers preflights before anything else, and finishes the responses that Flask does not make.
+
+    It decides where a policy by path governs. Where a view's mark or a callable says which policy, the hook
+    inside does, except for the preflights of marked views: these are routed as Flask routes them.
     """
 
-    _app: Flask
-
-    def __init__(self, state: AppState) -> None:
-        self.wsgi_app = state.app.wsgi_app
-        self._app = state.app
+    def __init__(self, state: AppState, wsgi_app: Any) -> None:
+        super().__init__(wsgi_app, state.configured)
         self._state = state
-        self._site = state.site
+        self._app = state.app
+        # Middleware in between may answer by itself, or be other applications.
+        self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
 
-    def _sender(self) -> Flask:
-        return self._app
-
-    def _debug(self) -> bool:
-        return self._app.debug
-
-    def _raises(self, environ: WSGIEnvironment) -> bool:
-        return self._app.testing or self._app.debug or super()._raises(environ)
-
-    def _judge(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if not facts.is_preflight and facts.origin is None and facts.fetch_mode is None:
-            return None
-        decision = self._decide(environ, facts)
-        if decision.final and not self._state.knows_better(decision, facts):
-            return decision
-        current_exchange(environ).foreseen = (self._site, facts, decision)
-        return None
-
-    def _choose(self, environ: WSGIEnvironment, facts: Facts) -> Choice:
+    def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state
-        if not state.views.exist():
-            return self._site.choose(facts.path)
-        method = facts.request_method if facts.is_preflight else facts.method
-        endpoint = endpoint_outside(self._app, self._adapter(self._app, environ, facts), method)
-        found = None if endpoint is None else state.views.find(endpoint, method or "").choice
-        return found or self._site.choose(facts.path)
-
-    def _adapter(self, app: Flask, environ: WSGIEnvironment, facts: Facts) -> MapAdapter | None:
-        if self._state.routes_by_host:
-            return url_adapter(app, app.request_class(environ))
-        return super()._adapter(app, environ, facts)
-
-    def _request(self, environ: WSGIEnvironment, facts: Facts) -> Request:
-        """Flask's own, routed as far as that can be done out here."""
         req = self._app.request_class(environ)
-        adapter = self._adapter(self._app, environ, facts)
-        if adapter is not None:
-            try:
-                req.url_rule, arguments = match_outside(self._app, partial(adapter.match, return_rule=True))
-                req.view_args = dict(arguments)
-            except HTTPException as error:
-                req.routing_exception = error
-        return req
+        state.report(facts, decision, environ, lambda: state.choose(facts, req))
+
+    def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
+        return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
+
+    def _decides_by_path(self) -> bool:
+        return not self._state.views.exist()
+
+    def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
+        if self._state.views.exist():
+            self._state.register_hooks()
+            return self._decide_by_route(environ, facts)
+        if ".well-known" in facts.path:
+            return self._decide_by_route(environ, facts)
+        decision = self._site.judge(facts)
+        if decision is not None and decision.reason is Reason.CROSS_SITE and self._is_static(environ, facts):
+            return self._site.judge(facts._replace(embeddable=True))
+        return decision
+
+    def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
+        if not facts.is_preflight and self._is_next_to_flask:
+            return None
+        state, site = self._state, self._site
+        try:
+            # Without an application context, so a converter that needs one leaves the request to the hook.
+            adapter = self._adapter(environ)
+            rule = matched_rule(adapter, facts.policy_method)
+            if not facts.is_preflight:
+                # Where Flask has no view, another application in between may have one, and no hook.
+                return site.judge(facts) if rule is None else None
+            choice = state.choose_by_rule(facts.path, facts.policy_method, rule)
+            if not isinstance(choice.policy, CORSPolicy):
+                return None
+            return judge_choice(
+                site,
+                choice,
+                facts,
+                lambda method: self._app.request_class(environ),
+                lambda method: state.choose_by_rule(facts.path, method, matched_rule(adapter, method)),
+            )
+        except Exception:
+            log.debug("routing failed outside of the application, so its hook decides", exc_info=True)
+            return None
+
+    def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
+        site = self._site
+        decision = site.judge(facts)
+        if decision is None:
+            choice = site.choose(facts.path, facts.policy_method)
+            decision = judge_choice(site, choice, facts, lambda method: self._app.request_class(environ))
+        # The response is there: the page should be able to read an error, and may read nothing else.
+        return decision._replace(final=False)
+
+    def _adapter(self, environ: WSGIEnvironment) -> MapAdapter | None:
+        return url_adapter(self._app, self._app.request_class(environ))
+
+    def _is_static(self, environ: WSGIEnvironment, facts: Facts) -> bool:
+        try:
+            rule = matched_rule(self._adapter(environ), facts.method)
+        except Exception:
+            log.debug("routing failed outside of the application", exc_info=True)
+            return False
+        return rule is not None and is_static(self._app, rule.endpoint)

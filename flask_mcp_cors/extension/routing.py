@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-from typing import cast
 from typing import TYPE_CHECKING
-from typing import TypeVar
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
-
-from ..reporting import log
+from werkzeug.routing import Rule
 
 if TYPE_CHECKING:
     from flask import Request
-
-T = TypeVar("T")
-
-
-def flask_app_in(wsgi_app: Any) -> Flask | None:
-    """The Flask app that a WSGI application is or wraps, as far as attributes tell."""
-    seen: set[int] = set()
-    while wsgi_app is not None and id(wsgi_app) not in seen:
-        if isinstance(wsgi_app, Flask):
-            return wsgi_app
-        if hasattr(wsgi_app, "mounts"):  # not one app, but several
-            return None
-        seen.add(id(wsgi_app))
-        places = (getattr(wsgi_app, name, None) for name in ("wsgi_app", "app", "__self__"))
-        wsgi_app = next((place for place in places if place is not None), None)
-    return None
-
-
-def match_outside(app: Flask, match: Callable[[], T]) -> T:
-    """Match a URL where no application context is: a converter that asks the app for something needs one."""
-    try:
-        return match()
-    except HTTPException:
-        raise
-    except Exception:
-        with app.app_context():
-            return match()
 
 
 def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
@@ -53,20 +21,11 @@ def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
         return None
 
 
-def endpoint_of(adapter: MapAdapter | None, method: str | None) -> str | None:
-    """The endpoint that a method would reach, if any: a preflight's announced one, say."""
+def matched_rule(adapter: MapAdapter | None, method: str | None) -> Rule | None:
+    """The rule that a method would reach, if any: a preflight's announced one, say."""
     try:
-        return None if adapter is None else cast(str, adapter.match(method=method)[0])
+        return None if adapter is None else adapter.match(method=method, return_rule=True)[0]
     except HTTPException:
-        return None
-
-
-def endpoint_outside(app: Flask, adapter: MapAdapter | None, method: str | None) -> str | None:
-    """The same, where no application context is; ``None`` also where a converter fails, as it will inside."""
-    try:
-        return match_outside(app, lambda: endpoint_of(adapter, method))
-    except Exception:
-        log.exception("routing failed, so the path alone says which policy holds")
         return None
 
 
@@ -76,3 +35,13 @@ def is_static(app: Flask, endpoint: str | None) -> bool:
         return app.has_static_folder
     name, _, last = (endpoint or "").rpartition(".")
     return last == "static" and name in app.blueprints and app.blueprints[name].has_static_folder
+
+
+def takes_well_known_part(rule: Rule | None, path: str) -> bool:
+    """Does a variable of the rule stand for a ``.well-known`` segment of the path?
+
+    Then whoever asks has written that segment, and the view is no server of discovery documents.
+    """
+    if rule is None:
+        return False
+    return path.split("/").count(".well-known") > rule.rule.split("/").count(".well-known")

@@ -1,9 +1,11 @@
 """What a wrong configuration is told, word for word: ``messages.json`` beside this file.
 
 The words are part of what the package gives: each says what was written, why it cannot be, and what to write instead.
+After a change of words ``python tests/core/test_messages.py --write`` writes them anew; read the difference.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,14 +18,25 @@ from flask_mcp_cors.core.patterns import PatternFault
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import settings_from_config
 
-MESSAGES = json.loads(Path(__file__).with_name("messages.json").read_text(encoding="utf-8"))
+FILE = Path(__file__).with_name("messages.json")
+MESSAGES = json.loads(FILE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row["settings"]))
-def test_each_fault_is_told_in_these_words(row):
+def told(row):
+    """The problems of a row: its settings are keywords, its config is an ``app.config``."""
     with pytest.raises(PolicyError) as caught:
-        configure(EXTENSION_SETTINGS, None, row["settings"])
-    assert [str(problem) for problem in caught.value.problems] == row["problems"]
+        configure(EXTENSION_SETTINGS, None, row.get("settings", {}), row.get("config"))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def write():
+    rows = [json.dumps({**row, "problems": told(row)}, ensure_ascii=False) for row in MESSAGES]
+    FILE.write_text("[\n  " + ",\n  ".join(rows) + "\n]\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row.get("settings", row.get("config"))))
+def test_each_fault_is_told_in_these_words(row):
+    assert told(row) == row["problems"]
 
 
 def test_the_text_of_the_error_is_one_line_a_problem():
@@ -40,9 +53,7 @@ def test_one_problem_is_one_problem():
 
 
 def test_a_pattern_fault_says_what_its_problem_says():
-    with pytest.raises(
-        PatternFault, match=r"^invalid port: a number has no zero in front; write https://a.example:80$"
-    ):
+    with pytest.raises(PatternFault, match=r"^remove the leading zero of the port; write https://a.example:80$"):
         parse_pattern("https://a.example:080")
 
 
@@ -54,8 +65,8 @@ def test_a_pattern_fault_says_what_its_problem_says():
             "MCP_CORS_ORGINS (orgins)=1: unknown setting; did you mean MCP_CORS_ORIGINS? [unknown_setting]",
         ),
         (
-            {"MCP_CORS_resources": "a"},
-            "MCP_CORS_resources (resources)='a': unknown setting; write MCP_CORS_POLICIES [unknown_setting]",
+            {"MCP_CORS_methods": "a"},
+            "MCP_CORS_methods (methods)='a': unknown setting; write MCP_CORS_ALLOW_METHODS [unknown_setting]",
         ),
     ],
 )
@@ -87,3 +98,7 @@ def test_a_problem_inside_a_value_names_the_key_of_the_whole():
         ("MCP_CORS_HOSTS", "hosts"),
         ("MCP_CORS_POLICIES", "policies['/a'].max_age"),
     ]
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
+    write()

@@ -329,4 +329,9 @@ class TestSettings:
         assert twin.preflight(APP, "POST") == policy.preflight(APP, "POST")
 
     def test_one_string_is_one_pattern(self):
-        assert CORSPolicy(origins=APP) == CORSPolicy(origins=[APP]) == CORSPolicy(origins=(o for o in [APP, APP]))
+        assert (
+            CORSPolicy(origins=APP)
+            == CORSPolicy(origins=[APP])
+            == CORSPolicy(origins=(APP, APP))
+            == CORSPolicy(origins={APP})
+        )

@@ -339,10 +339,18 @@ class TestMemo:
         made = site()
         made.judge(facts(origin=APP))
         made.judge(facts(origin=APP, request_headers="x" * 2000))
-        assert len(made._memo) == 1
+        assert len(made.passing) == 1
+
+    def test_what_a_door_asks_first_holds_only_what_passes_in_silence(self):
+        made = site(CORSPolicy(origins=APP, validate_origin="report"))
+        for asked in (facts(origin=APP), facts(origin=EVIL), preflight(), facts(origin=APP, host="a b")):
+            made.judge(asked)
+        assert list(made.passing) == [facts(origin=APP)]
 
     def test_it_is_bounded(self):
         made = site()
         for number in range(2000):
             made.judge(facts(path=f"/{number}", origin=APP))
-        assert len(made._memo) <= 512
+            made.judge(facts(path=f"/{number}", origin=EVIL))
+        assert len(made.passing) <= 256
+        assert len(made._answering) <= 256

@@ -1,5 +1,6 @@
 """A user's typed application: ``mypy --strict`` is to find nothing in it, and each marked mistake."""
 
+import re
 from typing import Any
 
 from flask import Flask
@@ -26,6 +27,7 @@ cors = MCPCors(
     security_headers=SecurityHeaders(frame_options=None),
     wrap_wsgi=True,
 )
+matched = MCPCors(Flask("matched"), origins=re.compile(r"https://[a-z]+\.example\.com").fullmatch)
 pinned = MCPCors(Flask("pinned"), **MCP_REVISIONS["2025-11-25"])
 
 
