@@ -14,6 +14,8 @@ from ..findings import Severity
 from ..terminal import printable
 from .evidence import Evidence
 from .evidence import Fetched
+from .messages import negotiated
+from .messages import REVISIONS
 from .observations import OBSERVATIONS
 from .rules import Case
 from .rules import FAILURES
@@ -33,7 +35,18 @@ def findings_of(evidence: Evidence) -> list[Finding]:
     """All findings, the one that explains most first, each with the place that it is about."""
     found: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
     several = len({origin for origin, _ in evidence.verdicts}) > 1
-    for finding, origin, revision in [*_failures(evidence), *_observed(evidence)]:
+    failures = list(_failures(evidence))
+    if "connects" in evidence.verdicts.values():
+        # Whatever curl gets: a page connects.
+        failures = [failure for failure in failures if failure[1]]
+    of_pages = {f.code for f, origin, _ in failures if origin and f.severity is Severity.ERROR}
+    same: dict[tuple[str, str], Finding] = {}
+    for finding, origin, revision in [*failures, *_observed(evidence)]:
+        if not origin and finding.code in of_pages:
+            continue  # a page meets the same, and there is a console line
+        if "*" in RULES[finding.code].explains and finding.severity is Severity.ERROR:
+            # It is about the whole server: said once, with the words of the first message that meets it.
+            finding = same.setdefault((finding.code, origin), finding)
         origins, revisions = found.setdefault(finding, ({}, {}))
         origins.update({origin: None} if several and origin else {})
         revisions.update({revision: None} if revision else {})
@@ -58,6 +71,9 @@ def is_failed(fetched: Fetched) -> bool:
         return True
     if fetched.sent is None:
         return False
+    if fetched.step == "initialize" and not fetched.origin and not fetched.reading.fault:
+        # Without a browser: an answer from something that is not MCP is a failure, too.
+        return negotiated(fetched.result) not in {revision.name for revision in REVISIONS}
     if "id" not in fetched.sent:
         return bool(fetched.status and fetched.status >= 400)
     return fetched.status != 0 and (fetched.result is None or bool(fetched.reading.fault))

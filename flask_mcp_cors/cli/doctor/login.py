@@ -25,6 +25,8 @@ from .messages import parse_json
 from .page import Page
 from .page import send_plain
 from .surroundings import is_local
+from .wire import fault_of
+from .wire import Unsendable
 from .wire import Wire
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
@@ -68,9 +70,9 @@ class Login:
     def _refused(self) -> Fetched | None:
         """The readable 401 to this page, without a token."""
         for f in self.ev.fetches:
-            if f.status == 401 and f.origin == self.page.origin and f.url == self.ev.href and f.network is not None:
-                if "Authorization" not in f.exchanges[-1].request.headers:
-                    return f
+            is_mine = f.status == 401 and f.origin == self.page.origin and f.url == self.ev.href
+            if is_mine and f.method == "POST" and "Authorization" not in f.exchanges[-1].request.headers:
+                return f
         return None
 
     def _works(self, place: str, what: str) -> None:
@@ -151,7 +153,10 @@ class Login:
     def _plain(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Fetched:
         """Without a browser: is it CORS, or is nothing there?"""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        fetched = send_plain(self.wire, url, method, parse_url(url).authority, named, body=body)
+        try:
+            fetched = send_plain(self.wire, url, method, parse_url(url).authority, named, body=body)
+        except ValueError as error:
+            fetched = Fetched(method, url, fault=fault_of(Unsendable(str(error)), url))
         return self._note(fetched, "without a browser", None)
 
     def _stopped(self, fetched: Fetched) -> None:
@@ -167,7 +172,10 @@ class Login:
 
     def _below_mount(self, url: str) -> str:
         """The document of an app below a mount point is often served below it, too, where no client looks."""
-        parsed = parse_url(url)
+        try:
+            parsed = parse_url(url)
+        except ValueError:
+            return ""
         path = parse_url(self.ev.href).target.partition("?")[0].strip("/")
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
@@ -251,11 +259,7 @@ class Login:
             return
         asked = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": "doctor"}
         asked |= {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
-        try:
-            opened = self._plain(f"{authorize}{'&' if '?' in authorize else '?'}{urlencode(asked)}")
-        except ValueError:
-            self._fact("authorize failed", printable(authorize, 200))
-            return
+        opened = self._plain(f"{authorize}{'&' if '?' in authorize else '?'}{urlencode(asked)}")
         if opened.status is None or opened.status >= 400:
             self._fact("authorize failed", f"{opened.status}")
         else:

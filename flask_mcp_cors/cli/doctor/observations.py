@@ -66,9 +66,9 @@ def _at(fetched: Fetched, **more: object) -> Values:
 
 def _session_hidden(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("initialize"):
-        if f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers:
-            if "mcp-session-id" not in f.headers:
-                yield _at(f)
+        is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
+        if is_sent and "mcp-session-id" not in f.headers:
+            yield _at(f)
 
 
 def _session_lost(ev: Evidence) -> Iterator[Values]:
@@ -332,7 +332,13 @@ def _vary(ev: Evidence) -> Iterator[Values]:
         return
     for f in ev.fetches:
         response = f.network
-        if response is None or not f.origin or f.url != ev.href or response.status == 401 != foreign.network.status:
+        if (
+            response is None
+            or not f.origin
+            or f.url != ev.href
+            or f.method == "OPTIONS"
+            or response.status == 401 != foreign.network.status
+        ):
             continue
         allowed = response.headers.get(ALLOW_ORIGIN)
         varies = {name.lower() for name in split_list(response.headers.get("Vary", ""))}
@@ -396,10 +402,10 @@ def _refusals(ev: Evidence) -> Iterator[Fetched]:
     """The first readable 401 to each origin without a token."""
     seen = set()
     for f in ev.fetches:
-        if f.status == 401 and f.origin and f.url == ev.href and f.origin not in seen:
-            if "Authorization" not in f.exchanges[-1].request.headers and f.step != "foreign simple":
-                seen.add(f.origin)
-                yield f
+        is_refusal = f.status == 401 and f.origin and f.url == ev.href and f.method == "POST" and f.step != "behind"
+        if is_refusal and f.origin not in seen and "Authorization" not in f.exchanges[-1].request.headers:
+            seen.add(f.origin)
+            yield f
 
 
 def _no_challenge(ev: Evidence) -> Iterator[Values]:

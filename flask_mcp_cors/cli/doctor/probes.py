@@ -73,7 +73,7 @@ def examine(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 10.0,
-    total: float = 15.0,
+    total: float = 14.0,
     browser: Engine = "chromium",
     login: bool = False,
     context: ssl.SSLContext | None = None,
@@ -307,8 +307,9 @@ class _Probes:
             headers = self._headers(NEWEST_WITH_SESSIONS, message) | {"Origin": page.origin}
             behind = self._plain("behind", "POST", headers, message, origin=page.origin)
             self._drop_session(behind, NEWEST_WITH_SESSIONS)
-            if behind.status in (403, 421) and behind.headers.get(ALLOW_ORIGIN) is None and fetched.failed_at_preflight:
-                behind.weight = None
+            refused = fetched.last.status if fetched.last is not None and fetched.failed_at_preflight else 403
+            if b"origin" in behind.body.lower() and behind.status == 403 != refused:
+                behind.weight = Severity.ERROR  # whoever mends the preflight meets this next
             if fetched.failed_at_preflight and fetched.fault is None and fetched.last is not None:
                 self._vary_preflight(page, fetched)
         elif fetched.failed_at_preflight and fetched.method != "POST" and fetched.fault is None:
@@ -363,11 +364,10 @@ class _Probes:
         if fetched.status == 401:
             return LOGIN if self.ev.token is None else REFUSED
         if is_failed(fetched) and (fetched.result is None or fetched.reading.fault):
-            is_fatal = fetched.reading.fault not in ("answer_in_array", "id_is_text")
-            if fetched.result is None and not self.ev.speaks(revision):
+            if not self.ev.speaks(revision) and self.ev.speaks(revision) is not None:
                 fetched.weight = None
                 return NOT_SPOKEN
-            return REFUSED if is_fatal else None
+            return None if fetched.reading.fault in ("answer_in_array", "id_is_text") else REFUSED
         return None
 
     def _works(self, page: Page, revision: Revision, what: str) -> None:
@@ -418,7 +418,7 @@ class _Probes:
                 if fetched.is_rejected:
                     return BLOCKED
                 if is_failed(fetched):
-                    if session is not None and step is not INITIALIZED:
+                    if session is not None:
                         self._is_lost(page, revision, session, fetched)
                     if fetched.reading.fault not in ("answer_in_array", "id_is_text"):
                         return REFUSED
@@ -454,12 +454,13 @@ class _Probes:
         for _ in range(REPEATS):
             again = page.fetch(self.ev.href, "POST", headers | self.more, message=message)
             answers.append(self._note(again, "session again", page.origin, revision))
-        if unanswered is not None:
+        if unanswered is not None and "id" in (unanswered.sent or {}):
             answers.append(unanswered)
-            if any(a.result is not None for a in answers):
-                unanswered.step, unanswered.weight = "session again", None
         lost = [a for a in answers if a.status is not None and a.result is None and a.status != 429]
-        return bool(lost) and len(lost) < len(answers)
+        is_lost = bool(lost) and len(lost) < len(answers)
+        if is_lost and unanswered is not None:
+            unanswered.step, unanswered.weight = "session again", None
+        return is_lost
 
     def _stream(self, page: Page, revision: Revision, session: str | None) -> list[str]:
         """The ``GET`` that opens a stream for messages of the server's own."""

@@ -168,6 +168,7 @@ class Case:
             "console": "The browser refuses the response."
             if self.f.blocked is None
             else self.f.blocked.console_message,
+            "passed": "Behind the preflight, too, " if self.f.step == "behind" else "CORS lets the page through, but ",
             "start": self.text.lstrip()[:60],
             "counted": " at the preflight: preflights count" if self.is_preflight else "",
             "unreadable": f", without {ALLOW_ORIGIN}, so the console blames CORS" if self.f.blocked else "",
@@ -267,21 +268,21 @@ def _is_html(c: Case) -> bool:
     return "html" in kind or c.text.lstrip()[:1] == "<"
 
 
-def _redirect(c: Case) -> tuple[str, str, bool] | None:
-    """The own URL, where it leads, and whether that is this host."""
+def _redirect(c: Case) -> tuple[str, str, bool | None] | None:
+    """The own URL, where it leads, and whether that is this host (``None``: it is not a URL)."""
     if c.response is None or c.response.status not in (301, 302, 303, 307, 308):
         return None
     try:
         own, other = urlsplit(c.f.url), urlsplit(c.location)
         same_host = own.hostname == other.hostname
     except ValueError:
-        return None
+        return c.f.url, c.location, None
     return c.f.url, c.location, same_host
 
 
 def _login_redirect(c: Case) -> Fits:
     found = _redirect(c)
-    if found is None or not found[1]:
+    if found is None or not found[1] or found[2] is None:
         return False
     other = urlsplit(found[1])
     is_login = _LOGIN_WORDS.search(other.path) or re.search(r"oauth2?/|/sso|authori[sz]e", other.path)
@@ -295,8 +296,10 @@ def _moved(c: Case) -> Fits:
     if found is None:
         return False
     url, location, same_host = found
-    one, other = urlsplit(url), urlsplit(location)
     fix = "answer here, without a redirect; in place of a login page answer 401"
+    if same_host is None:
+        return {"location": location, "fix": fix}
+    one, other = urlsplit(url), urlsplit(location)
     if not c.is_endpoint:
         fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
     elif same_host and one.path.rstrip("/") == other.path.rstrip("/"):
@@ -393,7 +396,7 @@ def _has_no_cors(c: Case) -> Fits:
 def _second_list(c: Case) -> Fits:
     if c.is_preflight or c.f.is_rejected or not c.f.origin:
         return False
-    return c.status in (403, 421) and c.f.step != "notifications/initialized"
+    return c.status in (403, 421) and c.f.step != "notifications/initialized"  # after CORS, or behind a preflight
 
 
 def _plain(c: Case) -> bool:
@@ -498,7 +501,7 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "a request is redirected to a login page, or to another host",
         _login_redirect,
-        "{name} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
+        "{method} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
         "server's place. Neither a preflight nor an MCP client can log in there.",
         "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 with "
         "WWW-Authenticate in place of the redirect",
@@ -520,7 +523,7 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "a request is redirected; MCP clients do not follow",
         _moved,
-        '{name} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "manual" '
+        '{method} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "manual" '
         "and stop there.",
         "{fix}",
         "",
@@ -778,7 +781,7 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
-        "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
+        "{passed}the message itself is refused for its Origin: {quoted}.",
         "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
         "their transport security)",
         "",

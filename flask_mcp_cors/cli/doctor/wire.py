@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from http.client import InvalidURL
 from typing import NamedTuple
 
 from ...testing import HTTPTransport
@@ -46,7 +47,7 @@ class Wire:
     :param context: how certificates are verified.
     """
 
-    def __init__(self, timeout: float, limit: int, total: float = 15.0, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, timeout: float, limit: int, total: float = 14.0, context: ssl.SSLContext | None = None) -> None:
         self.timeout = timeout
         self.left = limit
         self.sent = 0
@@ -114,12 +115,12 @@ class _Call(threading.Thread):
             self._abandoned = self._result is None
             if self._result is None:
                 raise TimeoutError("timed out")
-            if isinstance(self._result, ValueError):
-                # UnicodeError and http.client's InvalidURL: a server may name any URL.
+            if isinstance(self._result, NetworkResponse):
+                return self._result
+            if isinstance(self._result, (UnicodeError, InvalidURL)):
+                # A server may name any URL.
                 raise Unsendable(str(self._result)) from self._result
-            if isinstance(self._result, Exception):
-                raise self._result
-            return self._result
+            raise self._result
 
 
 _KINDS = {
