@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 
 from .findings import Finding
 from .findings import Severity
 
 WIDTH = 80
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done, in one line of standard error that is gone at the end; without a terminal nothing."""
+
+    def say(line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K… {printable(line)[: WIDTH - 2]}")
+            sys.stderr.flush()
+
+    try:
+        yield say
+    finally:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def printable(value: str, limit: int = 400) -> str:

@@ -27,7 +27,7 @@ EXPECTED = {
     # Starlette refuses the preflight for the MCP headers, and the SDK's check would refuse what follows.
     "python-sdk-cors": (
         (OLD, NO, NO, NO, NO),
-        ["header_not_allowed", "header_not_allowed", "header_not_allowed", "request_refused"],
+        ["header_not_allowed", "header_not_allowed", "header_not_allowed", "request_refused_too"],
     ),
     # It has methods of its own in place of MCP's, and no CORS on the MCP endpoint.
     "flask-mcp-server": (

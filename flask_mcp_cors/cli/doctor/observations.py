@@ -678,7 +678,8 @@ OBSERVATIONS: tuple[Rule, ...] = (
         "an error of the endpoint lacks CORS headers",
         _unreadable_error("broken body", "unknown session"),
         f"The {{status}} for a {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
-        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers before "
+        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the "
+        f"headers before "
         "anything that may fail",
         "every",
     ),
@@ -687,7 +688,8 @@ OBSERVATIONS: tuple[Rule, ...] = (
         NOTE,
         "an unknown path is answered without CORS headers",
         _unreadable_error("unknown path"),
-        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS error.",
+        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
+        f"CORS error.",
         f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
         "every",
     ),

@@ -236,9 +236,16 @@ class _Probes:
                 break
         self._as_negotiated()
         posted = ev.posted
-        if (posted is not None and ev.speaks_nothing) or (posted is not None and posted.reading.fault):
+        if posted is not None and (posted.reading.fault or (ev.speaks_nothing and not self._is_stream_moved)):
             posted.weight = Severity.ERROR
         return posted is None or posted.fault is None
+
+    @property
+    def _is_stream_moved(self) -> bool:
+        """Is GET alone redirected, so that the transport of 2024 may be somewhere else?"""
+        moved, posted = self.ev.first("GET stream of 2024"), self.ev.posted
+        is_moved = moved is not None and bool(moved.location)
+        return is_moved and (posted is None or posted.location is None) and self.ev.speaks_nothing
 
     def _speak(self, revision: Revision) -> Fetched:
         """The first message of a revision, without a browser."""
@@ -276,9 +283,7 @@ class _Probes:
         """Talk as a client of this revision does; how it ended."""
         speaks = self.ev.speaks(revision)
         if revision.is_two_endpoints:
-            moved = self.ev.first("GET stream of 2024")
-            is_moved = moved is not None and bool(moved.location) and self.ev.speaks_nothing
-            return self._two_endpoints(page, revision) if speaks or is_moved else NOT_SPOKEN
+            return self._two_endpoints(page, revision) if speaks or self._is_stream_moved else NOT_SPOKEN
         if speaks is False and any(self.ev.speaks(other) for other in self.ev.revisions):
             if revision.is_stateless:
                 headers = post_headers(revision, request(revision, "server/discover"), self._asked_token)
@@ -312,8 +317,13 @@ class _Probes:
                 behind.weight = Severity.ERROR  # whoever mends the preflight meets this next
             if fetched.failed_at_preflight and fetched.fault is None and fetched.last is not None:
                 self._vary_preflight(page, fetched)
-        elif fetched.failed_at_preflight and fetched.method != "POST" and fetched.fault is None:
-            self._again(page, fetched)
+        elif fetched.failed_at_preflight and fetched.fault is None:
+            if fetched.method != "POST":
+                self._again(page, fetched)
+            tried = {f.step.partition("=")[2] for f in self.ev.fetches if f.step.startswith("varied: header=")}
+            for name in fetched.sent_names if tried else ():
+                if name not in tried:
+                    self._varied_preflight(page, "header", name, "POST", page.origin, name)
 
     def _again(self, page: Page, fetched: Fetched) -> None:
         sent = fetched.exchanges[-1].request

@@ -51,7 +51,8 @@ _WRONG = {
     R.PREFLIGHT_INVALID_ALLOW_ORIGIN_VALUE,
 }
 _HOST_WORDS = re.compile(
-    r"invalid host|blocked hosts?|disallowedhost|misdirected|<h1>Bad Request \(400\)</h1>|host (name )?not (allowed|served)",
+    r"invalid host|blocked hosts?|disallowedhost|misdirected|<h1>Bad Request \(400\)</h1>|host (name )?not "
+    r"(allowed|served)",
     re.IGNORECASE,
 )
 _CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
@@ -168,7 +169,6 @@ class Case:
             "console": "The browser refuses the response."
             if self.f.blocked is None
             else self.f.blocked.console_message,
-            "passed": "Behind the preflight, too, " if self.f.step == "behind" else "CORS lets the page through, but ",
             "start": self.text.lstrip()[:60],
             "counted": " at the preflight: preflights count" if self.is_preflight else "",
             "unreadable": f", without {ALLOW_ORIGIN}, so the console blames CORS" if self.f.blocked else "",
@@ -176,11 +176,18 @@ class Case:
             "served": " POST with the same Origin is served: the origin is not the cause."
             if self.is_answered_behind
             else "",
-            "order": f"let OPTIONS pass: look for a list of methods in {proxy_in(self.stacks)}, a firewall or the router. "
-            + _ANSWER_FIRST
+            "order": f"let OPTIONS pass: look for a list of methods in {proxy_in(self.stacks)}, a firewall or "
+            "the router. " + _ANSWER_FIRST
             if self.is_answered_behind
             else f"put {self.f.origin} on the server's list of origins; if it is there: {_ANSWER_FIRST}",
         }
+
+    def _order(self) -> str:
+        """The likelier cause of a refused preflight first."""
+        if self.is_answered_behind:
+            where = f"look for a list of methods in {proxy_in(self.stacks)}, a firewall or the router"
+            return f"let OPTIONS pass: {where}. {_ANSWER_FIRST}"
+        return f"put {self.f.origin} on the server's list of origins; if it is there: {_ANSWER_FIRST}"
 
     @property
     def _others_have_cors(self) -> bool:
@@ -394,9 +401,9 @@ def _has_no_cors(c: Case) -> Fits:
 
 
 def _second_list(c: Case) -> Fits:
-    if c.is_preflight or c.f.is_rejected or not c.f.origin:
+    if c.is_preflight or c.f.is_rejected or not c.f.origin or c.f.step == "behind":
         return False
-    return c.status in (403, 421) and c.f.step != "notifications/initialized"  # after CORS, or behind a preflight
+    return c.status in (403, 421) and c.f.step != "notifications/initialized"
 
 
 def _plain(c: Case) -> bool:
@@ -408,6 +415,11 @@ _ANSWER_FIRST = (
     "the Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
 )
 _ALLOW = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
+_OWN_LIST = (
+    "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins "
+    "of their "
+    "transport security)"
+)
 _PREFLIGHT_CODES = (
     "question_blocked",
     "params_not_allowed",
@@ -503,7 +515,8 @@ FAILURES: tuple[Rule, ...] = (
         _login_redirect,
         "{method} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
         "server's place. Neither a preflight nor an MCP client can log in there.",
-        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 with "
+        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer "
+        "401 with "
         "WWW-Authenticate in place of the redirect",
         "",
         ("*",),
@@ -523,7 +536,8 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "a request is redirected; MCP clients do not follow",
         _moved,
-        '{method} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "manual" '
+        "{method} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
+        '"manual" '
         "and stop there.",
         "{fix}",
         "",
@@ -585,7 +599,8 @@ FAILURES: tuple[Rule, ...] = (
         None,
         f"{ALLOW_ORIGIN} is sent twice",
         _repeated,
-        f"{{name}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): two layers each add it, and browsers refuse both.",
+        f"{{name}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): two layers each add it, and browsers "
+        f"refuse both.",
         "let one layer send it, once: take it out of the proxy ({proxy}: remove it there, or hide the app's) or out of "
         "the app",
     ),
@@ -604,7 +619,8 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "the server has the origin on its list in another spelling",
         _spelled,
-        f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the origin in a "
+        f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the "
+        f"origin in a "
         "spelling that browsers never send.",
         "write exactly {origin} on the server's list: no slash at the end, lower case, the right scheme",
         "origins",
@@ -643,7 +659,8 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "POST has the right CORS headers, OPTIONS has none: another layer answers it",
         _intercepted,
-        f"The preflight (OPTIONS) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has it: the app "
+        f"The preflight (OPTIONS) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has it: "
+        f"the app "
         "knows CORS, and another layer answers OPTIONS before it does, such as the web server, a proxy or firewall in "
         "front, or a route of its own.",
         "let {proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS headers with "
@@ -658,7 +675,8 @@ FAILURES: tuple[Rule, ...] = (
         _origin_lost,
         "The preflight is refused ({quoted}), but POST is served whatever its Origin, and no answer has a CORS header: "
         "probably a proxy or CDN in front does not pass Origin and Access-Control-Request-* on, or it refuses OPTIONS.",
-        "let the proxy or CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an origin "
+        "let the proxy or CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: "
+        "an origin "
         "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         "",
         (*_PREFLIGHT_CODES, "foreign_origin_served"),
@@ -694,7 +712,8 @@ FAILURES: tuple[Rule, ...] = (
             and c.response is not None
             and any(name.lower().startswith("access-control-") for name in c.response.headers)
         ),
-        f"The preflight (OPTIONS) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among them: the "
+        f"The preflight (OPTIONS) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
+        f"them: the "
         "origin is not on the server's list.",
         _ALLOW,
         "origins",
@@ -718,7 +737,8 @@ FAILURES: tuple[Rule, ...] = (
         "a CSRF check refuses POST",
         lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
         "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
-        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie counts",
+        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no "
+        "cookie counts",
         "csrf",
         ("*",),
     ),
@@ -749,7 +769,8 @@ FAILURES: tuple[Rule, ...] = (
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
         "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
         "may have arrived. A proxy or server in front that drops Authorization is the usual cause.",
-        "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, check "
+        "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it "
+        "does, check "
         "whether the token is of this server",
         "proxy_headers",
         ("*",),
@@ -781,11 +802,18 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
-        "{passed}the message itself is refused for its Origin: {quoted}.",
-        "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
-        "their transport security)",
+        "CORS lets the page through, but the message itself is refused for its Origin: {quoted}.",
+        _OWN_LIST,
         "",
         ("*",),
+    ),
+    Rule(
+        "request_refused_too",
+        None,
+        "behind a preflight that fails the message is refused for its Origin, too",
+        lambda c: c.f.step == "behind",
+        "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
+        _OWN_LIST,
     ),
     Rule(
         "notification_refused",
@@ -803,7 +831,8 @@ FAILURES: tuple[Rule, ...] = (
                 None,
                 "a body is shorter than its Content-Length",
                 "The answer to {name} is shorter than its Content-Length says: it ends in the middle.",
-                "send the length of the encoded body as Content-Length, or leave it out; see the log for what broke off",
+                "send the length of the encoded body as Content-Length, or leave it out; see the log for what "
+                "broke off",
                 ("*",),
             ),
             (
@@ -819,7 +848,8 @@ FAILURES: tuple[Rule, ...] = (
                 None,
                 "the JSON is cut",
                 "The answer to {name} is JSON that is cut: it cannot be parsed, though the Content-Length fits.",
-                "send the whole body: see the log, and limits of buffers on the way; a length counts bytes, not letters",
+                "send the whole body: see the log, and limits of buffers on the way; a length counts bytes, not "
+                "letters",
                 ("*",),
             ),
             (
@@ -877,7 +907,8 @@ FAILURES: tuple[Rule, ...] = (
         None,
         "a login page, or another page, in place of a 401",
         lambda c: _plain(c) and _is_html(c) and c.status < 400 and bool(_LOGIN_WORDS.search(c.text)),
-        "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without token.",
+        "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request "
+        "without token.",
         "answer 401 with WWW-Authenticate: Bearer, not a page",
         "",
         ("*",),

@@ -22,6 +22,25 @@ MAX_SILENCES = 4
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
 
+def tls_context(cacert: str | None, *, insecure: bool) -> ssl.SSLContext | None:
+    """How certificates are verified; ``None``: as by default.
+
+    :raises ValueError: *cacert* is not a PEM file with certificates.
+    """
+    if not insecure and cacert is None:
+        return None
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        context.load_verify_locations(cacert)
+    except ssl.SSLError:
+        raise ValueError(f"{cacert} holds no certificate in PEM form") from None
+    return context
+
+
 class Exhausted(OSError):
     """There will be no more requests: the time or the number is used up, or the server stays silent."""
 
