@@ -85,7 +85,7 @@ def test_a_redirected_preflight_says_it_all() -> None:
     report = examined(redirecting(308, "https://{host}/mcp", "GET", "POST", "DELETE", "OPTIONS"))
     assert codes(report) == {"preflight_redirected": "error", "redirected": "error"}
     assert found(report, "redirected").because == "preflight_redirected"
-    assert "  ERROR redirected" in report.to_text().splitlines()
+    assert "\n  ERROR redirected " in report.to_text()
     assert "https://" in found(report, "preflight_redirected").sentence
 
 

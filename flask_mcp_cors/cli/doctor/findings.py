@@ -51,7 +51,7 @@ def findings_of(evidence: Evidence) -> list[Finding]:
         origins.update({origin: None} if several and origin else {})
         revisions.update({revision: None} if revision else {})
     placed = [replace(finding, place=place_of(*map(list, where))) for finding, where in found.items()]
-    if any(f.severity is Severity.ERROR for f in placed):
+    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in placed):
         # A conversation that fails has its cause by then.
         placed = [f for f in placed if f.code != "no_conversation"]
     return _explained(in_order(placed))

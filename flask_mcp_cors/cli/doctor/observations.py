@@ -257,8 +257,9 @@ def _holes(*kinds: str) -> Callable[[Evidence], Iterator[Values]]:
             if not origins:
                 continue
             how, cure = _HOLES[kind]
+            is_grave = kind not in ("another scheme", "another port") and (credentials or _is_open(ev))
             yield {
-                "severity": ERROR if credentials or _is_open(ev) else WARNING,
+                "severity": ERROR if is_grave else WARNING,
                 "let_in": ", ".join(origins),
                 "how": how,
                 "hole_cure": cure,

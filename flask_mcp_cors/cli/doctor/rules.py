@@ -427,7 +427,6 @@ _PREFLIGHT_CODES = (
     "preflight_not_cached",
 )
 _FAULTS = {
-    "gave_up": "the doctor stopped: its time was over, or too many requests had no answer",
     "url_malformed": "a URL that the server names cannot be asked",
     "closed": "the connection is closed without an answer",
     "not_http": "what answers does not speak HTTP",
