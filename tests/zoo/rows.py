@@ -1090,6 +1090,39 @@ ROWS = (
         f"{_ACAO}",
         "allow|list|proxy|add|send|Access-Control",
     ),
+    # Caddy
+    _healthy("caddy-ok", "Caddy passes on what the app says"),
+    _healthy("caddy-ok-cors", "Caddy adds the headers and answers OPTIONS"),
+    Row(
+        "caddy-options-bare",
+        "respond @options 204 without headers",
+        "yes",
+        f"{_PREFLIGHT}; {_ACAO}|CORS",
+        f"{_PREFLIGHT}|{_ACAO}",
+    ),
+    Row(
+        "caddy-two-layers",
+        "header adds what the app sends as well",
+        "yes",
+        f"{_ACAO}; two|twice|multiple|more than once|repeat|both",
+        "one|single|once|hide|out",
+    ),
+    Row(
+        "caddy-basic-auth",
+        "basicauth asks for a password on OPTIONS too",
+        "yes",
+        f"{_PREFLIGHT}; 401",
+        "before|exempt|skip|first|outer",
+    ),
+    Row(
+        "caddy-no-route",
+        "no route for this path: Caddy answers 200 with nothing in it",
+        "yes",
+        "200; empty|nothing|no body|no MCP|no CORS|Access-Control-Allow-Origin",
+        "path|route|handle|URL",
+    ),
+    Row("caddy-502", "nothing behind", "yes", "502", "behind|upstream|start|app|server", "check the path"),
+    Row("caddy-strips-origin", "the app never sees Origin", "no", "Origin", "proxy|caddy|pass|forward"),
     # before anything is sent
     Row(
         "net-mixed-content",
