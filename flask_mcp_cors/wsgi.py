@@ -197,7 +197,9 @@ class Door:
                 if decision.final:
                     return answer(facts, decision, start_response)
         outer = claim(environ) if HANDOVER in environ else None
-        handover = environ[HANDOVER] = Handover(self._site, key, decision)
+        handover = None
+        if self._has_doors_inside():
+            handover = environ[HANDOVER] = Handover(self._site, key, decision)
         started = False
 
         def start(
@@ -205,11 +207,12 @@ class Door:
         ) -> Callable[[bytes], object]:
             nonlocal started
             started = True
-            inner = handover.inner
+            sent = decision if handover is None else handover.decision
+            inner = None if handover is None else handover.inner
             if inner is not None and _carries(headers, inner):
                 sent = inner
             else:
-                sent = handover.decision or self._decide_late(environ, Facts._make(key))
+                sent = sent or self._decide_late(environ, Facts._make(key))
                 headers = sent.apply(headers)
             if outer is not None:
                 outer.tell(self._site, sent)
@@ -237,6 +240,10 @@ class Door:
 
     def _decides_by_path(self) -> bool:
         """Does the path alone select the policy, so that a kept decision may be taken?"""
+        return True
+
+    def _has_doors_inside(self) -> bool:
+        """May another door of ours stand inside, or a hook of this site?"""
         return True
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
