@@ -47,7 +47,7 @@ def _resolves(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def examined(request: pytest.FixtureRequest) -> Iterator[Examined]:
     """What ``--json`` says of a row's server, and how long it took. All examinations of this run start at once."""
     runs = [
