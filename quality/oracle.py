@@ -357,7 +357,7 @@ def answer_of_site(question: Question, site: Mapping[str, Any], *, is_swallowed:
                 for m in settings.get("allow_methods", LISTED_METHODS)
                 if m in (method, "*") or policy_for(path, m, site, is_swallowed=swallowed) == settings
             }
-            settings = {**settings, "grants": settings.get("allow_methods", LISTED_METHODS), "allow_methods": governed}
+            settings = {**settings, "allow_methods": governed}
         answers.append((answer_to(question, settings), True))
     refusals = [answer for answer, _ in answers if answer.status is not None and answer.status >= 400]
     if refusals:
