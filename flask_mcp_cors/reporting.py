@@ -203,9 +203,9 @@ def _advice_on_host(host: Host, in_force: InForce) -> str:
 
 
 def _advice_on_null(facts: Facts) -> str:
-    if facts.fetch_site in ("same-origin", "same-site"):
+    if facts.fetch_site == "same-origin":
         return (
-            "a page of this site with Referrer-Policy: no-referrer sends this origin; give the page another policy, "
+            "a page of this app with Referrer-Policy: no-referrer sends this origin; give the page another policy, "
             "such as strict-origin-when-cross-origin"
         )
     return (

@@ -30,6 +30,7 @@ from .core.settings import SITE_SETTINGS
 from .core.settings import SiteSettings
 from .core.site import Choice
 from .core.site import Facts
+from .core.site import resolved_facts
 from .core.site import Site
 from .core.site import strictest
 from .reporting import InForce
@@ -128,42 +129,50 @@ def judge_choice(
     :param request_for: makes the request that such a callable takes, with this method announced.
     :param choose_for: the choice for another method at the same URL; by default the path's.
     """
+    decision = _judge_one(site, choice, facts, request_for, choose_for)
+    resolved = resolved_facts(facts)
+    if resolved is None:
+        return decision
+    below = site.choose(resolved.path, resolved.policy_method)
+    return strictest([decision, _judge_one(site, below, resolved, request_for, None)])
 
-    def choose_by_path(method: str) -> Choice:
-        return site.choose(facts.path, method)
 
-    def judge_one(choice: Choice) -> Decision:
-        selected = choice.policy
+def _judge_one(
+    site: Site,
+    choice: Choice,
+    facts: Facts,
+    request_for: Callable[[str], Any],
+    choose_for: Callable[[str], Choice] | None,
+) -> Decision:
+    selected = choice.policy
 
-        def ask(method: str) -> CORSPolicy | None:
-            if selected is None or isinstance(selected, CORSPolicy):
-                return selected
-            chosen = selected(request_for(method))
-            if chosen is not None and not isinstance(chosen, CORSPolicy):
-                raise TypeError(f"{choice.rule} returned {type(chosen).__name__}; return a CORSPolicy or None")
-            return site.default if chosen is None else chosen
+    def ask(method: str) -> CORSPolicy | None:
+        if selected is None or isinstance(selected, CORSPolicy):
+            return selected
+        chosen = selected(request_for(method))
+        if chosen is not None and not isinstance(chosen, CORSPolicy):
+            raise TypeError(f"{choice.rule} returned {type(chosen).__name__}; return a CORSPolicy or None")
+        return site.default if chosen is None else chosen
 
-        def governs(policy: CORSPolicy, method: str) -> bool:
-            if method in (facts.policy_method, "*"):
-                return True
-            other = (choose_for or choose_by_path)(method).policy
-            if other is not selected or other is policy:
-                return other == policy
-            # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
-            return method in SAFELISTED_METHODS or ask(method) == policy
+    def governs(policy: CORSPolicy, method: str) -> bool:
+        if method in (facts.policy_method, "*"):
+            return True
+        other = (site.choose(facts.path, method) if choose_for is None else choose_for(method)).policy
+        if other is not selected or other is policy:
+            return other == policy
+        # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
+        return method in SAFELISTED_METHODS or ask(method) == policy
 
-        try:
-            policy = ask(facts.policy_method)
-            listed = None
-            if policy is not None and facts.is_preflight:
-                listed = [method for method in policy.allow_methods if governs(policy, method)]
-            return site.decide(facts, policy, listed)
-        except Exception:
-            # Whatever went wrong in there, a request without a policy is refused, not let in.
-            log.exception("%s failed, so the request is refused", choice.rule)
-            return site.policy_failed(facts)
-
-    return strictest([judge_one(each) for each in (choice, *site.choices_below(facts, choice))])
+    try:
+        policy = ask(facts.policy_method)
+        listed = None
+        if policy is not None and facts.is_preflight:
+            listed = [method for method in policy.allow_methods if governs(policy, method)]
+        return site.decide(facts, policy, listed)
+    except Exception:
+        # Whatever went wrong in there, a request without a policy is refused, not let in.
+        log.exception("%s failed, so the request is refused", choice.rule)
+        return site.policy_failed(facts)
 
 
 def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> list[bytes]:
@@ -197,7 +206,9 @@ class Door:
                 if decision.final:
                     return answer(facts, decision, start_response)
         outer = claim(environ) if HANDOVER in environ else None
-        handover = environ[HANDOVER] = Handover(self._site, key, decision)
+        handover = None
+        if self._has_doors_inside():
+            handover = environ[HANDOVER] = Handover(self._site, key, decision)
         started = False
 
         def start(
@@ -205,11 +216,12 @@ class Door:
         ) -> Callable[[bytes], object]:
             nonlocal started
             started = True
-            inner = handover.inner
+            sent = decision if handover is None else handover.decision
+            inner = None if handover is None else handover.inner
             if inner is not None and _carries(headers, inner):
                 sent = inner
             else:
-                sent = handover.decision or self._decide_late(environ, Facts._make(key))
+                sent = sent or self._decide_late(environ, Facts._make(key))
                 headers = sent.apply(headers)
             if outer is not None:
                 outer.tell(self._site, sent)
@@ -237,6 +249,10 @@ class Door:
 
     def _decides_by_path(self) -> bool:
         """Does the path alone select the policy, so that a kept decision may be taken?"""
+        return True
+
+    def _has_doors_inside(self) -> bool:
+        """May another door of ours stand inside, or a hook of this site?"""
         return True
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:

@@ -33,6 +33,7 @@ NAMES = {
     "LOOPBACK",
     "LOOPBACK_HOSTS",
     "MCP_REVISIONS",
+    "NOBODY",
     "PUBLIC_METADATA",
     "PUBLIC_OAUTH",
     "preflight_answered",
@@ -90,9 +91,9 @@ def test_other_libraries_words_lead_to_real_settings():
 class TestRevisions:
     def test_the_table(self):
         assert list(MCP_REVISIONS) == ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
-        for revision, settings in MCP_REVISIONS.items():
-            assert set(settings) == {"allow_methods", "allow_headers", "expose_headers"}, revision
-            assert CORSPolicy(**settings).allow_headers == settings["allow_headers"]
+        for revision, pinned in MCP_REVISIONS.items():
+            assert set(pinned) == {"allow_methods", "allow_headers", "expose_headers"}, revision
+            assert CORSPolicy(**pinned).allow_headers == pinned["allow_headers"]
 
     def test_session_headers_end_where_sessions_end_and_mirrored_ones_begin(self):
         new = MCP_REVISIONS["2026-07-28"]["allow_headers"]

@@ -13,6 +13,7 @@ pytest.importorskip("quality.oracle", reason="the tools are not here (an sdist's
 from quality import fuzz_paths
 from quality import fuzz_patterns
 from quality import fuzz_requests
+from quality import fuzz_sites
 from quality import soak
 from quality.fuzzing import Source
 from quality.oracle import answer_to
@@ -24,7 +25,7 @@ from quality.oracle import serialized_ipv6
 APP = "https://app.example.com"
 
 
-@pytest.mark.parametrize("fuzz", [fuzz_paths, fuzz_patterns, fuzz_requests], ids=lambda fuzz: fuzz.__name__)
+@pytest.mark.parametrize("fuzz", [fuzz_paths, fuzz_patterns, fuzz_requests, fuzz_sites], ids=lambda fuzz: fuzz.__name__)
 def test_random_bytes_find_no_difference(fuzz):
     source = random.Random(20)
     for _ in range(500):

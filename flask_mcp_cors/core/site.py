@@ -18,6 +18,7 @@ from .decision import Decision
 from .decision import MESSAGES
 from .decision import Reason
 from .discovery import PUBLIC_METADATA_PATHS
+from .headers import ALLOW_ORIGIN
 from .hosts import Host
 from .hosts import HostIndex
 from .hosts import hosts_from_trusted_hosts
@@ -161,36 +162,24 @@ class Site:
         return self._judge(facts) if decision is None else decision
 
     def _judge(self, facts: Facts) -> Decision | None:
-        method = facts.policy_method
-        choice = self.choose(facts.path, method)
-        choices = [choice, *self.choices_below(facts, choice)]
-        decisions = []
-        for policy, *_ in choices:
-            if policy is not None and not isinstance(policy, CORSPolicy):
-                return None
-            decisions.append(self.decide(facts, policy, self.listed_methods(facts, policy)))
-        decision = strictest(decisions)
-        is_constant = all(p is None or p.is_constant for p, *_ in choices)  # type: ignore[union-attr]
+        choice = self.choose(facts.path, facts.policy_method)
+        policy = choice.policy
+        if policy is not None and not isinstance(policy, CORSPolicy):
+            return None
+        decision = self.decide(facts, policy, self.listed_methods(facts, policy))
+        resolved = resolved_facts(facts)
+        if resolved is not None:
+            below = self.judge(resolved)
+            return None if below is None else strictest([decision, below])
         # What depends on the view, too, is asked each time: discovery documents and static files.
-        depends_on_view = any(choice.is_discovery for choice in choices) or decision.reason is Reason.CROSS_SITE
-        if is_constant and not depends_on_view and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
+        depends_on_view = choice.is_discovery or decision.reason is Reason.CROSS_SITE
+        is_constant = policy is None or policy.is_constant
+        if is_constant and not depends_on_view and sum(len(f) for f in facts[:-1] if f) <= _MEMO_ENTRY_LENGTH:
             memo = self._answering if decision.final or decision.reported else self.passing
             if len(memo) >= _MEMO_ENTRIES:
                 memo.clear()
             memo[facts] = decision
         return decision
-
-    def choices_below(self, facts: Facts, choice: Choice) -> list[Choice]:
-        """The choice that must not be undercut: that of the path which ``.`` and ``..`` segments resolve to.
-
-        Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static
-        file view follows it.
-        """
-        resolved = resolved_path(facts.path)
-        if resolved is None:
-            return []
-        below = self.choose(resolved, facts.policy_method)
-        return [] if below.policy is choice.policy else [below]
 
     def listed_methods(self, facts: Facts, policy: CORSPolicy | None) -> Collection[str] | None:
         """The methods that *policy* governs at this path, for the answer to a preflight; ``None``: all."""
@@ -291,14 +280,25 @@ def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
     return facts.fetch_dest in FRAMES and policy.denies_frames
 
 
+def resolved_facts(facts: Facts) -> Facts | None:
+    """The same request for the path that ``.`` and ``..`` segments resolve to, or ``None`` where there are none.
+
+    Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static file
+    view follows it. So the policy of that path must not be undercut.
+    """
+    resolved = resolved_path(facts.path)
+    return None if resolved is None else facts._replace(path=resolved)
+
+
 def strictest(decisions: Iterable[Decision]) -> Decision:
     """The decision that holds where several rules govern one request: a refusal, else the least that is allowed.
 
     Of two that are equally strict the later one counts.
     """
 
-    def looseness(decision: Decision) -> tuple[bool, bool, bool]:
-        return not decision.is_refusal, decision.allowed, decision.reason is Reason.NOT_GOVERNED
+    def looseness(decision: Decision) -> tuple[bool, bool, bool, bool]:
+        grants = any(name == ALLOW_ORIGIN for name, _ in decision.headers)
+        return not decision.is_refusal, decision.allowed, decision.reason is Reason.NOT_GOVERNED, grants
 
     return min(reversed(list(decisions)), key=looseness)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from threading import Lock
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,9 @@ class AppState:
         #: The two hooks that every request calls. Functions, because Flask calls them faster than methods.
         self.before_request = _make_before_request(self)
         self.after_request = _make_after_request(self)
+        #: Are they registered?
+        self.has_hooks = False
+        self._lock = Lock()
 
     @property
     def site(self) -> Site:
@@ -147,10 +151,13 @@ class AppState:
 
         New lists take the place of the old ones, because a request may be going through these.
         """
-        before, after = self.app.before_request_funcs, self.app.after_request_funcs
-        if self.before_request not in before[None]:
+        with self._lock:
+            if self.has_hooks:
+                return
+            before, after = self.app.before_request_funcs, self.app.after_request_funcs
             before[None] = [self.before_request, *before[None]]
             after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
+            self.has_hooks = True
 
     def judge(self, req: Request, facts: Facts) -> Response | None:
         """Decide on a request, and the response where that is already one."""

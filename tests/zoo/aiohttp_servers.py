@@ -76,7 +76,8 @@ def make_app(fault: str) -> web.Application:
             prm = f"http://{request.host}/.well-known/oauth-protected-resource/mcp"
             challenge = {"WWW-Authenticate": f'Bearer resource_metadata="{prm}"'}
             return web.json_response({"error": "Unauthorized"}, status=401, headers=challenge)
-        if request.method == "GET" and "Mcp-Session-Id" in request.headers:
+        has_stream = fault != "aiohttp-errors-no-cors"
+        if request.method == "GET" and has_stream and "Mcp-Session-Id" in request.headers:
             if not endpoint.knows(request.headers["Mcp-Session-Id"]):
                 raise web.HTTPNotFound
             return await stream(request)

@@ -10,7 +10,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
 // A server that says nothing within this time has failed.
-const PATIENCE = 6000;
+const PATIENCE = 10_000;
 
 const inTime = (promise, what) =>
   Promise.race([promise, new Promise((_, reject) => setTimeout(() => reject(new Error(`late: ${what}`)), PATIENCE))]);

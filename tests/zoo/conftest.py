@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -46,9 +47,9 @@ def _resolves(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def examined(request: pytest.FixtureRequest) -> Iterator[Examined]:
-    """What ``--json`` says of a row's server: the examinations of all rows of this run are started at once."""
+    """What ``--json`` says of a row's server, and how long it took. All examinations of this run start at once."""
     runs = [
         (item.callspec.params["row"], item.callspec.params["with_token"])
         for item in request.session.items
@@ -59,7 +60,9 @@ def examined(request: pytest.FixtureRequest) -> Iterator[Examined]:
     with Zoo([row.name for row, _ in runs]) as zoo, ThreadPoolExecutor(AT_ONCE) as pool:
 
         def run(url: str, row: Row, with_token: bool) -> dict[str, Any]:
-            return examine(url, [row.origin], token=TOKEN if with_token else None, timeout=3).to_json()
+            start = time.monotonic()
+            report = examine(url, [row.origin], token=TOKEN if with_token else None).to_json()
+            return report | {"seconds": time.monotonic() - start}
 
         @cache
         def start(row: Row, with_token: bool) -> Future[dict[str, Any]]:

@@ -4,6 +4,7 @@ import http from "node:http";
 import zlib from "node:zlib";
 
 import { serve } from "@hono/node-server";
+import { hostHeaderValidation } from "@modelcontextprotocol/sdk/server/middleware/hostHeaderValidation.js";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { isInitializeRequest } from "@modelcontextprotocol/sdk/types.js";
@@ -108,6 +109,7 @@ function expressApp(fault) {
   if (fault !== "express-cors-last") app.use(cors(options));
   if (fault === "express-ok-rate-limit") app.use(rateLimit({ windowMs: 60_000, limit: 1000 }));
   app.use(express.json());
+  if (fault === "express-sdk-host") app.use(hostHeaderValidation(["mcp.example.com"]));
 
   app.post("/mcp", async (request, response) => {
     const id = request.headers["mcp-session-id"];
@@ -120,6 +122,8 @@ function expressApp(fault) {
       transport = new StreamableHTTPServerTransport({
         sessionIdGenerator: randomUUID,
         enableJsonResponse: fault === "express-ok-json",
+        enableDnsRebindingProtection: fault === "express-sdk-origin",
+        allowedOrigins: ["https://www.example.com"],
         onsessioninitialized: (opened) => (transports[opened] = transport),
       });
       transport.onclose = () => delete transports[transport.sessionId];

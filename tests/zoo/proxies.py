@@ -1,4 +1,4 @@
-"""nginx and HAProxy as they are set up in front of an MCP server."""
+"""nginx, HAProxy and Caddy as they are set up in front of an MCP server."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _nginx_locations(name: str, inner: Ports) -> str:
         documents = f"location ~ ^/(\\.well-known/|token$|register$) {{ {PASS} {cors} }}"
         check = f'if ($http_authorization != "Bearer {TOKEN}") {{ return 401; }}'
         documents += f"location = /auth {{ internal; {check} return 204; }}"
-    return f"location = /mcp {{ {mcp} }} {documents}"
+    return f"location = /mcp {{ {mcp} }} {documents} location / {{ return 404; }}"
 
 
 def nginx(ports: Ports, inner: Ports, folder: Path) -> str:
@@ -164,3 +164,50 @@ def haproxy(ports: Ports, inner: Ports, folder: Path) -> str:
         for name, port in ports.items()
     ]
     return "global\n    maxconn 256\n" + "".join(proxies)
+
+
+CADDY = """
+{{
+    admin off
+    auto_https off
+}}
+{servers}
+"""
+
+CADDY_CORS = f"""
+@preflight {{
+    method OPTIONS
+    header Origin {APP}
+}}
+@cors header Origin {APP}
+header Vary Origin
+header @cors Access-Control-Allow-Origin {APP}
+header @cors Access-Control-Expose-Headers "{EXPOSE_HEADERS}"
+header @preflight Access-Control-Allow-Methods "{ALLOW_METHODS}"
+header @preflight Access-Control-Allow-Headers "{ALLOW_HEADERS}"
+header @preflight Access-Control-Max-Age 7200
+respond @preflight 204
+"""
+
+#: caddy hash-password --plaintext zoo
+_HASH = "$2a$14$DDiOj4DIEFTg4vyFIhaOwOTzvtgPdNQ68VzUXojK0h.K4pOqQDcIy"
+
+
+def caddy(ports: Ports, inner: Ports, folder: Path) -> str:
+    """The Caddyfile, with a site for each port."""
+    plain, cors, nothing = (
+        f"reverse_proxy 127.0.0.1:{inner[upstream]}"
+        for upstream in ("aiohttp-upstream", "aiohttp-upstream-cors", "nothing")
+    )
+    sites = {
+        "caddy-ok": cors,
+        "caddy-ok-cors": CADDY_CORS + plain,
+        "caddy-options-bare": f"@options method OPTIONS\nrespond @options 204\n{cors}",
+        "caddy-two-layers": f"header Access-Control-Allow-Origin {APP}\n{cors}",
+        "caddy-basic-auth": f"basicauth {{\n zoo {_HASH}\n}}\n{cors}",
+        "caddy-no-route": f"handle_path /api/* {{\n {cors}\n}}",
+        "caddy-502": CADDY_CORS + nothing,
+        "caddy-strips-origin": f"{CADDY_CORS}{plain} {{\n header_up -Origin\n}}",
+    }
+    servers = [f"http://:{port} {{\nbind 127.0.0.1\n{sites[name]}\n}}" for name, port in ports.items()]
+    return CADDY.format(servers="\n".join(servers))

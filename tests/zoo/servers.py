@@ -208,7 +208,9 @@ def behind(proxy: str, config: Callable[[Ports, Ports, Path], str], *command: st
         file = zoo.folder / f"{proxy}.conf"
         file.write_text(config(ports, inner | {"nothing": free_port()}, zoo.folder), encoding="utf-8")
         arguments = [part.format(file=file, folder=zoo.folder) for part in command]
-        return zoo.listening([str(which(proxy)), *arguments], ports)
+        # Caddy keeps its state in the home directory else.
+        state = {"XDG_CONFIG_HOME": str(zoo.folder), "XDG_DATA_HOME": str(zoo.folder)}
+        return zoo.listening([str(which(proxy)), *arguments], ports, **state)
 
     return start
 
@@ -234,6 +236,7 @@ def _stacks() -> dict[str, Callable[[Zoo, Sequence[str]], Ports]]:
         "go": go,
         "php": php,
         "nginx": behind("nginx", proxies.nginx, "-c", "{file}", "-p", "{folder}", "-e", "{folder}/nginx-errors"),
+        "caddy": behind("caddy", proxies.caddy, "run", "--adapter", "caddyfile", "--config", "{file}"),
         "haproxy": behind("haproxy", proxies.haproxy, "-db", "-f", "{file}"),
     }
 

@@ -48,7 +48,7 @@ def missing(message: str) -> NoReturn:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Row], str]:
     """How a row's server ends for the client: with an error, or (an empty text) well."""
     node = shutil.which("node")

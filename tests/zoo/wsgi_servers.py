@@ -41,6 +41,9 @@ ORIGIN_CHECKS: dict[str, Callable[[str], object]] = {
     "wsgi-ok-two-origins": lambda origin: origin in (APP, "https://admin.example.com"),
 }
 
+#: Lists that name the origin as no browser writes it, so it never gets its headers.
+MISSPELLED = {"wsgi-origin-case": "https://App.Example.com", "wsgi-origin-port": f"{APP}:443"}
+
 
 def make_app(fault: str) -> Any:
     endpoint = Endpoint(sessions="stateless" not in fault)
@@ -48,7 +51,7 @@ def make_app(fault: str) -> Any:
     check = ORIGIN_CHECKS.get(fault, lambda origin: origin == APP)
 
     def cors(origin: str | None, *, preflight: bool = False) -> list[tuple[str, str]]:
-        if origin is None or not check(origin):
+        if origin is None or not check(origin) or origin != MISSPELLED.get(fault, origin):
             return [("Vary", "Origin")]
         allowed = f"{APP}, https://admin.example.com" if fault == "wsgi-two-values" else origin
         headers = [("Access-Control-Allow-Origin", allowed)]
