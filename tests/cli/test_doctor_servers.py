@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,6 @@ def test_the_example_in_the_documentation_says_the_same(name: str) -> None:
     assert lines[0] == f"$ python -m flask_mcp_cors doctor http://127.0.0.1:8000/mcp --origin {ORIGIN}"
     for revision, verdict in zip(REVISIONS, verdicts, strict=True):
         assert f"{revision}  {verdict}" in lines
-    said = [line.split()[1] for line in lines if line.startswith(("ERROR ", "WARNING ", "NOTE "))]
+    said = [line.split()[1] for line in lines if re.match(r" *(ERROR|WARNING|NOTE) ", line)]
     assert sorted(set(said) - {"local_network_access", "nosniff_missing"}) == sorted(set(codes))
     assert max(map(len, lines[1:])) <= 80

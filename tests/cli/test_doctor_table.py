@@ -159,13 +159,14 @@ def hanging(request: Request, response: Response) -> Response | None:
     return None
 
 
-def stream(first: bytes, rest: bytes = b"", *, wait: float = 3.0, **headers: str) -> Callable[[], Response]:
+def stream(first: bytes, rest: bytes = b"", coding: str | None = None) -> Callable[[], Response]:
     def chunks() -> Iterator[bytes]:
         yield first
-        time.sleep(wait)
+        time.sleep(3)
         yield rest
 
-    named = {"Access-Control-Allow-Origin": ORIGIN, "Vary": "Origin"} | headers
+    named = {"Access-Control-Allow-Origin": ORIGIN, "Vary": "Origin"}
+    named |= {} if coding is None else {"Content-Encoding": coding}
     return lambda: Response(chunks(), headers=named, content_type="text/event-stream")
 
 
@@ -175,7 +176,7 @@ def compressed(request: Request, response: Response) -> Response | None:
     event = b"data: {}\n\n"
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         packed = gzip.compress(event)
-        return stream(packed[:10], packed[10:], **{"Content-Encoding": "gzip"})()
+        return stream(packed[:10], packed[10:], "gzip")()
     return stream(event)()
 
 

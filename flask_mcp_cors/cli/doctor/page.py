@@ -135,7 +135,8 @@ class _Reader:
         """The body, decoded; and whether it ended before its ``Content-Length``."""
         chunks, close = content.chunks(), content.close
         headers = HeaderList() if response is None else response.headers
-        patience = min(self._wire.timeout, self._wire.seconds_left)
+        # A little less than the time-out of the socket, which would make an error of a stream that is only quiet.
+        patience = 0.9 * min(self._wire.timeout, self._wire.seconds_left)
         patience = patience if self._patience is None else min(patience, self._patience)
         rung = threading.Event()
 

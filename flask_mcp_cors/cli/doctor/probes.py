@@ -17,6 +17,7 @@ from ...core.headers import REQUEST_HEADERS
 from ...core.headers import REQUEST_METHOD
 from ...core.origins import is_serialized_origin
 from ...testing import CORSErrorReason as R
+from ...testing.urls import DEFAULT_PORTS
 from ...testing.urls import is_loopback
 from ...testing.urls import parse_url
 from ..findings import Severity
@@ -353,12 +354,7 @@ class _Probes:
             return
         if self._varied_preflight(page, "GET", "", "GET", origin, ""):
             return
-        other = (
-            origin.replace("https:", "http:", 1)
-            if origin.startswith("https:")
-            else origin.replace("http:", "https:", 1)
-        )
-        for kind, spelled in (("slash", f"{origin}/"), ("upper case", origin.upper()), ("the other scheme", other)):
+        for kind, spelled in _spellings(origin):
             self._varied_preflight(page, kind, spelled, "POST", spelled, ",".join(fetched.sent_names))
 
     def _varied_preflight(self, page: Page, kind: str, value: str, method: str, origin: str, names: str) -> bool:
@@ -663,6 +659,17 @@ class _Probes:
         bare = self._ask("foreign host, no origin", revision, {"Host": host})
         if bare.result is None and bare.status not in (None, 401):
             self.ev.works.append(("", "", f"a foreign Host is not served ({bare.status})"))
+
+
+def _spellings(origin: str) -> list[tuple[str, str]]:
+    """How people write an origin on a list, and browsers never do."""
+    scheme, _, host = origin.partition("://")
+    capitals = ".".join(label.capitalize() for label in host.split("."))
+    found = [("slash", f"{origin}/"), ("upper case", origin.upper()), ("capitals", f"{scheme}://{capitals}")]
+    if scheme in DEFAULT_PORTS and not host.rpartition(":")[2].isdecimal():
+        found.append(("the default port", f"{origin}:{DEFAULT_PORTS[scheme]}"))
+    other = {"http": "https", "https": "http"}.get(scheme)
+    return [*found, ("the other scheme", f"{other}://{host}")] if other else found
 
 
 def look_alikes(origin: str) -> list[tuple[str, str]]:

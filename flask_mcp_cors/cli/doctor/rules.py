@@ -179,7 +179,7 @@ class Case:
             "order": f"let OPTIONS pass: look for a list of methods in {proxy_in(self.stacks)}, a firewall or "
             "the router. " + _ANSWER_FIRST
             if self.is_answered_behind
-            else f"put {self.f.origin} on the server's list of origins; if it is there: {_ANSWER_FIRST}",
+            else f"put {self.f.origin} on the server's list of origins, exactly so; if it is there: {_ANSWER_FIRST}",
         }
 
     def _order(self) -> str:
@@ -355,7 +355,7 @@ def _method(c: Case) -> Fits:
 
 
 def _spelled(c: Case) -> Fits:
-    for kind in ("slash", "upper case", "the other scheme"):
+    for kind in ("slash", "upper case", "capitals", "the default port", "the other scheme"):
         found = next((v for v in _variations(c.evidence, c.f) if v.kind == kind), None)
         if found is not None and found.allow_origin == found.headers_asked:
             return {"kind": kind, "spelled": found.headers_asked}
@@ -414,6 +414,7 @@ _ANSWER_FIRST = (
     "let nothing come before CORS: answer OPTIONS with Origin and Access-Control-Request-Method at once, with 2xx and "
     "the Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
 )
+_EXACTLY = "; on the server's list it has to be written exactly so: no slash at the end, lower case, no default port"
 _ALLOW = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
 _OWN_LIST = (
     "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins "
@@ -621,7 +622,7 @@ FAILURES: tuple[Rule, ...] = (
         f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the "
         f"origin in a "
         "spelling that browsers never send.",
-        "write exactly {origin} on the server's list: no slash at the end, lower case, the right scheme",
+        "write exactly {origin} on the server's list: no slash at the end, lower case, no default port, the right scheme",
         "origins",
         _PREFLIGHT_CODES,
     ),
@@ -714,7 +715,7 @@ FAILURES: tuple[Rule, ...] = (
         f"The preflight (OPTIONS) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
         f"them: the "
         "origin is not on the server's list.",
-        _ALLOW,
+        _ALLOW + _EXACTLY,
         "origins",
         _PREFLIGHT_CODES,
     ),
@@ -725,7 +726,7 @@ FAILURES: tuple[Rule, ...] = (
         lambda c: c.is_preflight and c.reason in _NO_ALLOW_ORIGIN,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "
         "however it is asked: the server has no CORS there, or not for this origin.",
-        f"{_ALLOW}, {ALLOW_METHODS} and {ALLOW_HEADERS}",
+        f"{_ALLOW}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}",
         "origins",
         _PREFLIGHT_CODES,
     ),
