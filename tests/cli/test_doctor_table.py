@@ -105,6 +105,23 @@ def listed(request: Request, response: Response) -> Response | None:
     return with_cors("no", 404) if b"tools/list" in request.data else None
 
 
+def results_as_stream(request: Request, response: Response) -> None:
+    if request.method == "POST" and b'"result"' in response.data:
+        response.data = b"data: " + response.data.strip().replace(b"\n", b"") + b"\n"
+        response.headers["Content-Type"] = "text/event-stream"
+
+
+def sessions_lost(request: Request, response: Response) -> Response | None:
+    response.headers["Mcp-Session-Id"] = "a"
+    response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id"
+    return with_cors("Bad Request: Missing session ID", 400) if b"tools/list" in request.data else None
+
+
+def versions_refused(request: Request, response: Response) -> Response | None:
+    is_named = b"tools/list" in request.data and "MCP-Protocol-Version" in request.headers
+    return with_cors("Unsupported protocol version", 400) if is_named else None
+
+
 def several(request: Request, response: Response) -> None:
     response.headers["Access-Control-Allow-Origin"] = f"{ORIGIN}, https://b.example"
 
@@ -208,6 +225,14 @@ FAULTS: dict[str, Change] = {
     "json_surrounded": results(lambda value: "Warning: deprecated\n" + json.dumps(value)),
     "json_cut": results(lambda value: json.dumps(value)[:-10]),
     "content_type_wrong": labelled,
+    "answer_unended": results_as_stream,
+    "answer_empty": on("POST", lambda: with_cors("", 200, "application/json")),
+    "request_header_changed": on("POST", lambda: with_cors("", 406)),
+    "tls_expected": lambda request, response: Response(
+        "<html>400 The plain HTTP request was sent to HTTPS port</html>", 400
+    ),
+    "session_not_received": sessions_lost,
+    "version_refused": versions_refused,
     "envelope_missing": results(lambda value: value["result"]),
     "jsonrpc_missing": results(lambda value: {key: value[key] for key in ("id", "result")}),
     "answer_in_array": results(lambda value: [value]),
@@ -238,6 +263,17 @@ def test_a_fault_is_found_under_its_code(code: str) -> None:
     found = codes(report)
     assert code in found
     assert found[code] == (RULES[code].severity or "error")
+
+
+def test_an_event_stream_labelled_json() -> None:
+    def relabelled(request: Request, response: Response) -> None:
+        results_as_stream(request, response)
+        if request.method == "POST" and response.data.startswith(b"data:"):
+            response.data += b"\n"
+            response.headers["Content-Type"] = "application/json"
+
+    [finding] = [f for f in examined(altered(relabelled)).findings if f.code == "content_type_wrong"]
+    assert finding.fix == "send Content-Type: text/event-stream"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +336,7 @@ def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
             return Response(json.dumps(server), headers={"Access-Control-Allow-Origin": "*"})
         return None
 
-    return altered(alter, protected(policies={"/register": {"origins": "*"}}))
+    return altered(alter, protected(policies=dict.fromkeys(("/register", "/token"), {"origins": "*"})))
 
 
 def answered(path: str, status: int, body: str = "") -> Callable[[Request], Response | None]:
@@ -324,6 +360,9 @@ def answered(path: str, status: int, body: str = "") -> Callable[[Request], Resp
         ("authorization_server_missing", answered("/.well-known/o", 404), {}),
         ("registration_failed", answered("/register", 400, '{"error": "x"}'), {"login": True}),
         ("authorize_failed", answered("/login", 500), {"login": True}),
+        ("endpoints_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("issuer_mismatch", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("pkce_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
     ],
 )
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -362,6 +401,14 @@ def test_a_token_that_does_not_arrive() -> None:
     report = examined(application, token=TOKEN)
     assert codes(report)["token_not_received"] == "error"
     assert "token_refused" not in codes(report)
+
+
+def test_a_challenge_that_no_mcp_client_can_answer() -> None:
+    def alter(request: Request, response: Response) -> None:
+        if response.status_code == 401:
+            response.headers["WWW-Authenticate"] = 'Basic realm="x"'
+
+    assert codes(examined(altered(alter, protected())))["challenge_unusable"] == "warning"
 
 
 def test_403_in_place_of_401() -> None:

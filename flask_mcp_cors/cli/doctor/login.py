@@ -218,6 +218,7 @@ class Login:
             self._fact("authorization server", f"hidden {shown}")
             return
         self._works("authorization server", "its metadata")
+        self._judge_metadata(issuer, document)
         token_endpoint, registration_endpoint = document.get("token_endpoint"), document.get("registration_endpoint")
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -230,6 +231,20 @@ class Login:
                 self._works("authorization server", "a page may register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
+
+    def _judge_metadata(self, issuer: str, document: dict[str, Any]) -> None:
+        """Note what the metadata says that a client trips over."""
+        named = document.get("issuer")
+        if isinstance(named, str) and named.rstrip("/") != issuer.rstrip("/"):
+            self._fact("issuer mismatch", named)
+        missing = [
+            key for key in ("authorization_endpoint", "token_endpoint") if not isinstance(document.get(key), str)
+        ]
+        if missing:
+            self._fact("endpoints missing", " and ".join(missing))
+        methods = document.get("code_challenge_methods_supported")
+        if not isinstance(methods, list) or "S256" not in methods:
+            self._fact("pkce missing", "")
 
     def _usable(self, fetched: Fetched, step: str) -> bool:
         # What this machine does not reach a browser may: rows of their own say so.

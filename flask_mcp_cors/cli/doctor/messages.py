@@ -171,9 +171,15 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
     if essence == "text/event-stream":
         values = [parse_json(data) for _, data in events(body)]
         responses = [value for value in values if _is_response(value)]
+        if not values and _is_response(value := parse_json(body)):
+            return _checked(value, "content_type_wrong", sent)
+        if not values and b"data:" in body:
+            return Reading(None, "answer_unended")
         return _checked(responses[0] if responses else None, "", sent)
-    text = body.decode("utf-8", "replace")
+    text = body.decode("utf-8-sig", "replace")
     value, fault = parse_json(text), ""
+    if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
+        return Reading(read.message, "content_type_wrong")
     if value is None and text.strip():
         at = re.search(r'\{\s*"(?:jsonrpc|id|result|error)"', text)
         value = None if at is None else _first_json(text[at.start() :])

@@ -421,6 +421,13 @@ def _hidden_challenge(ev: Evidence) -> Iterator[Values]:
             yield _at(f)
 
 
+def _other_challenge(ev: Evidence) -> Iterator[Values]:
+    for f in _refusals(ev):
+        sent = "" if f.network is None else f.network.headers.get("WWW-Authenticate", "")
+        if sent and not {"bearer", "dpop"} & set(sent.lower().replace(",", " ").split()):
+            yield _at(f, scheme=sent.split()[0])
+
+
 def _token_forbidden(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("without a token"):
         if f.status == 403:
@@ -867,6 +874,39 @@ OBSERVATIONS: tuple[Rule, ...] = (
         "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in.",
         f"send {EXPOSE_HEADERS}: WWW-Authenticate with the 401",
         "expose",
+    ),
+    Rule(
+        "challenge_unusable",
+        WARNING,
+        "a 401 whose challenge is not Bearer or DPoP",
+        _other_challenge,
+        "The 401 asks for {scheme}, not for a bearer token: MCP clients cannot answer that, and no login starts.",
+        "send WWW-Authenticate: Bearer, with resource_metadata",
+    ),
+    Rule(
+        "issuer_mismatch",
+        WARNING,
+        "the authorization server's metadata names another issuer",
+        _fact("issuer mismatch"),
+        "The authorization server's metadata is of the issuer {what}: clients that follow RFC 8414 refuse it.",
+        "set issuer to the URL that authorization_servers names, letter by letter",
+    ),
+    Rule(
+        "endpoints_missing",
+        WARNING,
+        "the authorization server's metadata names no authorization or token endpoint",
+        _fact("endpoints missing"),
+        "The authorization server's metadata does not name {what}.",
+        "name authorization_endpoint and token_endpoint in the metadata",
+    ),
+    Rule(
+        "pkce_missing",
+        NOTE,
+        "the authorization server's metadata does not name S256",
+        _fact("pkce missing"),
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: MCP says that "
+        "clients refuse to go on.",
+        'support PKCE, and send code_challenge_methods_supported: ["S256"]',
     ),
     Rule(
         "forbidden_for_unauthorized",

@@ -19,6 +19,7 @@ from ...core.headers import ALLOW_HEADERS
 from ...core.headers import ALLOW_METHODS
 from ...core.headers import ALLOW_ORIGIN
 from ...testing import CORSErrorReason as R
+from ...testing import HeaderList
 from ...testing.errors import CORSFailure
 from ...testing.preflight import Answer
 from ...testing.preflight import Question
@@ -56,6 +57,7 @@ _HOST_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
+_TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
 _LOGIN_WORDS = re.compile(r"log ?in|sign ?in|password|anmeld", re.IGNORECASE)
 _GATEWAY = {
     502: "the gateway in front gets no valid answer from the server behind it: it is not running, or listens elsewhere",
@@ -134,6 +136,11 @@ class Case:
         near = [f for f in self.evidence.fetches if f.url == self.f.url]
         found = [(e.response, f.body) for f in near for e in f.exchanges if e.response is not None]
         return stacks_of(found)
+
+    @property
+    def sent_headers(self) -> HeaderList:
+        """What the last request carried."""
+        return self.f.exchanges[-1].request.headers if self.f.exchanges else HeaderList()
 
     @property
     def has_cors_behind(self) -> bool:
@@ -391,9 +398,20 @@ def _message_fault(code: str) -> Callable[[Case], Fits]:
     def seen(c: Case) -> Fits:
         if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
             return False
-        return {"type": c.f.headers.get("content-type", "") or "no Content-Type", "id": (c.f.sent or {}).get("id")}
+        is_stream = c.text.startswith(("data:", "event:", "id:"))
+        return {
+            "type": c.f.headers.get("content-type", "") or "missing",
+            "id": (c.f.sent or {}).get("id"),
+            "kind": "an event stream" if is_stream else "JSON",
+            "due": "text/event-stream" if is_stream else "application/json",
+        }
 
     return seen
+
+
+def _changed_header(c: Case) -> Fits:
+    names = {406: "Accept", 415: "Content-Type"}
+    return {"header": names[c.status]} if c.f.sent and c.status in names else False
 
 
 def _has_no_cors(c: Case) -> Fits:
@@ -590,7 +608,7 @@ FAILURES: tuple[Rule, ...] = (
         "a preflight does not allow a method",
         _method,
         f"The preflight of {{name}} asks for the method {{method}}, and its answer {{how}} ({ALLOW_METHODS}).",
-        f"add {{method}} to {ALLOW_METHODS}",
+        f"add {{method}} to {ALLOW_METHODS}, in upper case",
         "methods",
         _PREFLIGHT_CODES,
     ),
@@ -622,7 +640,7 @@ FAILURES: tuple[Rule, ...] = (
         f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the "
         f"origin in a "
         "spelling that browsers never send.",
-        "write exactly {origin} on the server's list: no slash at the end, lower case, no default port, the right scheme",
+        "write exactly {origin} on the server's list: no slash at the end, lower case, no default port, this scheme",
         "origins",
         _PREFLIGHT_CODES,
     ),
@@ -853,11 +871,19 @@ FAILURES: tuple[Rule, ...] = (
                 ("*",),
             ),
             (
+                "answer_unended",
+                None,
+                "the event that answers has no empty line at its end",
+                "The event that answers {name} has no empty line at its end, so browsers never hand it over.",
+                "end each event with an empty line (two line ends), and flush",
+                ("*",),
+            ),
+            (
                 "content_type_wrong",
                 None,
                 "an answer has another content type than application/json or text/event-stream",
-                "The answer to {name} is JSON, but its Content-Type is {type}: clients refuse that.",
-                "send Content-Type: application/json",
+                "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
+                "send Content-Type: {due}",
                 ("*",),
             ),
             (
@@ -901,6 +927,70 @@ FAILURES: tuple[Rule, ...] = (
                 ("*",),
             ),
         )
+    ),
+    Rule(
+        "tls_expected",
+        None,
+        "the port speaks TLS, and was asked in plain HTTP",
+        lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
+        "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
+        "write https: in the URL",
+        "",
+        ("*",),
+    ),
+    Rule(
+        "answer_empty",
+        None,
+        "a request is answered without a body",
+        lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
+        "{name} is answered {status} without a body: the client waits for its result.",
+        "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If the "
+        "response is sent elsewhere, such as to a stream or a log, return it",
+        "",
+        ("*",),
+    ),
+    Rule(
+        "request_header_changed",
+        None,
+        "406 or 415: the server does not see Accept or Content-Type as it was sent",
+        lambda c: (
+            {"header": "Accept" if c.status == 406 else "Content-Type"}
+            if c.status in (406, 415) and c.f.sent
+            else False
+        ),
+        "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way "
+        "changes it, or "
+        "the server wants another.",
+        "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
+        "application/json (Content-Type)",
+        "",
+        ("*",),
+    ),
+    Rule(
+        "session_not_received",
+        None,
+        "a message of a session is refused as one without, or of an unknown session",
+        lambda c: (
+            c.status in (400, 404) and "Mcp-Session-Id" in c.sent_headers and bool(re.search("session", c.text, re.I))
+        ),
+        "{name} carries the Mcp-Session-Id of initialize, and is refused for its session ({quoted}): the header "
+        "does not "
+        "arrive, or no worker keeps the session.",
+        "let {proxy} pass Mcp-Session-Id on; keep sessions where every worker finds them, or route by Mcp-Session-Id",
+        "",
+        ("no_result",),
+    ),
+    Rule(
+        "version_refused",
+        None,
+        "a message is refused for its MCP-Protocol-Version",
+        lambda c: (
+            c.status == 400
+            and "MCP-Protocol-Version" in c.sent_headers
+            and bool(re.search("protocol.?version", c.text, re.I))
+        ),
+        "{name} is refused for MCP-Protocol-Version, which names the version that initialize agreed on ({quoted}).",
+        "accept in MCP-Protocol-Version every version that initialize answers with",
     ),
     Rule(
         "login_page",
