@@ -13,6 +13,7 @@ from .core.policy import CORSPolicy
 from .core.security import SecurityHeaders
 from .core.settings import PolicyError
 from .core.settings import PolicyProblem
+from .extension import InsufficientScope
 from .extension import MCPCors
 from .reporting import preflight_answered
 from .reporting import request_refused
@@ -23,6 +24,7 @@ __all__ = [
     "CORSMiddleware",
     "CORSPolicy",
     "SecurityHeaders",
+    "InsufficientScope",
     "Decision",
     "Reason",
     "PolicyError",

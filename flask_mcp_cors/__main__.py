@@ -16,7 +16,10 @@ from flask import current_app
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 
-cli = AppGroup("mcp-cors", help="See what a browser sees: CORS and Origin validation, explained and probed.")
+from ._version import __version__
+
+cli = AppGroup("mcp-cors", short_help="Explain and probe CORS.", help="Explain and probe CORS and Origin validation.")
+click.version_option(__version__, prog_name="Flask-MCP-CORS")(cli)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -25,9 +28,15 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-@cli.command()
+def _print(text: str) -> None:
+    from .cli.terminal import show
+
+    show(text)
+
+
+@cli.command(short_help="Decide on one request, step by step.")
 @click.argument("path")
-@click.option("--origin", required=True, help="The origin of the page: scheme://host, and :port where there is one.")
+@click.option("--origin", help="The origin of the page, scheme://host[:port]. Without it: a program, not a browser.")
 @click.option("--method", default="POST", show_default=True)
 @click.option(
     "--header",
@@ -36,29 +45,41 @@ def _print_json(value: object) -> None:
     metavar="NAME[: VALUE]",
     help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
 )
+@click.option(
+    "--browser",
+    type=click.Choice(["chromium", "firefox", "webkit"]),
+    default="chromium",
+    show_default=True,
+    help="Whose rules and console words count.",
+)
 @_as_json
-def explain(path: str, origin: str, method: str, headers: tuple[str, ...], as_json: bool) -> None:
+def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: str, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
 
-    PATH is a path of the app, or a whole URL where host and scheme matter.
+    PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through everything that is
+    around the app, but no hook and no view runs. Exit status 1 where it is refused, or where the page may not read the
+    response.
     """
     from .cli.app import state_of
     from .cli.explain import explain
 
-    explanation = explain(state_of(current_app), path, origin, method, headers)
+    explanation = explain(state_of(current_app), path, origin, method, headers, browser=browser)
     if as_json:
         _print_json(explanation.to_json())
     else:
-        click.echo(explanation.to_text())
+        _print(explanation.to_text())
+    if not explanation.is_allowed:
+        sys.exit(1)
 
 
-@cli.command()
+@cli.command(short_help="List the routes and what is wrong.")
 @click.option("--strict", is_flag=True, help="Exit with status 1 where something is wrong.")
 @_as_json
 def routes(strict: bool, as_json: bool) -> None:
     """List each route with its policy, its protection and what is wrong with it.
 
-    No view runs, but the app's hooks see some requests with a made-up method.
+    No view runs. Preflights go through everything around the app, and before_request functions are asked about
+    requests without credentials.
     """
     from .cli.app import state_of
     from .cli.routes import survey
@@ -67,12 +88,12 @@ def routes(strict: bool, as_json: bool) -> None:
     if as_json:
         _print_json(result.to_json())
     else:
-        click.echo(result.to_text())
+        _print(result.to_text())
     if strict and not result.is_clean:
         sys.exit(1)
 
 
-@cli.command(with_appcontext=False)
+@cli.command(with_appcontext=False, short_help="Examine a running server.")
 @click.argument("url")
 @click.option(
     "--origin",
@@ -127,12 +148,13 @@ def doctor(
     if as_json:
         _print_json(report.to_json())
     else:
-        click.echo(report.to_text())
+        _print(report.to_text())
     if not report.is_healthy:
         sys.exit(1)
 
 
 @click.group(help=cli.help)
+@click.version_option(__version__, prog_name="Flask-MCP-CORS")
 @click.option("-A", "--app", envvar="FLASK_APP", metavar="IMPORT", help="The app, as for the flask command.")
 @click.pass_context
 def main(context: click.Context, app: str | None) -> None:

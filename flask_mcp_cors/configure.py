@@ -1,4 +1,4 @@
-"""From what a user wrote to a compiled site: keywords over ``app.config`` over *policy* over defaults."""
+"""Compile the settings of a site: keywords beat ``app.config``, that beats *policy*, that beats the defaults."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Configured(NamedTuple):
         return self.sources.get(word, "default")
 
     def announce(self, whom: str) -> None:
-        """Say once what is in force: a warning where nobody has said who may call."""
+        """Log the effective settings once: as a warning where origins or hosts are not configured."""
         site = self.site
         origins = site.default.origins
         shown = getattr(origins, "__qualname__", repr(origins)) if callable(origins) else _cut(origins)
@@ -57,8 +57,8 @@ class Configured(NamedTuple):
         )
         if self.source("origins") == self.source("hosts") == "default":
             log.warning(
-                "%s: nothing is configured, so this machine only: set origins (%sORIGINS) to the pages that may "
-                "call, and hosts (%sHOSTS) to the names of this server",
+                "%s: without configuration only pages on this machine may call: set origins (%sORIGINS) to the pages "
+                "that may call, and hosts (%sHOSTS) to the names of this server",
                 line,
                 CONFIG_PREFIX,
                 CONFIG_PREFIX,
@@ -113,19 +113,19 @@ def configure(
     try:
         default = default.replace(**{word: settings[word] for word in POLICY_SETTINGS & settings.keys()})
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     wrap_wsgi = settings.get("wrap_wsgi", False)
     if not isinstance(wrap_wsgi, bool):
-        problems += PolicyError([wrong_type("wrap_wsgi", wrap_wsgi, "True or False")]).located(keys=keys).problems
+        problems.append(wrong_type("wrap_wsgi", wrap_wsgi, "True or False"))
     trusted = config.get("TRUSTED_HOSTS") if config is not None else None
     server_name = config.get("SERVER_NAME") if config is not None else None
     site = None
     try:
         site = make_site(settings, default, trusted_hosts=trusted, server_name=server_name)
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     if problems or site is None:
-        raise PolicyError(problems)
+        raise PolicyError(problems).located(keys=keys)
 
     sources = {word: keys.get(word, "keyword") for word in settings}
     if "hosts" not in settings and trusted and not default.has_default_origins:
@@ -134,14 +134,14 @@ def configure(
 
 
 def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same ``app.config`` without the key that :data:`_FLASK_MCP_SERVER` leaves in it."""
+    """``app.config`` without the key that comes from :data:`_FLASK_MCP_SERVER`."""
     if _FLASK_MCP_SERVER not in os.environ:
         return config
     return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
 
 
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
+    """Warn of keys of flask-cors in ``app.config``, unless the same setting is configured here too."""
     advice = []
     for key in config:
         word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
@@ -156,7 +156,7 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that nobody loaded into ``app.config``."""
+    """Warn of settings in the environment that were not loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:

@@ -51,6 +51,8 @@ _FORWARDED = tuple(
     )
 )
 
+_ASGI = "asgi"
+
 
 def safe(value: str | None) -> str:
     """A value as a log line may hold it: quoted, ASCII, no control characters, 200 characters at most.
@@ -84,7 +86,8 @@ def report(
 ) -> None:
     """Tell the log and the signals of a decision that is final, or that ``report`` let pass.
 
-    :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for.
+    :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for; with ``asgi``
+        among the keys where they came through ASGI.
     :param choose: says which rule selected the policy; asked only where a line is written.
     """
     if decision.status is not None and decision.status < 300:
@@ -227,9 +230,12 @@ def _advice_on_origin(
     is_own = host is not None and host.to_origin(origin.scheme) == facts.origin
     if host is not None and is_own:
         if origin.scheme != facts.scheme and (host.is_address or site.own_hosts.lists(host, origin.scheme)):
+            trust = (
+                "start the server with --forwarded-allow-ips" if _ASGI in environ else "write ProxyFix(..., x_proto=1)"
+            )
             return (
                 f"this is the app's own page over {origin.scheme}, but the request arrived over {facts.scheme}: "
-                "let the proxy send X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)"
+                f"let the proxy send X-Forwarded-Proto, and {trust}"
             )
         named = _set_site("hosts", site.hosts.patterns, host.name, in_force.source("hosts"))
         return f"if this is the app's own page, {named}"
@@ -266,6 +272,11 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
+    if _ASGI in environ:
+        # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.
+        forwarded = environ.get("HTTP_X_FORWARDED_HOST", facts.host)
+        ignored = "; X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
+        return "" if forwarded == facts.host else ignored
     if "werkzeug.proxy_fix.orig" not in environ:
         unused = any(key in environ for key in _FORWARDED)
         return (

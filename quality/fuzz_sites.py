@@ -34,8 +34,6 @@ from .oracle import resolve
 from .oracle import summary
 from .soak import environ_of
 
-logging.getLogger("flask_mcp_cors").setLevel(logging.CRITICAL)
-
 OTHER = "https://other.example"
 OWN = "https://mcp.example.com"
 SITES: tuple[dict[str, Any], ...] = (
@@ -163,4 +161,5 @@ def target(source: Source) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("flask_mcp_cors").setLevel(logging.CRITICAL)  # refusals are logged, here by the thousand
     sys.exit(main(target))

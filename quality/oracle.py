@@ -26,14 +26,17 @@ LISTED_HEADERS = {
     "accept",
     "authorization",
     "content-type",
+    "dpop",
     "last-event-id",
     "mcp-protocol-version",
     "mcp-session-id",
     "mcp-method",
     "mcp-name",
+    "user-agent",
     "x-api-key",
+    "x-custom-auth-headers",
 }
-EXPOSED_HEADERS = {"mcp-session-id", "mcp-protocol-version", "www-authenticate", "retry-after"}
+EXPOSED_HEADERS = {"dpop-nonce", "mcp-session-id", "mcp-protocol-version", "www-authenticate", "retry-after"}
 LISTED_METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
 FRAMES = {"iframe", "frame", "fencedframe", "object", "embed"}
 ASKED = {"access-control-request-method", "access-control-request-headers"}

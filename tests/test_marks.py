@@ -1,5 +1,6 @@
 """Marks on views and blueprints: another policy, or none."""
 
+import functools
 from functools import wraps
 
 import pytest
@@ -251,19 +252,33 @@ class Slotted:
         return "slots"
 
 
-@pytest.mark.parametrize("name", ["view", "later"])
-def test_a_bound_method_can_be_marked_and_the_others_are_not(app, cors, name):
-    first, second = Service("first"), Service("second")
-    app.add_url_rule("/1", "1", cors.policy(origins=OTHER)(getattr(first, name)), methods=["POST"])
-    app.add_url_rule("/2", "2", getattr(second, name), methods=["POST"])
-    assert allowed(app, "/1") == OTHER
-    assert allowed(app, "/2") is None
-    assert app.test_client().post("/1", headers={"Origin": OTHER}).text == "first"
+@pytest.mark.parametrize("target", [Service("x").view, Service("x").later, Slotted()])
+def test_marking_what_holds_no_attributes_raises(cors, target):
+    for mark in (cors.exempt, cors.policy(origins=OTHER)):
+        with pytest.raises(TypeError, match="name its path: policies="):
+            mark(target)
 
 
-def test_an_object_with_slots_can_be_marked(app, cors):
-    app.add_url_rule("/slots", "slots", cors.policy(origins=OTHER)(Slotted()), methods=["POST"])
-    assert allowed(app, "/slots") == OTHER
+def test_an_exempt_wrapper_does_not_open_another_route_of_its_view(app, cors):
+    def view():
+        return "ok"
+
+    @functools.wraps(view)
+    def wrapper():
+        return view()
+
+    app.add_url_rule("/exempt", "exempt", cors.exempt(wrapper), methods=["POST"])
+    app.add_url_rule("/plain", "plain", view, methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert [app.test_client().post(path, headers=evil).status_code for path in ("/exempt", "/plain")] == [200, 403]
+
+
+def test_a_view_in_the_place_of_an_exempt_one_is_not_exempt(app, cors):
+    app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert app.test_client().post("/x", headers=evil).status_code == 200
+    app.view_functions["x"] = lambda: "another"
+    assert app.test_client().post("/x", headers=evil).status_code == 403
 
 
 def test_a_mark_in_the_class_of_a_bound_method_holds(app, cors):

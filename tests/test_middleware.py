@@ -43,7 +43,10 @@ SECURITY = [
 ]
 ACTUAL = [
     ("access-control-allow-origin", APP),
-    ("access-control-expose-headers", "MCP-Protocol-Version, Mcp-Session-Id, Retry-After, WWW-Authenticate"),
+    (
+        "access-control-expose-headers",
+        "DPoP-Nonce, MCP-Protocol-Version, Mcp-Session-Id, Retry-After, WWW-Authenticate",
+    ),
 ]
 
 

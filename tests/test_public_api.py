@@ -12,7 +12,7 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import PUBLIC_OAUTH
-from flask_mcp_cors.core import settings
+from flask_mcp_cors.core import settings as setting_words
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import LIST_SETTINGS
 from flask_mcp_cors.core.settings import OTHER_WORDS
@@ -25,6 +25,7 @@ NAMES = {
     "MCPCors",
     "CORSMiddleware",
     "CORSPolicy",
+    "InsufficientScope",
     "SecurityHeaders",
     "Decision",
     "Reason",
@@ -72,7 +73,7 @@ def test_settings_have_one_list_of_words_types_and_defaults():
 
 def test_each_setting_is_described_where_an_editor_looks():
     """A string below a field is its docstring: editors show it, the interpreter drops it."""
-    tree = ast.parse(inspect.getsource(settings))
+    tree = ast.parse(inspect.getsource(setting_words))
     described = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):
@@ -101,27 +102,23 @@ class TestRevisions:
         assert {"Mcp-Method", "Mcp-Name", "Mcp-Param-*"} <= set(new) - set(old)
         assert {"Mcp-Session-Id", "Last-Event-ID"} <= set(old) - set(new)
 
-    def test_the_default_is_the_union(self):
+    @pytest.mark.parametrize("policy", [CORSPolicy(), PUBLIC_OAUTH], ids=["default", "PUBLIC_OAUTH"])
+    def test_the_default_lists(self, policy):
+        """What the revisions name, and what real clients send besides."""
+        assert ", ".join(policy.allow_headers) == (
+            "Accept, Authorization, Content-Type, DPoP, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, "
+            "Mcp-Method, Mcp-Name, Mcp-Param-*, User-Agent, X-API-Key, X-Custom-Auth-Headers"
+        )
+        assert ", ".join(policy.expose_headers) == (
+            "DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
+        )
+
+    def test_the_default_allows_what_every_revision_names(self):
         policy = CORSPolicy()
-        assert set(policy.allow_methods) == {"GET", "POST", "DELETE", "OPTIONS"}
-        assert set(policy.allow_headers) == {
-            "Accept",
-            "Authorization",
-            "Content-Type",
-            "Last-Event-ID",
-            "MCP-Protocol-Version",
-            "Mcp-Session-Id",
-            "Mcp-Method",
-            "Mcp-Name",
-            "Mcp-Param-*",
-            "X-API-Key",
-        }
-        assert set(policy.expose_headers) == {
-            "Mcp-Session-Id",
-            "MCP-Protocol-Version",
-            "WWW-Authenticate",
-            "Retry-After",
-        }
+        assert policy.allow_methods == ("GET", "POST", "DELETE", "OPTIONS")
+        for revision in MCP_REVISIONS.values():
+            for setting, names in revision.items():
+                assert set(names) <= set(getattr(policy, setting)), setting
 
     def test_the_table_cannot_be_changed(self):
         with pytest.raises(TypeError):

@@ -7,6 +7,7 @@ import re
 import pytest
 from flask import Flask
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -286,6 +287,7 @@ SAMPLES = [APP, "https://a.example.org", "http://localhost:3000", *(pattern.repl
 HOST_SAMPLES = ["mcp.example.com", "a.example.net", "localhost:8000", *LOOPBACK_HOSTS, "x.example"]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.none() | ORIGINS, st.none() | HOSTS, st.sampled_from(["keyword", "config"]))
 def test_pasted_advice_never_removes_what_was_allowed(origins, hosts, place):
     written = {word: value for word, value in (("origins", origins), ("hosts", hosts)) if value is not None}

@@ -15,7 +15,8 @@ from .policy import CORSPolicy
 PUBLIC_METADATA = CORSPolicy(origins="*", allow_methods="GET")
 
 #: For an authorization server's ``/token``, ``/register`` and ``/revoke``: any origin, POST, no
-#: credentials. Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
+#: credentials. ``DPoP`` may be sent and ``DPoP-Nonce`` read, so that clients can bind their tokens (RFC 9449).
+#: Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
 PUBLIC_OAUTH = CORSPolicy(origins="*", allow_methods="POST")
 
 

@@ -83,7 +83,7 @@ class PolicySettings(TypedDict, total=False):
 
 
 class SiteSettings(PolicySettings, total=False):
-    """The settings of one site: its default policy, and which paths and hosts are whose."""
+    """The settings of one site: its default policy, other policies by path, and the hosts that it serves."""
 
     hosts: str | Collection[str]
     """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
@@ -115,7 +115,7 @@ LIST_SETTINGS = frozenset(
     word for word, kind in ExtensionSettings.__annotations__.items() if "Collection[str]" in str(kind)
 )
 
-#: Words that other CORS layers and MCP servers use for what has another name (or none) here.
+#: Names that other CORS libraries and MCP servers use, and the setting that each stands for.
 OTHER_WORDS = {
     "allow_origin": "origins",
     "allow_origins": "origins",
@@ -150,7 +150,7 @@ _RESOURCES = (
     'settings of their own, as {{"/api/public/**": {{"origins": "*"}}}}'
 )
 
-#: Words that have no counterpart, and why.
+#: Names from other libraries that stand for no setting, and why.
 WORDS_WITHOUT_COUNTERPART = {
     "send_wildcard": '"*" is sent as such, every other origin as itself',
     "vary_header": "Vary is always set where an answer could have differed",
@@ -212,13 +212,13 @@ class PolicyError(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: ASCII, and cut where somebody set a book."""
+    """A value as a message shows it: in ASCII, and cut where it is long."""
     text = ascii(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None, value: object = None) -> PolicyProblem:
-    """The problem of a word that is no setting, with the one that was meant."""
+    """The problem for an unknown setting. It names the setting that was probably meant."""
 
     def spelled(name: str) -> str:
         return f"{CONFIG_PREFIX}{name.upper()}" if key else name
@@ -243,7 +243,7 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
 
 
 def check_words(settings: Mapping[str, object], known: frozenset[str]) -> list[PolicyProblem]:
-    """A problem for each keyword argument that is no setting."""
+    """A problem for each keyword argument that is not a setting."""
     return [unknown_setting(word, known, value=value) for word, value in settings.items() if word not in known]
 
 
@@ -288,7 +288,7 @@ def _is_json(text: str) -> bool:
 
 
 def _members(text: str) -> list[str]:
-    """The members that somebody meant by a string with quotes, brackets or separators in the wrong places."""
+    """The members of a list whose quotes, brackets or separators are wrong."""
     if _is_json(text):
         text = text.strip().strip("[]{}")
     members = [member.strip(" \t\r\n'\"") for member in re.split("[,;]", text)]
@@ -334,7 +334,7 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Iterator):
-        # It would be empty when the next app, or the next policy, is made of the same settings.
+        # The second app or policy that uses the same settings would find it empty.
         message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
         problems.append(PolicyProblem("wrong_type", setting, value, message))
         return ()
@@ -348,13 +348,13 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
     return tuple(member for member in members if isinstance(member, str))
 
 
-# What people write for a value of JSON in an environment variable.
+# Words that people write where JSON has true, false and null.
 _JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
 _JSON_WORDS |= {"none": "null", "null": "null"}
 
 
 def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
-    """The problem of a value of another type than the setting's."""
+    """The problem for a value of the wrong type."""
     message = f"{type(value).__name__} is the wrong type; write {expected}"
     if isinstance(value, str) and value.lower() in _JSON_WORDS:
         message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from .answers import VARY_ACTUAL
+from .answers import VARY_OPTIONS
 from .decision import Decision
 from .decision import MESSAGES
 from .decision import Reason
@@ -32,15 +34,13 @@ from .paths import path_fault
 from .paths import PathIndex
 from .paths import resolved_path
 from .policy import CORSPolicy
-from .policy import VARY_ACTUAL
-from .policy import VARY_OPTIONS
 from .settings import PolicyError
 from .settings import PolicyProblem
 from .settings import string_list
 from .settings import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
-_MEMO_ENTRIES = 256
+MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
@@ -161,6 +161,10 @@ class Site:
         decision = self.passing.get(facts) or self._answering.get(facts)
         return self._judge(facts) if decision is None else decision
 
+    def keeps(self, facts: Facts) -> bool:
+        """Is the decision on these facts kept, so that a door may keep it too?"""
+        return facts in self.passing or facts in self._answering
+
     def _judge(self, facts: Facts) -> Decision | None:
         choice = self.choose(facts.path, facts.policy_method)
         policy = choice.policy
@@ -176,7 +180,7 @@ class Site:
         is_constant = policy is None or policy.is_constant
         if is_constant and not depends_on_view and sum(len(f) for f in facts[:-1] if f) <= _MEMO_ENTRY_LENGTH:
             memo = self._answering if decision.final or decision.reported else self.passing
-            if len(memo) >= _MEMO_ENTRIES:
+            if len(memo) >= MEMO_ENTRIES:
                 memo.clear()
             memo[facts] = decision
         return decision
@@ -239,7 +243,7 @@ class Site:
             and _is_embedded(facts, policy)
         ):
             if policy.validate_origin == "report":
-                return policy.let_pass(Reason.CROSS_SITE, secure=secure)
+                return policy.report_only(Reason.CROSS_SITE, secure=secure)
             return policy.refuse(Reason.CROSS_SITE, secure=secure)
         return policy.actual(None, secure=secure)
 

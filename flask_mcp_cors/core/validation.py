@@ -38,7 +38,7 @@ from .settings import string_list
 from .settings import wrong_type
 from .suffixes import covers_public_suffix
 
-#: A day. Firefox keeps no answer longer, and a wrong one could not be taken back.
+#: A day. Firefox keeps no answer longer, and nothing can make a browser forget a wrong answer sooner.
 MAX_AGE_LIMIT = 86400
 
 
@@ -67,7 +67,7 @@ class _Reader:
         return self.given.get(word, SETTINGS[word].default)
 
     def is_set(self, word: str) -> bool:
-        """Is this switch on? Whether it is a switch at all is looked at when it is read itself."""
+        """Is this switch on? A value of another type is off here, and a problem where the switch itself is read."""
         return self.value(word) is True
 
     def add(self, code: str, word: str, value: object, message: str) -> None:
@@ -256,7 +256,7 @@ def _not_a_token(kind: str, text: str) -> str:
 
 
 class Setting(NamedTuple):
-    """The default of a setting, and what reads its value: checks it, and says what it means."""
+    """The default of a setting, and the function that checks and returns its value."""
 
     default: Any
     read: Callable[[_Reader, str, Any], Any]

@@ -23,20 +23,22 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
+from ..doors import AROUND
+from ..doors import claim
+from ..doors import HANDOVER
+from ..doors import Handover
+from ..doors import judge_choice
 from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
 from ..reporting import report_lost_method
 from ..wsgi import announcing
-from ..wsgi import claim
-from ..wsgi import HANDOVER
-from ..wsgi import Handover
-from ..wsgi import judge_choice
 from ..wsgi import read_facts
 from ..wsgi import read_key
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
+from .routing import patterns_without_routes
 from .routing import takes_well_known_part
 from .routing import url_adapter
 
@@ -65,11 +67,8 @@ class _FinalResponse(Response):
 class AppState:
     """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
 
-    def __init__(
-        self, app: Flask, extension: Any, configured: Configured, views: MarkedViews, metadata: ResourceMetadata
-    ) -> None:
+    def __init__(self, app: Flask, configured: Configured, views: MarkedViews, metadata: ResourceMetadata) -> None:
         self.app = app
-        self.extension = extension
         self.configured = configured
         self.views = views
         self.metadata = metadata
@@ -78,6 +77,7 @@ class AppState:
         self.after_request = _make_after_request(self)
         #: Are they registered?
         self.has_hooks = False
+        self._has_checked_patterns = False
         self._lock = Lock()
 
     @property
@@ -159,9 +159,23 @@ class AppState:
             after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
             self.has_hooks = True
 
+    def check_patterns(self) -> None:
+        """At the first request, when all routes are there: warn of patterns that govern nothing."""
+        if self._has_checked_patterns:
+            return
+        self._has_checked_patterns = True
+        site = self.site
+        for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
+            log.warning(
+                "%s, so it governs nothing: correct it; for an app that is mounted below a prefix, write the path "
+                "without the prefix",
+                unused,
+            )
+
     def judge(self, req: Request, facts: Facts) -> Response | None:
         """Decide on a request, and the response where that is already one."""
         environ = req.environ
+        self.check_patterns()
         if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
             # A request class of the app's own overrides the method, and a MethodView goes by that.
             facts = facts._replace(method=req.method, request_method=None)
@@ -174,8 +188,8 @@ class AppState:
             setattr(req, _OUTER, handover)
             if handover.facts == facts:
                 decision = handover.decision
-        elif handover is not None:
-            setattr(req, _OUTER, claim(environ))
+        else:
+            setattr(req, _OUTER, claim(environ, facts.origin))
         if decision is None:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
@@ -187,6 +201,7 @@ class AppState:
         if decision.final:
             # The headers are left to ``after_request``: putting them in twice costs 7 µs.
             return _FinalResponse(decision.body or None, decision.status)
+        self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
@@ -251,6 +266,7 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
     views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+    around = AROUND.get
 
     def before_request() -> Response | None:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
@@ -258,7 +274,14 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         environ = req.environ
         key = read_key(environ, req.path)
         decision = kept(key)
-        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+        if (
+            decision is None
+            or HANDOVER in environ
+            or around() is not None
+            or views.exist()
+            or req.method != key[0]
+            or req.path in documents
+        ):
             return state.judge(req, Facts._make(key))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]
         return None

@@ -16,9 +16,9 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
+from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
-from ..wsgi import judge_choice
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule
@@ -97,6 +97,7 @@ class Layer(Door):
         return self._state.has_hooks
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
+        self._state.check_patterns()
         has_marks = self._state.views.exist()
         if has_marks and self._is_next_to_flask and not facts.is_preflight:
             return self._leave_to_hook()

@@ -324,6 +324,7 @@ def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
             "issuer": host,
             "registration_endpoint": f"{host}/register",
             "authorization_endpoint": f"{host}/login",
+            "token_endpoint": f"{host}/token",
         }
         if (answer := change(request)) is not None:
             return answer
@@ -336,7 +337,7 @@ def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
             return Response(json.dumps(server), headers={"Access-Control-Allow-Origin": "*"})
         return None
 
-    return altered(alter, protected(policies=dict.fromkeys(("/register", "/token"), {"origins": "*"})))
+    return altered(alter, protected(policies={path: {"origins": "*"} for path in ("/register", "/token")}))
 
 
 def answered(path: str, status: int, body: str = "") -> Callable[[Request], Response | None]:

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_mcp_cors.core.paths import overlap
 from flask_mcp_cors.core.paths import path_fault
 from flask_mcp_cors.core.paths import PathIndex
+from flask_mcp_cors.core.paths import segments
 
 
 @pytest.mark.parametrize(
@@ -124,3 +126,34 @@ def test_what_is_advised_instead_of_a_path_is_accepted(pattern):
     if advice != "/mcp, /servers/*/mcp or /api/**":
         for meant in json.loads(advice) if advice.startswith("[") else [advice]:
             assert path_fault(meant) is None or meant in pattern
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "do"),
+    [
+        ("/mcp", "/mcp", True),
+        ("/mcp", "/mcp/x", False),
+        ("/*", "/mcp", True),
+        ("/*/b", "/a/*", True),
+        ("/*/b", "/a/c", False),
+        ("/**", "/", True),
+        ("/api/**", "/api", True),
+        ("/**/mcp", "/api/**", True),
+        ("/**/mcp", "/api/*", True),
+        ("/a/**/b", "/**/c", False),
+        ("/a/**/b", "/a/b", True),
+        ("/", "/*", False),
+    ],
+)
+def test_patterns_overlap_where_one_path_matches_both(one, other, do):
+    assert overlap(segments(one), segments(other)) is overlap(segments(other), segments(one)) is do
+
+
+_PATTERNS = st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4)
+
+
+@given(_PATTERNS, _PATTERNS, st.lists(st.sampled_from(["a", "b"]), max_size=4))
+def test_patterns_that_match_one_path_overlap(one, other, path):
+    indexes = [PathIndex({f"/{'/'.join(pattern)}": 1}) for pattern in (one, other)]
+    if all(index.find(f"/{'/'.join(path)}") for index in indexes):
+        assert overlap(one, other)

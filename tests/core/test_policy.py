@@ -14,12 +14,15 @@ DEFAULT_NAMES = {
     "accept",
     "authorization",
     "content-type",
+    "dpop",
     "last-event-id",
     "mcp-protocol-version",
     "mcp-session-id",
     "mcp-method",
     "mcp-name",
+    "user-agent",
     "x-api-key",
+    "x-custom-auth-headers",
 }
 VARY_PREFLIGHT = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
@@ -184,6 +187,7 @@ class TestActual:
             "Vary",
         ]
         assert listed(decision, "Access-Control-Expose-Headers") == {
+            "dpop-nonce",
             "mcp-session-id",
             "mcp-protocol-version",
             "www-authenticate",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("mcp", reason="the example needs the MCP SDK: pip install 'mcp>=2.3'")
+pytest.importorskip("mcp", reason="the bridge is tested with the MCP SDK: pip install 'mcp>=2.3'")
 
 from flask import Flask
 from flask import request
@@ -23,9 +26,10 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from werkzeug.serving import make_server
 
-from example import sdk_bridge
-from example.sdk_bridge import SDKBridge
+from flask_mcp_cors.contrib import sdk
+from flask_mcp_cors.contrib.sdk import SDKBridge
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -185,9 +189,22 @@ def test_the_body_is_read_whole() -> None:
     assert response.headers["X-Method"] == "POST"
 
 
+def test_an_endpoint_is_chosen_by_its_path() -> None:
+    """The path of the bridge is the default of the path of an answer."""
+
+    async def name(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode() + scope["raw_path"]})
+
+    bridge = SDKBridge(lambda: Starlette(routes=[Mount("/", name)]), path="/one")
+    with Flask(__name__).test_request_context("/anything"):
+        assert bridge.respond().data == b"/one/one"
+        assert bridge.respond(path="/two").data == b"/two/two"
+
+
 def test_a_long_stream_arrives_whole() -> None:
     """Longer than the app may run ahead."""
-    chunks = [b"%d" % number for number in range(3 * sdk_bridge.MESSAGES_AHEAD)]
+    chunks = [b"%d" % number for number in range(3 * sdk.MESSAGES_AHEAD)]
 
     async def long(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -218,7 +235,7 @@ def test_a_slow_client_holds_the_asgi_app_back() -> None:
     response = app_with(asgi(endless)).test_client().post("/mcp")
     assert first_chunk(response) == b"x"
     time.sleep(0.2)
-    assert sent <= sdk_bridge.MESSAGES_AHEAD + 2
+    assert sent <= sdk.MESSAGES_AHEAD + 2
     response.close()
     assert over.wait(5)
 
@@ -241,7 +258,7 @@ def test_the_lifespan_is_entered_once_a_process(monkeypatch: pytest.MonkeyPatch)
     assert client.get("/mcp").status_code == client.get("/mcp").status_code == 204
     assert entered == [os.getpid()]
 
-    monkeypatch.setattr(sdk_bridge.os, "getpid", lambda: -1)
+    monkeypatch.setattr(sdk.os, "getpid", lambda: -1)
     assert client.get("/mcp").status_code == 204
     assert entered[1:] == [-1]
 
@@ -262,3 +279,34 @@ def test_a_lifespan_that_fails_is_an_error_not_a_hang() -> None:
         with pytest.raises(RuntimeError, match="not now"):
             app.test_client().get("/mcp")
     assert len(attempts) == 2
+
+
+def test_white_space_at_the_end_of_a_header_value_is_left_out() -> None:
+    """werkzeug's server passes it on, although it is no part of the value (RFC 9110, section 5.5)."""
+    seen: dict[bytes, bytes] = {}
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope["headers"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    server = make_server("127.0.0.1", 0, app_with(asgi(note)), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+            connection.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nMcp-Method: \t tools/list \t \r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 204"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert seen[b"mcp-method"] == b"tools/list"
+
+
+def test_importing_the_bridge_imports_no_sdk() -> None:
+    """The module can be read without the extra, and the package does not import the module."""
+    code = "import sys, flask_mcp_cors; a = 'flask_mcp_cors.contrib' in sys.modules;"
+    code += "import flask_mcp_cors.contrib.sdk; print(a, 'mcp' in sys.modules, 'starlette' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"] * 3

@@ -1,8 +1,11 @@
 """Protected routes: nobody gets in unverified, and everybody can read why."""
 
 import base64
+import functools
+import gc
 import hmac
 import json
+import types
 from functools import wraps
 from types import SimpleNamespace
 
@@ -13,8 +16,11 @@ from flask import g
 from flask import request
 from flask import Response
 from flask.views import MethodView
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
+from werkzeug.routing import Rule
 
+from flask_mcp_cors import InsufficientScope
 from flask_mcp_cors import MCPCors
 
 APP = "https://app.example.com"
@@ -557,30 +563,6 @@ def test_bound_methods_and_objects_with_slots_are_guarded(app, cors, view):
     assert ask(app, **GOOD).text == "in"
 
 
-def test_it_guards_above_a_hiding_decorator_above_the_route(app, cors):
-    @cors.protected(verify)
-    @hiding
-    @hiding
-    @app.post("/x")
-    def x():
-        return "in"
-
-    @app.post("/open")
-    def opened():
-        return "open"
-
-    @app.post("/calls")
-    @cors.protected(verify)
-    @hiding
-    def calls():
-        return opened()
-
-    assert ask(app).status_code == 401
-    assert ask(app, **GOOD).text == "in"
-    assert ask(app, "/open").text == "open", "what a guarded view calls is not guarded with it"
-    assert ask(app, "/calls").status_code == 401
-
-
 @pytest.mark.parametrize("how", ["copied", "same"])
 def test_another_credential_in_the_same_environ_is_verified(app, cors, how):
     app.post("/x", endpoint="x")(cors.protected(verify)(lambda: "in"))
@@ -594,3 +576,304 @@ def test_another_credential_in_the_same_environ_is_verified(app, cors, how):
 
     assert ask(app, "/x", **GOOD).status_code == 200
     assert ask(app, "/batch", **GOOD).status_code == 401
+
+
+class TestInsufficientScope:
+    """A tool needs a scope of its own: its view raises, and the client reads which one."""
+
+    def test_the_challenge_names_the_scopes_of_the_view_and_of_the_tool(self, app, cors):
+        cors.serve_resource_metadata(app, resource="http://localhost/x")
+
+        @app.post("/x")
+        @cors.protected(lambda credential: {"scopes": "tools"}, scopes=["tools"])
+        def view():
+            raise InsufficientScope("notes", "tools")
+
+        response = ask(app, **GOOD)
+        assert response.status_code == 403
+        assert response.headers["Access-Control-Allow-Origin"] == APP
+        assert response.json == {
+            "jsonrpc": "2.0",
+            "error": {
+                "code": 403,
+                "message": "The credentials lack a scope.",
+                "data": {"reason": "insufficient_scope"},
+            },
+        }
+        assert challenge(response) == (
+            "Bearer",
+            {
+                "realm": "tools",
+                "error": "insufficient_scope",
+                "scope": "tools notes",
+                "resource_metadata": "http://localhost/.well-known/oauth-protected-resource/x",
+            },
+        )
+
+    def test_it_goes_through_a_blueprints_guard_and_a_handler_of_every_http_error(self, app, cors):
+        blueprint = Blueprint("b", "b")
+        cors.protected(verify)(blueprint)
+
+        @blueprint.post("/x")
+        def view():
+            raise InsufficientScope("notes")
+
+        app.register_blueprint(blueprint)
+        app.register_error_handler(HTTPException, lambda error: error.get_response())
+        scheme, parameters = challenge(ask(app, **GOOD))
+        assert (scheme, parameters["scope"]) == ("Bearer", "notes")
+
+    def test_in_a_view_that_nothing_guards_it_asks_for_a_bearer_token(self, app, cors):
+        @app.post("/x")
+        def view():
+            raise InsufficientScope("notes")
+
+        response = ask(app)
+        assert response.status_code == 403
+        assert challenge(response)[1]["scope"] == "notes"
+
+    def test_it_is_found_in_the_groups_that_an_asgi_application_behind_the_view_raises(self, app, cors):
+        @app.post("/x")
+        @cors.protected(verify)
+        def view():
+            raise ExceptionGroup("outer", [ExceptionGroup("inner", [InsufficientScope("notes")])])
+
+        assert challenge(ask(app, **GOOD))[1]["scope"] == "notes"
+
+    def test_a_group_with_another_exception_is_an_error(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        @app.post("/x")
+        @cors.protected(verify)
+        def view():
+            raise ExceptionGroup("outer", [InsufficientScope("notes"), ValueError("no")])
+
+        assert ask(app, **GOOD).status_code == 500
+
+    @pytest.mark.parametrize("scopes", [(), ("a b",), ('a"b',), ("é",)])
+    def test_a_scope_that_cannot_be_named_is_refused(self, scopes):
+        with pytest.raises(ValueError, match="InsufficientScope"):
+            InsufficientScope(*scopes)
+
+
+def generator(credential):
+    yield "somebody"
+
+
+async def async_generator(credential):
+    yield "somebody"
+
+
+class Generates:
+    def __call__(self, credential):
+        yield "somebody"
+
+
+class TestIdentities:
+    """An identity is what ``verify`` returns on purpose."""
+
+    @pytest.mark.parametrize(
+        "verify", [generator, async_generator, Generates(), functools.partial(generator), lambda: "x", dict, 3, "x"]
+    )
+    def test_what_cannot_verify_is_refused_where_it_is_written(self, cors, verify):
+        with pytest.raises(TypeError, match=r"protected\(verify\)"):
+            cors.protected(verify)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Response("no", 401),
+            ("no", 401),
+            ("no", "401 UNAUTHORIZED"),
+            ({"error": "no"}, 403, {"X": "y"}),
+            PermissionError("no"),
+            PermissionError,
+            NotImplemented,
+            ...,
+            (name for name in "ab"),
+            functools.partial(print),
+            print,
+        ],
+        ids=repr,
+    )
+    def test_what_nobody_means_as_an_identity_lets_nobody_in(self, app, cors, answer):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
+        assert ask(app, **GOOD).status_code == 500
+
+    @pytest.mark.parametrize("answer", [None, False, {"active": False}, types.SimpleNamespace(is_authenticated=False)])
+    def test_what_says_no_is_a_401(self, app, cors, answer):
+        app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
+        assert ask(app, **GOOD).status_code == 401
+
+    @pytest.mark.parametrize("answer", ["me", {"id": 1}, 7, True, ("user", 1), ["a"], object(), {"active": True}, 0.5])
+    def test_identities_pass(self, app, cors, answer):
+        app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
+        assert ask(app, **GOOD).text == "in"
+
+    @pytest.mark.parametrize("scopes", [{"admin": True}, {"admin": False}, 1, None, iter(["admin"])])
+    def test_scopes_are_a_list_or_a_string(self, app, cors, scopes):
+        view = cors.protected(lambda credential: {"scopes": scopes}, scopes="admin")(lambda: "in")
+        app.add_url_rule("/x", "x", view, methods=["POST"])
+        assert ask(app, **GOOD).status_code == 403
+
+
+def test_bearer_comes_first_and_then_dpop_whatever_the_order_given(app, cors):
+    """Clients read only the first challenge."""
+    view = cors.protected(verify, schemes=("Basic", "DPoP", "Bearer"))(lambda: "in")
+    app.add_url_rule("/x", "x", view, methods=["POST"])
+    challenges = ask(app).headers.getlist("WWW-Authenticate")
+    assert [text.partition(" ")[0] for text in challenges] == ["Bearer", "DPoP", "Basic"]
+
+
+class TestWithoutParentheses:
+    def test_it_says_what_to_write(self, cors):
+        def view():
+            return "ok"
+
+        with pytest.raises(TypeError, match=r"write @cors\.protected\(verify\)"):
+            cors.protected(view)
+        with pytest.raises(TypeError, match=r"write @cors\.policy\(origins="):
+            cors.policy(view)
+        with pytest.raises(TypeError, match=r"write @cors\.policy\(origins="):
+            cors.policy()
+        with pytest.raises(TypeError, match=r"write @cors\.exempt, without parentheses"):
+            cors.exempt()
+
+
+class OnAnObject:
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+class WithSlots:
+    __slots__ = ("function",)
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+
+def in_a_default(function):
+    def wrapper(*args, _function=function, **kwargs):
+        return _function(*args, **kwargs)
+
+    return wrapper
+
+
+def in_a_dict(function):
+    known = {"view": function}
+
+    def wrapper(*args, **kwargs):
+        return known["view"](*args, **kwargs)
+
+    return wrapper
+
+
+def by_exec(function):
+    made = {"function": function}
+    exec("def wrapper(*args, **kwargs):\n    return function(*args, **kwargs)", made)
+    return made["wrapper"]
+
+
+HIDING = [
+    hiding,
+    OnAnObject,
+    WithSlots,
+    functools.partial,
+    in_a_default,
+    in_a_dict,
+    by_exec,
+    lambda function: OnAnObject(function).__call__,
+]
+
+
+class TestLostGuards:
+    """A guard that no route carries closes the app, where it was put on something that may hide a view."""
+
+    @pytest.mark.parametrize("hide", HIDING)
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    def test_above_a_hiding_decorator_above_the_route(self, hide, wrap):
+        app = Flask("tools")
+        cors = MCPCors(app, origins=APP, hosts="localhost", wrap_wsgi=wrap)
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        @cors.protected(verify)
+        @hide
+        @app.post("/x")
+        def x():
+            return "in"
+
+        app.add_url_rule("/other", "other", lambda: "other", methods=["POST"])
+        for _ in range(2):
+            assert [ask(app, path, **GOOD).status_code for path in ("/x", "/other")] == [500, 500]
+        preflight = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+        assert app.test_client().options("/x", headers=preflight).status_code == 200
+
+    def test_the_error_says_what_to_write(self, app, cors):
+        cors.protected(verify)(in_a_dict(app.post("/x")(lambda: "in")))
+        app.testing = True
+        with pytest.raises(RuntimeError, match=r"Put cors\.protected directly above or below the route's decorator"):
+            ask(app)
+
+    @pytest.mark.parametrize("hide", HIDING)
+    def test_below_a_hiding_decorator_it_holds(self, app, cors, hide):
+        secret = "in"
+
+        def view():
+            return secret  # a closure: it might hide a view, but a route reaches its guard
+
+        app.add_url_rule("/x", "x", hide(cors.protected(verify)(view)), methods=["POST"])
+        assert (ask(app).status_code, ask(app, **GOOD).text) == (401, "in")
+
+    def test_it_is_open_again_once_the_route_is_there(self, app, cors):
+        secret = "in"
+        guarded = cors.protected(verify)(lambda: secret)
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        assert ask(app, **GOOD).status_code == 500
+        # Flask allows no route after the first request; this is what its method does.
+        app.view_functions["x"] = guarded
+        app.url_map.add(Rule("/x", endpoint="x", methods=["POST"]))
+        assert ask(app, **GOOD).text == "in"
+
+    def test_a_plain_function_that_is_not_registered_is_a_warning(self, app, cors, caplog):
+        cors.protected(verify)(generator)
+        app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
+        assert ask(app).text == "in"
+        assert "no route carries the mark that cors.protected left on" in caplog.text
+
+    def test_an_app_factory_with_one_object_makes_no_false_alarm(self, caplog):
+        cors = MCPCors(origins=APP, hosts="localhost")
+
+        def create_app():
+            app = Flask("tools")
+            cors.init_app(app)
+            setting = object()
+
+            @app.post("/x")
+            @cors.protected(verify)
+            def x():
+                assert setting
+                return "in"
+
+            return app
+
+        for asked in (True, False, False, True):
+            app = create_app()
+            if asked:
+                assert (ask(app).status_code, ask(app, **GOOD).text) == (401, "in")
+            del app
+            gc.collect()
+        assert "no route carries" not in caplog.text
+        assert len(cors._made) <= 1
+
+    def test_a_guard_made_while_a_request_is_handled_only_wraps(self, app, cors):
+        app.add_url_rule("/x", "x", lambda: cors.protected(verify)(lambda: "in")(), methods=["POST"])
+        for _ in range(20):
+            assert (ask(app).status_code, ask(app, **GOOD).text) == (401, "in")
+        assert cors._made == []

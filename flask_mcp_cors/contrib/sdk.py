@@ -1,8 +1,7 @@
-"""The official MCP Python SDK behind a Flask view.
+"""The official MCP Python SDK, or FastMCP, behind a Flask view: ``pip install 'Flask-MCP-CORS[sdk]'``.
 
-The SDK's server is an ASGI app; Flask is WSGI. :class:`SDKBridge` carries one request across and its answer back, and
-streams where the SDK streams. Both eras of the protocol pass: the stateless revision and the older ones with sessions.
-To use it in an app of your own, copy this file; it needs Flask and ``mcp`` 2.x. ::
+The SDK's server is an ASGI app, and Flask is WSGI. :class:`SDKBridge` hands one Flask request to the ASGI app and
+streams its answer back. All protocol revisions work, those with sessions and the stateless one. ::
 
     server = MCPServer("my server")
     no_check = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -12,15 +11,18 @@ To use it in an app of your own, copy this file; it needs Flask and ``mcp`` 2.x.
     def mcp():
         return bridge.respond()
 
-The SDK has a check of ``Host`` and ``Origin`` of its own. It is switched off above, because Flask-MCP-CORS has made
-that check before the view runs, and two lists would drift apart.
+The SDK checks ``Host`` and ``Origin`` itself. Switch that check off, as above: Flask-MCP-CORS makes it before the view
+runs, and two lists would have to be kept equal.
 
-What to know before you deploy it:
+Before you deploy:
 
-- Each response that is still open holds a thread of the WSGI server: use threads (gunicorn's ``gthread``, waitress).
+- Each open response holds a thread of the WSGI server. Use threads (gunicorn's ``gthread``, waitress).
 - A session of the older revisions lives in the process that opened it. With several worker processes, pass
-  ``stateless_http=True`` to ``streamable_http_app``, or keep one process and many threads.
-- The request's body is read whole: set Flask's ``MAX_CONTENT_LENGTH``.
+  ``stateless_http=True`` to ``streamable_http_app``, or run one process with many threads.
+- The request's body is read whole. Set Flask's ``MAX_CONTENT_LENGTH``.
+
+This module does not import the SDK until a caller is passed on, so it also works with any other ASGI app that is made
+by Starlette.
 """
 
 from __future__ import annotations
@@ -34,15 +36,16 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
+from typing import TYPE_CHECKING
 from wsgiref.util import is_hop_by_hop
 
 from flask import request
 from flask import Response
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
-from starlette.applications import Starlette
-from starlette.types import Message
-from starlette.types import Scope
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import Message
+    from starlette.types import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +56,10 @@ MESSAGES_AHEAD = 32
 class SDKBridge:
     """Answers Flask requests with an ASGI app that runs in an event loop of its own.
 
-    :param make_app: makes the ASGI app, as ``streamable_http_app()`` does. It is called at the first request and once
-        in each process, since a thread, and so an event loop in it, does not survive the ``fork`` of a WSGI server.
-    :param path: where the ASGI app has its endpoint. The path of the Flask route is of no concern to it.
+    :param make_app: returns the ASGI app: ``streamable_http_app()`` of the SDK or ``http_app()`` of FastMCP. It is
+        called at the first request, once in each process, because the thread of the event loop does not survive the
+        ``fork`` of a WSGI server.
+    :param path: where the ASGI app has its endpoint. The path of the Flask route may be another.
     """
 
     def __init__(self, make_app: Callable[[], Starlette], path: str = "/mcp") -> None:
@@ -65,20 +69,21 @@ class SDKBridge:
         self._process: int | None = None
         self._running: tuple[asyncio.AbstractEventLoop, Starlette]
 
-    def respond(self, caller: str | None = None) -> Response:
+    def respond(self, caller: str | None = None, *, path: str | None = None) -> Response:
         """The SDK's answer to Flask's current request.
 
-        :param caller: who asks, as your authentication found. A session then belongs to the caller who opened it, and
-            nobody else can go on with it, even if its id leaks.
-        :raises Exception: whatever the ASGI app raised, so that Flask answers 500.
+        :param caller: who calls, as your authentication established. A session then belongs to the caller who opened
+            it: nobody else can use it, even if its id leaks. This needs the SDK.
+        :param path: the path inside the ASGI app, for an app with more than one endpoint.
+        :raises Exception: what the ASGI app raised, so that Flask answers 500.
         """
         loop, app = self._start()
         exchange = _Exchange(loop, request.get_data())
-        exchange.begin(app, self._scope(caller))
+        exchange.begin(app, self._scope(caller, self._path if path is None else path))
         return exchange.response()
 
     def _start(self) -> tuple[asyncio.AbstractEventLoop, Starlette]:
-        """The event loop and the ASGI app of this process, made when first asked for."""
+        """The event loop and the ASGI app of this process, started at the first request."""
         with self._lock:
             if self._process != os.getpid():
                 started: Future[tuple[asyncio.AbstractEventLoop, Starlette]] = Future()
@@ -88,7 +93,7 @@ class SDKBridge:
             return self._running
 
     async def _run(self, started: Future[tuple[asyncio.AbstractEventLoop, Starlette]]) -> None:
-        """Hold the ASGI app's lifespan open, and with it the SDK's session manager, as long as the process lives."""
+        """Keep the ASGI app's lifespan, and so the SDK's session manager, running until the process ends."""
         try:
             app = self._make_app()
             async with app.router.lifespan_context(app):
@@ -97,27 +102,35 @@ class SDKBridge:
         except Exception as error:
             started.set_exception(error)
 
-    def _scope(self, caller: str | None) -> Scope:
-        """The current request in ASGI's words."""
+    def _scope(self, caller: str | None, path: str) -> Scope:
+        """The current request as an ASGI scope."""
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
             "method": request.method,
             "scheme": request.scheme,
-            "path": self._path,
-            "raw_path": self._path.encode("ascii"),
+            "path": path,
+            "raw_path": path.encode("ascii"),
             "root_path": "",
             "query_string": request.query_string,
-            "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request.headers],
+            # werkzeug's server keeps white space at the end of a value, which is no part of it:
+            # https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+            "headers": [
+                (name.lower().encode("latin-1"), value.strip(" \t").encode("latin-1"))
+                for name, value in request.headers
+            ],
         }
         if caller is not None:
+            from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+            from mcp.server.auth.provider import AccessToken
+
             scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller, scopes=[]))
         return scope
 
 
 class _Exchange:
-    """One request and its answer: the event loop fills a queue, the thread of the WSGI server empties it."""
+    """One request and its answer. The event loop fills a queue, and the WSGI server's thread empties it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, body: bytes) -> None:
         self._loop = loop
@@ -133,14 +146,14 @@ class _Exchange:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: Future[None]) -> None:
-        """Put the end into the queue. An exception waits there too, unless nobody is going to look any more."""
+        """Mark the end in the queue. If the response is finished, nobody will see an exception there: log it."""
         if (self._complete or self._gone.is_set()) and (error := task.exception()):
             # Starlette does this: it answers 500 and raises, for the server to log.
             logger.error("The ASGI app failed after its answer", exc_info=error)
         self._messages.put(None)
 
     async def _receive(self) -> Message:
-        """ASGI's ``receive``: the whole body at once; after that there is only the client's leaving to wait for."""
+        """ASGI's ``receive``: the whole body first, then ``http.disconnect`` when the client has left."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -148,7 +161,7 @@ class _Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        """ASGI's ``send``: does nothing any more when the client has left."""
+        """ASGI's ``send``. It discards messages once the client has left."""
         await self._room.acquire()
         if self._gone.is_set():
             self._room.release()
@@ -157,7 +170,7 @@ class _Exchange:
         self._messages.put(message)
 
     def _next(self) -> Message | None:
-        """Wait for the ASGI app's next message; ``None`` at its end. Raises what the app raised."""
+        """Wait for the ASGI app's next message. Returns ``None`` at its end and raises what the app raised."""
         message = self._messages.get()
         if message is None:
             self._task.result()
@@ -175,8 +188,8 @@ class _Exchange:
         response = _Response(
             self._stream(is_event_stream=dict(headers).get("content-type", "").startswith("text/event-stream")),
             start["status"],
-            # The connection is the WSGI server's business: with the SDK's `Connection: keep-alive` some refuse to
-            # answer, and on others the next request on the same socket hangs.
+            # The WSGI server manages the connection. With the SDK's `Connection: keep-alive` some servers raise, and on
+            # others the next request on the same socket hangs.
             [(name, value) for name, value in headers if not is_hop_by_hop(name)],
         )
         response.call_on_close(self._leave)
@@ -185,8 +198,8 @@ class _Exchange:
     def _stream(self, *, is_event_stream: bool) -> Iterator[bytes]:
         """The body, chunk by chunk."""
         if is_event_stream:
-            # WSGI servers send the headers along with the first chunk. A silent stream would keep the client waiting
-            # for them, so it starts with a comment, which readers of event streams skip.
+            # WSGI servers send the headers with the first chunk. A stream without events would keep the client waiting
+            # for them, so it starts with a comment, which event stream parsers skip.
             yield b": open\n\n"
         while (message := self._next()) is not None:
             if chunk := message.get("body"):
@@ -195,12 +208,12 @@ class _Exchange:
                 return
 
     def _leave(self) -> None:
-        """Tell the ASGI app that the client is gone: at the response's end, or earlier if it hung up."""
+        """Tell the ASGI app that the response is over, or that the client has disconnected."""
         self._loop.call_soon_threadsafe(self._gone.set)
         self._loop.call_soon_threadsafe(self._room.release)
 
 
 class _Response(Response):
-    """A response with the ASGI app's own ``Content-Type``, or none if it has none."""
+    """A response without Flask's default ``Content-Type``: it has the ASGI app's, or none."""
 
     default_mimetype: Any = None
