@@ -52,8 +52,8 @@ def example(server: Server) -> str:
 
 def table() -> str:
     """Every code of the table of findings, for the page."""
-    rows = (f"| `{rule.code}` | {rule.severity or 'error'} | {rule.meaning} |" for rule in RULES.values())
-    return "\n".join(["| Code | Severity | What it means |", "|---|---|---|", *rows])
+    rows = (f"| {rule.severity or 'error'} | `{rule.code}` | {rule.meaning} |" for rule in RULES.values())
+    return "\n".join(["| Severity | Code | What it means |", "|---|---|---|", *rows])
 
 
 def write_table() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import gzip
 import io
 import json
@@ -23,6 +25,7 @@ from test_doctor_network import answering
 from werkzeug.wrappers import Request
 from werkzeug.wrappers import Response
 
+from flask_mcp_cors.cli import doctor
 from flask_mcp_cors.cli.doctor import examine
 from flask_mcp_cors.cli.doctor import Report
 from flask_mcp_cors.cli.doctor import RULES
@@ -212,6 +215,9 @@ FAULTS: dict[str, Change] = {
     "body_too_large": on("POST", lambda: Response(HTML, 413)),
     "rate_limited": on("POST", lambda: Response("slow down", 429)),
     "host_not_served": lambda request, response: Response("Invalid Host header", 421),
+    "request_refused": lambda request, response: (
+        Response("no", 403) if request.method == "POST" and "Origin" in request.headers else None
+    ),
     "csrf": on("POST", lambda: Response("CSRF verification failed. Request aborted.", 403)),
     "tunnel_private": lambda request, response: Response(
         status=302, headers={"Location": "https://github.dev/pf-signin?id=x"}
@@ -477,8 +483,19 @@ def test_rows_that_few_servers_show(code: str, evidence: dict[str, Any]) -> None
 
 def test_every_row_is_on_the_page() -> None:
     """``python tests/cli/doctor_examples.py`` writes the table."""
-    rows = re.findall(r"(?m)^\| `([a-z0-9_]+)` \| (\w+) \| (.*) \|$", PAGE.read_text(encoding="utf-8"))
-    assert rows == [(rule.code, rule.severity or "error", rule.meaning) for rule in RULES.values()]
+    rows = re.findall(r"(?m)^\| (error|warning|note) \| `(\w+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"))
+    assert rows == [(rule.severity or "error", rule.code, rule.meaning) for rule in RULES.values()]
+
+
+def test_evidence_probes_and_findings_import_in_one_direction() -> None:
+    graph = {}
+    for path in Path(doctor.__file__).parent.glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        graph[path.stem] = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 1 and n.module}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    # What is fetched knows nothing of what is said about it, and rules know nothing of how it was fetched.
+    assert order.index("evidence") < order.index("rules") < order.index("findings")
+    assert graph["rules"] | graph["observations"] <= {"evidence", "fronts", "messages", "rules", "stacks"}
 
 
 def test_every_row_has_a_test() -> None:

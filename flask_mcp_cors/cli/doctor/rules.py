@@ -419,8 +419,13 @@ def _has_no_cors(c: Case) -> Fits:
 
 
 def _second_list(c: Case) -> Fits:
-    if c.is_preflight or c.f.is_rejected or not c.f.origin or c.f.step == "behind":
+    if c.is_preflight or not c.f.origin or c.f.step == "behind":
         return False
+    if c.f.is_rejected:
+        # Without Origin the same message is served, so that is what is refused.
+        posted = c.evidence.posted
+        is_served = posted is not None and posted.result is not None
+        return _has_no_cors(c) and c.status == 403 and is_served and bool(c.f.sent)
     return c.status in (403, 421) and c.f.step != "notifications/initialized"
 
 
@@ -771,6 +776,16 @@ FAILURES: tuple[Rule, ...] = (
         ("*",),
     ),
     Rule(
+        "request_refused",
+        None,
+        "CORS lets the page through, and a second check refuses its Origin",
+        _second_list,
+        "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
+        _OWN_LIST,
+        "",
+        ("*",),
+    ),
+    Rule(
         "response_without_cors",
         None,
         f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
@@ -812,16 +827,6 @@ FAILURES: tuple[Rule, ...] = (
         "login, 401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token; if no login is meant, see which layer "
         "(firewall, allow list) refuses them",
-        "",
-        ("*",),
-    ),
-    Rule(
-        "request_refused",
-        None,
-        "CORS lets the page through, and a second check refuses its Origin",
-        _second_list,
-        "CORS lets the page through, but the message itself is refused for its Origin: {quoted}.",
-        _OWN_LIST,
         "",
         ("*",),
     ),
