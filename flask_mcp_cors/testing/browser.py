@@ -25,7 +25,6 @@ from .cookies import CookieJar
 from .errors import CORSError
 from .errors import CORSErrorReason
 from .errors import CORSFailure
-from .hash_order import in_hash_order
 from .headers import CONDITIONAL_HEADERS
 from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
@@ -250,7 +249,7 @@ class Browser:
             corp_check(response.headers, request.origin, request.url.origin)
             return response
         request.response_tainting = "cors"
-        unsafe_names = self._in_check_order(request)
+        unsafe_names = self._unsafe_names(request)
         if request.method in SAFELISTED_METHODS and not unsafe_names:
             return self._cors_fetch(request)
         question = Question(
@@ -297,20 +296,15 @@ class Browser:
         if (refused := answer.refused_method(question)) is not None:
             raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
-        if (refused := answer.refused_header(question, authorization_needs_naming=strict)) is not None:
-            raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        if names := answer.refused_headers(question, authorization_needs_naming=strict):
+            raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
         self._preflight_cache.store(question, answer, self.clock)
 
-    def _in_check_order(self, request: Request) -> tuple[str, ...]:
-        """The CORS-unsafe request-header names, the one first that is named first when it is refused."""
+    def _unsafe_names(self, request: Request) -> tuple[str, ...]:
+        """The CORS-unsafe request-header names, in the order in which the page set them."""
         headers = request.headers
         if Quirk.REPEATED_HEADERS_ARE_ONE in self.quirks:
             headers = HeaderList(headers.items())
-        if Quirk.REFUSED_HEADER_BY_HASH not in self.quirks:
-            return tuple(sorted(cors_unsafe_request_header_names(headers, self.quirks)))
-        client_hints = request.url_list[0].is_potentially_trustworthy()
-        order = in_hash_order(request.initial_names, client_hints=client_hints)
-        headers = HeaderList(sorted(headers.pairs, key=lambda pair: order.index(pair[0].lower())))
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
     def _location_url(self, request: Request, location: str) -> URL:
@@ -347,7 +341,7 @@ class Browser:
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method
-            if changed or request.method not in SAFELISTED_METHODS or self._in_check_order(request):
+            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request):
                 request.chain_start = len(request.url_list) - 1
 
     def _network_fetch(self, request: Request) -> NetworkResponse:

@@ -174,10 +174,13 @@ _REDIRECTED_FROM_ONES_OWN_ORIGIN = (
 class CORSFailure(Exception):
     """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
 
-    def __init__(self, reason: CORSErrorReason, detail: str = "", url: str | None = None) -> None:
+    def __init__(
+        self, reason: CORSErrorReason, detail: str = "", url: str | None = None, offending: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.offending = offending
         #: the URL to blame, if it is not the one that was being fetched
         self.url = url
 

@@ -41,7 +41,7 @@ class Question:
     origin: str
     url: str
     method: str
-    #: in lower case, in the order in which they are checked
+    #: in lower case, in the order in which the page set them
     unsafe_names: tuple[str, ...]
     has_authorization: bool
     with_credentials: bool
@@ -81,13 +81,13 @@ class Answer:
             return None
         return question.method
 
-    def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
-        """The first header name that this answer does not allow."""
+    def refused_headers(self, question: Question, *, authorization_needs_naming: bool = True) -> tuple[str, ...]:
+        """The header names that this answer does not allow."""
         if question.with_credentials or "*" not in self.header_names:
-            return next((name for name in question.unsafe_names if name not in self.header_names), None)
+            return tuple(name for name in question.unsafe_names if name not in self.header_names)
         if authorization_needs_naming and question.has_authorization and NON_WILDCARD not in self.header_names:
-            return NON_WILDCARD
-        return None
+            return (NON_WILDCARD,)
+        return ()
 
 
 def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> int:
@@ -185,7 +185,7 @@ class ChromiumPreflightCache:
             return False
         # The answer is read as it was for its own request: with credentials, * is no wildcard.
         asked = replace(question, with_credentials=with_credentials)
-        if answer.refused_method(asked) is not None or answer.refused_header(asked) is not None:
+        if answer.refused_method(asked) is not None or answer.refused_headers(asked):
             return False
         self._entries[question.origin, question.url] = found
         return True

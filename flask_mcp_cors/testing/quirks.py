@@ -70,10 +70,6 @@ class Quirk(Enum):
         "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is redirected "
         "from one foreign origin to another."
     )
-    REFUSED_HEADER_BY_HASH = (
-        "Where several request headers are refused, the console names the one that comes first in a hash table. The "
-        "standard does not say; without this quirk it is the first in the alphabet."
-    )
 
 
 #: Browser name to what it does otherwise.

@@ -63,12 +63,9 @@ class Request:
     url_list: list[URL] = field(default_factory=list)
     #: where in ``url_list`` the part begins that ``Sec-Fetch-Site`` is about
     chain_start: int = 0
-    #: the names that ``fetch()`` was called with: a redirect may drop some of them
-    initial_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
-        self.initial_names = tuple(self.headers)
 
     @property
     def serialized_origin(self) -> str:
