@@ -9,7 +9,6 @@ import string
 import time
 from contextlib import suppress
 from typing import Any
-from typing import Literal
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -41,6 +40,7 @@ from .preflight import ChromiumPreflightCache
 from .preflight import PreflightCache
 from .preflight import Question
 from .preflight import StandardPreflightCache
+from .quirks import Engine
 from .quirks import Quirk
 from .quirks import QUIRKS
 from .request import Headers
@@ -58,6 +58,8 @@ from .urls import URL
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+_METHOD_REFUSED = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
 
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
@@ -105,8 +107,9 @@ class Browser:
     :param app: a WSGI application, or a transport: ``HTTPTransport()`` makes it call a real server.
     :param origin: the page's origin; ``"null"`` is a sandboxed frame.
     :param base_url: where the server is. Relative URLs are relative to it.
-    :param quirks: ``None`` for the Fetch standard, ``"chromium"`` for what Chromium makes of it; :data:`QUIRKS`
-        lists the differences.
+    :param quirks: ``None`` for the Fetch standard; ``"chromium"``, ``"firefox"`` or ``"webkit"`` for what that engine
+        makes of it; :data:`QUIRKS` lists the differences. The console's words are that engine's, too (``None``:
+        Chromium's).
 
     .. code-block:: python
 
@@ -127,7 +130,7 @@ class Browser:
         app: WSGIApplication | Transport,
         origin: str = "https://app.example.com",
         base_url: str = "https://mcp.example.com",
-        quirks: Literal["chromium"] | None = None,
+        quirks: Engine | None = None,
     ) -> None:
         if quirks is not None and quirks not in QUIRKS:
             raise ValueError(f"quirks is None or one of {', '.join(QUIRKS)}, not {quirks!r}")
@@ -139,8 +142,11 @@ class Browser:
         self.clock = time.time()
         self.cookies = CookieJar()
         self._preflight_cache: PreflightCache = (
-            ChromiumPreflightCache() if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks else StandardPreflightCache()
+            ChromiumPreflightCache()
+            if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
+            else StandardPreflightCache(keeps_wildcards=Quirk.WILDCARD_IS_NOT_CACHED not in self.quirks)
         )
+        self._engine: Engine = quirks or "chromium"
 
     def fetch(
         self,
@@ -178,7 +184,7 @@ class Browser:
                 self.quirks,
             )
         except CORSFailure as failure:
-            raise CORSError(failure.reason, failure.detail, path_or_url, path_or_url, self.origin) from None
+            raise CORSError(failure.reason, failure.detail, path_or_url, path_or_url, self.origin, engine=self._engine) from None
         before = len(self.network)
         try:
             return self._main_fetch(request)
@@ -189,7 +195,16 @@ class Browser:
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
             # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
             # whatever its responses still hold open, would be left to the garbage collector.
-            raise CORSError(failure.reason, failure.detail, url, initial_url, self.origin) from failure.__cause__
+            raise CORSError(
+                failure.reason,
+                failure.detail,
+                url,
+                initial_url,
+                self.origin,
+                failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
+                self._engine,
+                failure.status,
+            ) from failure.__cause__
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -250,10 +265,13 @@ class Browser:
             return response
         request.response_tainting = "cors"
         unsafe_names = self._unsafe_names(request)
-        if request.method in SAFELISTED_METHODS and not unsafe_names:
+        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and request.had_preflight
+        if request.method in SAFELISTED_METHODS and not unsafe_names and not again:
             return self._cors_fetch(request)
+        request.had_preflight = True
+        forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
         question = Question(
-            request.serialized_origin,
+            request.origin if forgets else request.serialized_origin,
             request.url.href,
             request.method,
             unsafe_names,
@@ -261,11 +279,13 @@ class Browser:
             request.with_credentials,
         )
         try:
-            if not self._preflight_cache.covers(question, self.clock):
+            covered = self._preflight_cache.covers(question, self.clock)
+            if not covered or (again and not self._preflight_cache.knows(question, self.clock)):
                 self._preflight_fetch(request, question)
             return self._cors_fetch(request)
         except CORSFailure:
-            self._preflight_cache.clear(question)
+            if Quirk.FAILURE_KEEPS_CACHE not in self.quirks:
+                self._preflight_cache.clear(question)
             raise
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
@@ -275,11 +295,15 @@ class Browser:
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
         """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
+        forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
+        origin = question.origin
         headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
-        if question.unsafe_names:
-            headers.append((REQUEST_HEADERS, ",".join(sorted(question.unsafe_names))))
-        headers.append(("Origin", request.serialized_origin))
-        headers += self._fetch_metadata(request)
+        if names := question.unsafe_names:
+            if Quirk.REPEATED_HEADERS_ARE_LISTED_TWICE in self.quirks:
+                names = tuple(name.lower() for name, _ in request.headers.pairs if name.lower() in names)
+            headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
+        headers.append(("Origin", origin))
+        headers += self._fetch_metadata(request, site=request.site_of_url if forgets else None)
         response = self._send(
             NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
         )
@@ -287,7 +311,7 @@ class Browser:
         if self._is_redirect(response):
             raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
         try:
-            cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+            cors_check(response.headers, origin, with_credentials=request.with_credentials)
         except CORSFailure as failure:
             raise failure.of_preflight() from None
         if not 200 <= response.status <= 299:
@@ -382,13 +406,18 @@ class Browser:
         # A conditional request is none for the cache, whose work this is.
         return value if any(other.lower() in CONDITIONAL_HEADERS for other in request.headers) else rewrite_range(value)
 
-    def _fetch_metadata(self, request: Request) -> list[tuple[str, str]]:
+    def _fetch_metadata(self, request: Request, site: str | None = None) -> list[tuple[str, str]]:
         """What a browser adds to each request about itself and the page."""
         headers = []
+        if site is None:
+            site = request.fetch_site
+            is_redirected = len(request.url_list) > 1
+            if Quirk.REDIRECT_IS_CROSS_SITE in self.quirks and is_redirected and site == "same-site":
+                site = "cross-site"
         if request.url.is_potentially_trustworthy():
             navigates = request.mode == "navigate"
             headers += [
-                ("Sec-Fetch-Site", request.fetch_site),
+                ("Sec-Fetch-Site", site),
                 ("Sec-Fetch-Mode", request.mode),
                 ("Sec-Fetch-Dest", "document" if navigates else "empty"),
             ]
@@ -415,7 +444,7 @@ class Browser:
             # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
             exchange.response.body.close()
             return self._send(request, is_preflight=is_preflight, is_retry=True)
-        if exchange.response.status == 407:
+        if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)

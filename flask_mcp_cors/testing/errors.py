@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from .quirks import Engine
+
 
 class CORSErrorReason(StrEnum):
     """Why a browser rejected a fetch.
@@ -181,6 +183,8 @@ class CORSFailure(Exception):
         self.reason = reason
         self.detail = detail
         self.offending = offending
+        #: of the response that was not accepted
+        self.status: int | None = None
         #: the URL to blame, if it is not the one that was being fetched
         self.url = url
 
@@ -200,14 +204,30 @@ class CORSError(TypeError):
     :param url: the URL that was being fetched when it happened.
     :param initial_url: the URL that ``fetch`` was called with: another one after a redirect.
     :param origin: the page's origin, serialized.
+    :param offending: the refused method, or every header name that was refused.
+    :param engine: whose console's words :attr:`console_message` has.
+    :param status: the status of the response that was not accepted.
     """
 
-    def __init__(self, reason: CORSErrorReason, detail: str, url: str, initial_url: str, origin: str) -> None:
+    def __init__(
+        self,
+        reason: CORSErrorReason,
+        detail: str,
+        url: str,
+        initial_url: str,
+        origin: str,
+        offending: tuple[str, ...] = (),
+        engine: Engine = "chromium",
+        status: int | None = None,
+    ) -> None:
         self.reason = reason
         self.detail = detail
         self.url = url
         self.initial_url = initial_url
         self.origin = origin
+        self.offending = offending
+        self.engine: Engine = engine
+        self.status = status
         super().__init__(reason, detail, url, initial_url, origin)
 
     def __str__(self) -> str:

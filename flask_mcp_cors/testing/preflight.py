@@ -96,8 +96,10 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
     [600, 7200, 5, 5, 5, 5]
     """
-    if value is None:
+    if not value:
         return DEFAULT_MAX_AGE
+    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
+        return 0
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
             return DEFAULT_MAX_AGE
@@ -110,6 +112,9 @@ class PreflightCache(Protocol):
 
     def covers(self, question: Question, now: float) -> bool:
         """Can the preflight be left out?"""
+
+    def knows(self, question: Question, now: float) -> bool:
+        """Is there any answer for this origin and URL?"""
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         """Keep a good answer."""
@@ -134,13 +139,18 @@ class _Entry(NamedTuple):
 class StandardPreflightCache:
     """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_wildcards: bool = True) -> None:
+        self._keeps_wildcards = keeps_wildcards
         self._entries: dict[tuple[str, str], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
             return False
         return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
+
+    def knows(self, question: Question, now: float) -> bool:
+        entries = self._entries.get((question.origin, question.url), {})
+        return any(entry.stored + entry.max_age > now for entry in entries.values())
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         entries = self._entries.setdefault((question.origin, question.url), {})
@@ -165,7 +175,7 @@ class StandardPreflightCache:
         keys = [_Key(True, kind, word)]
         if not question.with_credentials:
             keys.append(_Key(False, kind, word))
-            if word != NON_WILDCARD:
+            if word != NON_WILDCARD and self._keeps_wildcards:
                 keys.append(_Key(False, kind, "*"))
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
@@ -189,6 +199,9 @@ class ChromiumPreflightCache:
             return False
         self._entries[question.origin, question.url] = found
         return True
+
+    def knows(self, question: Question, now: float) -> bool:
+        return (question.origin, question.url) in self._entries
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         if question.origin == OPAQUE:

@@ -63,6 +63,8 @@ class Request:
     url_list: list[URL] = field(default_factory=list)
     #: where in ``url_list`` the part begins that ``Sec-Fetch-Site`` is about
     chain_start: int = 0
+    #: did this fetch need a preflight, or one of its redirects?
+    had_preflight: bool = False
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
@@ -86,6 +88,13 @@ class Request:
     def includes_credentials(self) -> bool:
         """Are cookies sent and kept?"""
         return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
+
+    @property
+    def site_of_url(self) -> str:
+        """What :attr:`fetch_site` would be without redirects."""
+        if self.is_same_origin:
+            return "same-origin"
+        return "same-site" if is_same_site(self.origin, self.url.origin) else "cross-site"
 
     @property
     def fetch_site(self) -> str:

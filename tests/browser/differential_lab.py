@@ -219,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers)]
         if not bodiless:
             lines.append(f"Content-Length: {len(body)}")
+        elif status == 205:
+            # HTTP lets it have a body of no bytes. Without this line WebKit waits for the connection's end.
+            lines.append("Content-Length: 0")
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         if not bodiless and self.command != "HEAD":
             self.wfile.write(body)
@@ -240,7 +243,7 @@ async ([cases, base]) => {
       console.log(`step ${one.id} ${number}`);
       let outcome;
       try {
-        const response = await fetch(step.url, step.init);
+        const response = await fetch(step.url, {...step.init, signal: AbortSignal.timeout(15000)});
         const headers = {};
         for (const [name, value] of response.headers) headers[name] = value;
         const text = await response.text().catch((error) => `${error}`);
