@@ -36,10 +36,10 @@ from .messages import NetworkResponse
 from .messages import Redirect
 from .messages import Response
 from .preflight import Answer
-from .preflight import ChromiumPreflightCache
 from .preflight import PreflightCache
 from .preflight import Question
 from .preflight import StandardPreflightCache
+from .preflight import URLPreflightCache
 from .quirks import Engine
 from .quirks import Quirk
 from .quirks import QUIRKS
@@ -142,7 +142,7 @@ class Browser:
         self.clock = time.time()
         self.cookies = CookieJar()
         self._preflight_cache: PreflightCache = (
-            ChromiumPreflightCache()
+            URLPreflightCache(self.quirks)
             if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
             else StandardPreflightCache(keeps_wildcards=Quirk.WILDCARD_IS_NOT_CACHED not in self.quirks)
         )
@@ -212,6 +212,9 @@ class Browser:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
             location = next(iter(response.headers.getall("Location")), None)
+            if Quirk.EMPTY_LOCATION_FAILS in self.quirks and location == "" and request.redirect == "follow":
+                if response.status in REDIRECT_STATUSES:
+                    raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
             if response.status not in REDIRECT_STATUSES:
@@ -268,6 +271,8 @@ class Browser:
         again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and request.had_preflight
         if request.method in SAFELISTED_METHODS and not unsafe_names and not again:
             return self._cors_fetch(request)
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
+            unsafe_names = request.asked_names = request.asked_names or unsafe_names
         request.had_preflight = True
         forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
         question = Question(
@@ -303,7 +308,10 @@ class Browser:
                 names = tuple(name.lower() for name, _ in request.headers.pairs if name.lower() in names)
             headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
         headers.append(("Origin", origin))
-        headers += self._fetch_metadata(request, site=request.site_of_url if forgets else None)
+        site = request.site_of_url if forgets else None
+        if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
+            site = "cross-site" if request.tainted_origin else request.site_of_url
+        headers += self._fetch_metadata(request, site)
         response = self._send(
             NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
         )
@@ -317,6 +325,8 @@ class Browser:
         if not 200 <= response.status <= 299:
             raise CORSFailure(CORSErrorReason.PREFLIGHT_INVALID_STATUS)
         answer = Answer.from_headers(response.headers, self.quirks)
+        if Quirk.REFUSAL_IS_CACHED in self.quirks:
+            self._preflight_cache.store(question, answer, self.clock)
         if (refused := answer.refused_method(question)) is not None:
             raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
@@ -361,6 +371,8 @@ class Browser:
         if request.mode in ("no-cors", "same-origin") and Quirk.NO_CORS_REDIRECT_TAINTS in self.quirks:
             request.tainted_origin = request.tainted_origin or request.url.origin != url.origin
         method = request.method
+        if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
+            request.method = "GET"
         request.redirect_to(url, status)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
@@ -409,12 +421,18 @@ class Browser:
     def _fetch_metadata(self, request: Request, site: str | None = None) -> list[tuple[str, str]]:
         """What a browser adds to each request about itself and the page."""
         headers = []
+        is_preflight = site is not None
         if site is None:
             site = request.fetch_site
             is_redirected = len(request.url_list) > 1
             if Quirk.REDIRECT_IS_CROSS_SITE in self.quirks and is_redirected and site == "same-site":
                 site = "cross-site"
-        if request.url.is_potentially_trustworthy():
+        hides = (
+            Quirk.REDIRECT_HAS_NO_METADATA in self.quirks
+            and not is_preflight
+            and any(url.origin != request.url_list[0].origin for url in request.url_list)
+        )
+        if request.url.is_potentially_trustworthy() and not hides:
             navigates = request.mode == "navigate"
             headers += [
                 ("Sec-Fetch-Site", site),
@@ -448,7 +466,8 @@ class Browser:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
-        if len(set(exchange.response.headers.getall("Location"))) > 1:
+        several = len(set(exchange.response.headers.getall("Location"))) > 1
+        if several and Quirk.FIRST_LOCATION_COUNTS not in self.quirks:
             # Whoever can add a second one must not decide. Browsers do not ask for the status first.
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response

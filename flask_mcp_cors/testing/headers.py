@@ -155,7 +155,7 @@ def mime_type_essence(value: str) -> str | None:
 
 
 def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
-    found = _RANGE.fullmatch(value)
+    found = _RANGE.fullmatch(value.lower() if Quirk.RANGE_IN_ANY_CASE in quirks else value)
     if found is None:
         return False
     start, end = int(found[1]), int(found[2] or found[1])

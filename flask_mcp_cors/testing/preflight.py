@@ -98,7 +98,7 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     """
     if not value:
         return DEFAULT_MAX_AGE
-    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
+    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch(r"\+?[0-9]+", value):
         return 0
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
@@ -180,10 +180,11 @@ class StandardPreflightCache:
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
 
-class ChromiumPreflightCache:
-    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of the cache, which come with it."""
+class URLPreflightCache:
+    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of such a cache, which come with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, quirks: frozenset[Quirk]) -> None:
+        self._quirks = quirks
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
@@ -193,18 +194,20 @@ class ChromiumPreflightCache:
         answer, with_credentials, end = found
         if end <= now or (question.with_credentials and not with_credentials):
             return False
-        # The answer is read as it was for its own request: with credentials, * is no wildcard.
-        asked = replace(question, with_credentials=with_credentials)
-        if answer.refused_method(asked) is not None or answer.refused_headers(asked):
+        repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
+        # In Chromium the answer is read as it was for its own request: with credentials, * is no wildcard.
+        asked = replace(question, with_credentials=with_credentials) if repeats else question
+        if answer.refused_method(asked) or answer.refused_headers(asked, authorization_needs_naming=repeats):
             return False
         self._entries[question.origin, question.url] = found
         return True
 
     def knows(self, question: Question, now: float) -> bool:
-        return (question.origin, question.url) in self._entries
+        found = self._entries.get((question.origin, question.url))
+        return found is not None and found[2] > now
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        if question.origin == OPAQUE:
+        if question.origin == OPAQUE and Quirk.ORIGIN_NULL_IS_NOT_CACHED in self._quirks:
             return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 

@@ -31,6 +31,10 @@ class Quirk(Enum):
         "firefox",
         "webkit",
     )
+    REFUSAL_IS_CACHED = (
+        "An answer to a preflight that refuses this request is kept for the next one. The standard keeps good ones only.",
+        "webkit",
+    )
     AUTHORIZATION_REPEATS_PREFLIGHT = (
         "An answer that admitted Authorization by * alone is not used from the cache for another request with "
         "Authorization: each one is preceded by a preflight.",
@@ -40,6 +44,7 @@ class Quirk(Enum):
         "The preflight cache holds the last answer for a URL as a whole. One that does not cover the next request "
         "is thrown away, although it covered others. The standard keeps every method and header name by itself.",
         "chromium",
+        "webkit",
     )
     WILDCARD_IS_NOT_CACHED = (
         "A * in an answer allows this request, but is kept as a word like any other, so that the next request has a "
@@ -81,6 +86,7 @@ class Quirk(Enum):
         "Request headers of one name are combined before they are judged, so that together they may be longer than "
         "128 bytes. The standard judges each by itself.",
         "chromium",
+        "webkit",
     )
     REPEATED_HEADERS_ARE_LISTED_TWICE = (
         "Access-Control-Request-Headers names a header twice that the page set twice. The standard: once.",
@@ -90,6 +96,10 @@ class Quirk(Enum):
         "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit.",
         "chromium",
         "firefox",
+    )
+    RANGE_IN_ANY_CASE = (
+        "The unit of a safelisted Range may be written in upper case. The standard: bytes, in lower case.",
+        "webkit",
     )
     RANGE_IS_REWRITTEN = (
         "The Range of a GET is sent as Chromium's HTTP cache understands it: in lower case, without white space "
@@ -112,16 +122,44 @@ class Quirk(Enum):
         "although the request after it says Origin: null. The standard: the same in both.",
         "firefox",
     )
+    REDIRECTED_DELETE_IS_GET = (
+        "A redirect to another origin turns DELETE into GET, whatever its status. The standard: 303 only.",
+        "webkit",
+    )
+    PREFLIGHT_ASKS_FOR_DROPPED_HEADERS = (
+        "The preflight after a redirect asks for all header names of the first request, although Authorization or "
+        "Content-Type is not sent any more. The standard asks for those that are.",
+        "webkit",
+    )
+    TAINTED_PREFLIGHT_IS_CROSS_SITE = (
+        "The preflight after a redirect says Sec-Fetch-Site: cross-site where it says Origin: null, and is about this URL "
+        "alone where it does not. The standard: about all URLs, and about the page's own origin.",
+        "webkit",
+    )
+    REDIRECT_HAS_NO_METADATA = (
+        "A request that a redirect to another origin led to has no Sec-Fetch-* headers. The standard sends them always.",
+        "webkit",
+    )
     REDIRECT_REPEATS_PREFLIGHT = (
         "After a redirect a request that had a preflight has one again, even where it would need none any more. "
         "The standard asks anew.",
         "firefox",
+        "webkit",
     )
     REDIRECT_NEEDS_LOCATION = (
         "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
         "'error' lets it through. A Location that is no URL fails with redirect 'manual', too. To the standard the "
         "status decides both, and an empty Location leads to the same URL again.",
         "chromium",
+        "webkit",
+    )
+    EMPTY_LOCATION_FAILS = (
+        "A redirect with an empty Location fails. To the standard it leads to the same URL again.",
+        "webkit",
+    )
+    FIRST_LOCATION_COUNTS = (
+        "Of several different Location headers the first is followed. The other engines fail.",
+        "webkit",
     )
     NO_REDIRECT_TO_CREDENTIALS = (
         "A redirect to a URL with a user name or password is never followed, and outside CORS the console keeps "

@@ -65,6 +65,8 @@ class Request:
     chain_start: int = 0
     #: did this fetch need a preflight, or one of its redirects?
     had_preflight: bool = False
+    #: the header names that the first preflight asked for
+    asked_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
