@@ -8,10 +8,12 @@ from __future__ import annotations
 import string
 import time
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..core.headers import ALLOW_ORIGIN
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
@@ -55,6 +57,10 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
+from .words import NO_MATCH
+from .words import NO_SUCCESS
+from .words import SILENT_IN_FIREFOX
+from .words import WORDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -184,7 +190,17 @@ class Browser:
                 self.quirks,
             )
         except CORSFailure as failure:
-            raise CORSError(failure.reason, failure.detail, path_or_url, path_or_url, self.origin, engine=self._engine) from None
+            raise CORSError(
+                failure.reason,
+                failure.detail,
+                path_or_url,
+                path_or_url,
+                self.origin,
+                (),
+                self._engine,
+                method=method.upper(),
+                **failure.facts,
+            ) from None
         before = len(self.network)
         try:
             return self._main_fetch(request)
@@ -203,8 +219,29 @@ class Browser:
                 self.origin,
                 failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
                 self._engine,
-                failure.status,
+                **self._facts(request, failure, before),
             ) from failure.__cause__
+
+    def _facts(self, request: Request, failure: CORSFailure, before: int) -> dict[str, object]:
+        """What the consoles of Firefox and WebKit name."""
+        facts = {**failure.facts, "port": request.url.port}
+        if self._engine == "webkit":
+            facts["sent_origin"] = request.serialized_origin
+            names = {name.lower(): name for name in request.headers}
+            facts["name"] = names.get(failure.detail, failure.detail)
+        last = self.network[-1].response if len(self.network) > before else None
+        if last is not None:
+            facts["status"] = last.status
+        if self._engine == "firefox":
+            is_cors = request.mode == "cors" and request.response_tainting == "cors"
+            if failure.reason in SILENT_IN_FIREFOX and is_cors:
+                facts["words"] = NO_SUCCESS
+            elif "MultipleAllowOrigin" in failure.reason and last and len(last.headers.getall(ALLOW_ORIGIN)) == 1:
+                facts["words"] = NO_MATCH
+            elif failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT and last:
+                if not last.headers.get("Location"):
+                    facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        return facts
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -212,9 +249,9 @@ class Browser:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
             location = next(iter(response.headers.getall("Location")), None)
-            if Quirk.EMPTY_LOCATION_FAILS in self.quirks and location == "" and request.redirect == "follow":
-                if response.status in REDIRECT_STATUSES:
-                    raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
+            is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
+            if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
+                raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
             if response.status not in REDIRECT_STATUSES:
@@ -430,7 +467,11 @@ class Browser:
         hides = (
             Quirk.REDIRECT_HAS_NO_METADATA in self.quirks
             and not is_preflight
-            and any(url.origin != request.url_list[0].origin for url in request.url_list)
+            and request.mode == "cors"
+            and any(
+                first.origin != self.origin and then.origin != first.origin
+                for first, then in pairwise(request.url_list)
+            )
         )
         if request.url.is_potentially_trustworthy() and not hides:
             navigates = request.mode == "navigate"

@@ -102,8 +102,9 @@ def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
     if name not in headers:
         return None
     members = tuple(split_list(headers[name]))
-    if not all(map(is_token, members)):
-        raise MalformedList(name)
+    for member in members:
+        if not is_token(member):
+            raise MalformedList(member)
     return members
 
 

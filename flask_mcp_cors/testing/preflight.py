@@ -64,12 +64,14 @@ class Answer:
         """
         try:
             methods = extract_list(headers, ALLOW_METHODS) or ()
-        except MalformedList:
-            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE) from None
+        except MalformedList as fault:
+            reason = CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE
+            raise CORSFailure(reason, str(fault), value=headers[ALLOW_METHODS]) from None
         try:
             names = extract_list(headers, ALLOW_HEADERS) or ()
-        except MalformedList:
-            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE) from None
+        except MalformedList as fault:
+            reason = CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE
+            raise CORSFailure(reason, str(fault), value=headers[ALLOW_HEADERS]) from None
         max_age = parse_max_age(headers.get(MAX_AGE), quirks)
         return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
 
@@ -80,6 +82,10 @@ class Answer:
         if "*" in self.methods and not question.with_credentials:
             return None
         return question.method
+
+    def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
+        """The first header name that this answer does not allow."""
+        return next(iter(self.refused_headers(question, authorization_needs_naming=authorization_needs_naming)), None)
 
     def refused_headers(self, question: Question, *, authorization_needs_naming: bool = True) -> tuple[str, ...]:
         """The header names that this answer does not allow."""

@@ -32,7 +32,7 @@ class Quirk(Enum):
         "webkit",
     )
     REFUSAL_IS_CACHED = (
-        "An answer to a preflight that refuses this request is kept for the next one. The standard keeps good ones only.",
+        "An answer to a preflight that refuses this request is kept for the next one. The standard keeps good ones.",
         "webkit",
     )
     AUTHORIZATION_REPEATS_PREFLIGHT = (
@@ -65,12 +65,12 @@ class Quirk(Enum):
         "Access-Control-Max-Age is read as a signed 64-bit number: +5 is 5, a negative one is 0, one too large is "
         "ignored. The standard: digits only, and too large is the limit.",
         "chromium",
+        "webkit",
     )
     BAD_MAX_AGE_IS_ZERO = (
         "An answer whose Access-Control-Max-Age is no number, or a negative one, is not kept. The standard keeps "
         "it for 5 seconds, as if the header were absent.",
         "firefox",
-        "webkit",
     )
     USER_AGENT_IS_ITS_OWN = (
         "A User-Agent header that the page sets is dropped like a forbidden one. The standard lets the page set "
@@ -96,6 +96,7 @@ class Quirk(Enum):
         "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit.",
         "chromium",
         "firefox",
+        "webkit",
     )
     RANGE_IN_ANY_CASE = (
         "The unit of a safelisted Range may be written in upper case. The standard: bytes, in lower case.",
@@ -132,12 +133,13 @@ class Quirk(Enum):
         "webkit",
     )
     TAINTED_PREFLIGHT_IS_CROSS_SITE = (
-        "The preflight after a redirect says Sec-Fetch-Site: cross-site where it says Origin: null, and is about this URL "
-        "alone where it does not. The standard: about all URLs, and about the page's own origin.",
+        "The preflight after a redirect says Sec-Fetch-Site: cross-site where it says Origin: null, and elsewhere is "
+        "about this URL alone. The standard: about all URLs, and about the page's own origin.",
         "webkit",
     )
     REDIRECT_HAS_NO_METADATA = (
-        "A request that a redirect to another origin led to has no Sec-Fetch-* headers. The standard sends them always.",
+        "A request that a redirect to another origin led to has no Sec-Fetch-* headers. The standard always sends "
+        "them.",
         "webkit",
     )
     REDIRECT_REPEATS_PREFLIGHT = (
@@ -174,6 +176,7 @@ class Quirk(Enum):
     PROXY_STATUS_IS_A_STATUS = (
         "A response with status 407 is like any other. The standard: a network error, because there is no proxy.",
         "firefox",
+        "webkit",
     )
 
 

@@ -226,9 +226,9 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
     for name, value in given:
         value = normalize_value(value)
         if not is_token(name):
-            raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME)
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME, name)
         if not is_header_value(value):
-            raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE)
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE, value, name=name)
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":

@@ -179,4 +179,3 @@ def open_page(chromium: Browser) -> Iterator[Callable[[str], tuple[Page, Network
     yield open_page
     for context in contexts:
         context.close()
-

@@ -284,7 +284,9 @@ class FirefoxEngine:
             raise Unavailable("websocket-client is not installed: `pip install websocket-client`") from None
         with ExitStack() as stack:
             profile = stack.enter_context(tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True))
-            lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_PREFERENCES.items())
+            lines = (
+                f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_PREFERENCES.items()
+            )
             Path(profile, "user.js").write_text("\n".join(lines), encoding="utf-8")
             process = subprocess.Popen(
                 [path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"],

@@ -79,7 +79,10 @@ def test_the_allowed_page_shows_what_went_through(demo: Any, visit: Callable[...
         "401: it needs the token, as any request does",
         "200, session closed",
     ]
-    assert page.evaluate("document.querySelector('#tally').textContent") == "9 steps through, 0 stopped · 6 messages reached the MCP server"
+    assert (
+        page.evaluate("document.querySelector('#tally').textContent")
+        == "9 steps through, 0 stopped · 6 messages reached the MCP server"
+    )
     assert [entry["path"] for entry in demo.diary.entries()[before:] if entry.get("preflight")].count("/mcp") == 2
 
 
@@ -104,14 +107,19 @@ def test_the_foreign_page_shows_what_was_blocked(demo: Any, engine: Engine, visi
             "request": "never sent",
             "result": f"TypeError: {FAILED[engine.name]}",
         }
-    assert page.evaluate("document.querySelector('#tally').textContent") == "0 steps through, 9 stopped · no messages reached the MCP server"
+    assert (
+        page.evaluate("document.querySelector('#tally').textContent")
+        == "0 steps through, 9 stopped · no messages reached the MCP server"
+    )
 
 
 def test_the_page_runs_again_with_another_token(demo: Any, visit: Callable[..., Page]) -> None:
     """A wrong token stops the steps that need one, with a reason that JavaScript can read."""
     page = visit(demo.allowed)
     rows(page)
-    page.evaluate("() => { document.querySelector('#token').value = 'not-it'; document.querySelector('#run').click(); }")
+    page.evaluate(
+        "() => { document.querySelector('#token').value = 'not-it'; document.querySelector('#run').click(); }"
+    )
     told = {row["title"]: row for row in rows(page)}
     assert told["Ask without a token"]["preflight"] == "cached, not sent again"
     assert told["Connect"]["state"] == "blocked"
@@ -122,9 +130,7 @@ def test_the_page_runs_again_with_another_token(demo: Any, visit: Callable[..., 
 
 @pytest.mark.parametrize("width", [1200, 390], ids=["desktop", "telephone"])
 @pytest.mark.parametrize("where", ["allowed", "foreign"])
-def test_the_page_fits_and_reads_at_a_glance(
-    where: str, width: int, demo: Any, visit: Callable[..., Page]
-) -> None:
+def test_the_page_fits_and_reads_at_a_glance(where: str, width: int, demo: Any, visit: Callable[..., Page]) -> None:
     """Nothing sticks out to the side, no text is cut, and the head has the colour of the verdict."""
     page = visit("about:blank")
     page.resize(width, 900)

@@ -109,9 +109,7 @@ def attempts_that_reach_the_view(demo: Any, page: Frame) -> set[str]:
     return reached
 
 
-def test_the_view_is_never_reached(
-    stranger: Frame, demo: Any, engine: Engine, request: pytest.FixtureRequest
-) -> None:
+def test_the_view_is_never_reached(stranger: Frame, demo: Any, engine: Engine, request: pytest.FixtureRequest) -> None:
     """Neither by what needs a preflight nor by what needs none.
 
     But WebKit lets a text beacon from a sandboxed frame say the origin of the page around it, here an allowed one, so
