@@ -8,7 +8,6 @@ from __future__ import annotations
 import string
 import time
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -57,9 +56,13 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
+from .words import CHECKS
+from .words import NO_CORS_SCHEME
 from .words import NO_MATCH
 from .words import NO_SUCCESS
+from .words import REDIRECTION_DENIED
 from .words import SILENT_IN_FIREFOX
+from .words import UNSAFE_ATTEMPT
 from .words import WORDS
 
 if TYPE_CHECKING:
@@ -229,6 +232,7 @@ class Browser:
             facts["sent_origin"] = request.serialized_origin
             names = {name.lower(): name for name in request.headers}
             facts["name"] = names.get(failure.detail, failure.detail)
+            facts["words"] = self._webkit_words(request, failure, before)
         last = self.network[-1].response if len(self.network) > before else None
         if last is not None:
             facts["status"] = last.status
@@ -238,10 +242,40 @@ class Browser:
                 facts["words"] = NO_SUCCESS
             elif "MultipleAllowOrigin" in failure.reason and last and len(last.headers.getall(ALLOW_ORIGIN)) == 1:
                 facts["words"] = NO_MATCH
-            elif failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT and last:
-                if not last.headers.get("Location"):
-                    facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+            elif (
+                failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT
+                and last
+                and "Location" not in last.headers
+            ):
+                facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
         return facts
+
+    def _webkit_words(self, request: Request, failure: CORSFailure, before: int) -> str | None:
+        """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
+        last = self.network[-1] if len(self.network) > before else None
+        words = WORDS["webkit"].get(failure.reason)
+        if last is None or last.response is None or words is None:
+            return None
+        if last.is_preflight:
+            is_ok = 200 <= last.response.status <= 299
+            return None if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        if (
+            failure.reason is CORSErrorReason.UNSAFE_REDIRECT
+            and request.mode == "cors"
+            and request.redirect == "follow"
+        ):
+            return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
+        if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
+            return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
+        location = last.response.headers.get("Location")
+        is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
+        if not location or not is_check or request.mode != "cors":
+            return None
+        try:
+            target = parse_location(location, request.url).href
+        except (CORSFailure, OtherSchemeError):
+            return None
+        return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -382,9 +416,9 @@ class Browser:
         try:
             return parse_location(location, request.url)
         except OtherSchemeError as error:
-            if error.scheme in _UNSAFE_SCHEMES:
-                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT) from None
             fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
+            if error.scheme in _UNSAFE_SCHEMES:
+                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
             reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
             if request.redirect == "error":
                 reason = CORSErrorReason.REDIRECT_DISALLOWED
@@ -468,10 +502,8 @@ class Browser:
             Quirk.REDIRECT_HAS_NO_METADATA in self.quirks
             and not is_preflight
             and request.mode == "cors"
-            and any(
-                first.origin != self.origin and then.origin != first.origin
-                for first, then in pairwise(request.url_list)
-            )
+            and len(request.url_list) > 1
+            and request.url_list[-2].origin != request.url.origin
         )
         if request.url.is_potentially_trustworthy() and not hides:
             navigates = request.mode == "navigate"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from enum import StrEnum
+from typing import Any
 
 from .quirks import Engine
 from .words import FAILED
@@ -179,6 +180,12 @@ _REDIRECTED_FROM_ONES_OWN_ORIGIN = (
 )
 
 
+def _as_shown(text: str, engine: Engine) -> str:
+    """What a console makes of a header's bytes: Firefox takes them for UTF-8, WebKit takes what comes of that apart."""
+    text = text.encode("latin-1", "replace").decode(errors="replace")
+    return text.encode().decode("latin-1") if engine == "webkit" else text
+
+
 class CORSFailure(Exception):
     """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
 
@@ -188,7 +195,7 @@ class CORSFailure(Exception):
         detail: str = "",
         url: str | None = None,
         offending: tuple[str, ...] = (),
-        **facts: object,
+        **facts: Any,
     ) -> None:
         super().__init__(reason, detail)
         self.reason = reason
@@ -229,7 +236,7 @@ class CORSError(TypeError):
         origin: str,
         offending: tuple[str, ...] = (),
         engine: Engine = "chromium",
-        **facts: object,
+        **facts: Any,
     ) -> None:
         self.reason = reason
         self.detail = detail
@@ -280,11 +287,10 @@ Response to preflight request doesn't pass access control check: It does not hav
         """
         if self.engine != "chromium":
             words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
-            detail = self.detail
-            if self.engine == "firefox":
-                # A header is bytes, which it takes for UTF-8.
-                detail = detail.encode("latin-1", "replace").decode(errors="replace")
-            given = {"url": self.url, "origin": self.origin, "detail": detail, "name": detail, **self._facts}
+            given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
+            for name in ("detail", "value"):
+                if isinstance(text := given.get(name), str):
+                    given[name] = _as_shown(text, self.engine)
             return words.format_map(defaultdict(lambda: "(null)", given))
         if not self.is_cors_policy:
             words = _OTHER_WORDS[self.reason]

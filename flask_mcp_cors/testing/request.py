@@ -208,8 +208,13 @@ def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
         (name, _to_string(value))
         for name, value in (headers.items() if isinstance(headers, Mapping) else headers or ())
     ]
-    if not all(is_byte_string(text) for pair in pairs for text in pair):
-        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers")
+    for pair in pairs:
+        for part, text in zip(("key of", "value in"), pair, strict=True):
+            if not is_byte_string(text):
+                index = next(index for index, character in enumerate(text) if ord(character) > 255)
+                raise CORSFailure(
+                    CORSErrorReason.NOT_A_BYTE_STRING, "headers", part=part, index=index, code=ord(text[index])
+                )
     return pairs
 
 

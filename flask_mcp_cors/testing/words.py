@@ -24,6 +24,7 @@ _NOT_ALLOWED = "Origin {sent_origin} is not allowed by Access-Control-Allow-Orig
 _NOT_SUCCESSFUL = "Preflight response is not successful. Status code: {status}"
 _NO_REDIRECTION = "Not allowed to follow a redirection while loading {url}"
 _NOT_HTTP = "Cross origin requests are only supported for HTTP."
+NO_CORS_SCHEME = "not allowed to follow a cross-origin CORS redirection with non CORS scheme"
 _WEBKIT_FAILED = "Load failed"
 _WEBKIT_CORP = (
     "Cancelled load to {url} because it violates the resource's Cross-Origin-Resource-Policy response header."
@@ -57,6 +58,11 @@ _FIREFOX = {
     **{f"Preflight{reason}": words for reason, words in _FIREFOX_CHECKS.items()},
     "InvalidUrl": "Window.fetch: {url} is not a valid URL.",
     "UrlContainsCredentials": "Window.fetch: {url} is an url with embedded credentials.",
+    "NotAByteString": (
+        "Window.fetch: Cannot convert {part} record<ByteString, ByteString> branch of "
+        "(sequence<sequence<ByteString>> or record<ByteString, ByteString>) to ByteString because the character at "
+        "index {index} has value {code} which is greater than 255."
+    ),
     "InvalidMethod": _FIREFOX_METHOD,
     "ForbiddenMethod": _FIREFOX_METHOD,
     "MethodUnsupportedInNoCors": _FIREFOX_METHOD,
@@ -108,8 +114,7 @@ _WEBKIT = {
     "RedirectToUnknownScheme": "Redirection to URL with a scheme that is not HTTP(S).",
     "RedirectContainsCredentials": _NO_REDIRECTION,
     "CorsDisabledScheme": (
-        "Cross-origin redirection to {url} denied by Cross-Origin Resource Sharing policy: not allowed to follow a "
-        "cross-origin CORS redirection with non CORS scheme"
+        "Cross-origin redirection to {url} denied by Cross-Origin Resource Sharing policy: " + NO_CORS_SCHEME
     ),
     "CorpNotSameOrigin": _WEBKIT_CORP,
     "CorpNotSameSite": _WEBKIT_CORP,
@@ -139,3 +144,10 @@ SILENT_IN_FIREFOX = frozenset(
 
 #: What Firefox prints for several values in one line, which it takes for one origin.
 NO_MATCH = _NO_MATCH
+
+#: The reasons of the CORS check. WebKit says so before its words where the response is a redirect.
+CHECKS = frozenset(_WEBKIT_CHECKS)
+REDIRECTION_DENIED = "Cross-origin redirection to {target} denied by Cross-Origin Resource Sharing policy: "
+
+#: WebKit of mode *same-origin*, where a redirect led to another origin.
+UNSAFE_ATTEMPT = "Unsafe attempt to load URL {url} from origin {origin}. Domains, protocols and ports must match."

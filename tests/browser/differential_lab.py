@@ -309,8 +309,16 @@ class _Tab:
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "log":
             self._step = message.text
+            if message.text.startswith("step "):
+                self._console[message.text] = []
         elif message.type == "error":
-            self._console[self._step].append(message.text.strip())
+            # A line may come late, when the next case has begun: its URL says whose it is.
+            text = message.text.strip()
+            url = re.search(r"/case/([a-z_]+-[0-9]+)", f"{text} {message.location['url']}")
+            step = self._step
+            if url and step.split(" ")[-2] != url[1]:
+                step = next((known for known in reversed(self._console) if known.split(" ")[-2] == url[1]), step)
+            self._console[step].append(text)
 
     def results(self) -> dict[str, Any]:
         results: dict[str, Any] = self._page.evaluate("window.results")

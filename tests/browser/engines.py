@@ -246,8 +246,8 @@ class BiDi:
         self._socket.close()
 
 
-#: A new tab of Firefox does not keep the answers to its first preflights. This makes some, until one is kept; the server
-#: at this URL allows PUT and tells how many preflights it has answered.
+#: A new profile of Firefox does not keep the answers to the first preflights. This makes some, until one is kept; the
+#: server at this URL allows PUT and tells how many preflights it has answered.
 WARM_UP = """async (url) => {
     const preflights = () => fetch(url).then((response) => response.json());
     for (let number = 0; number < 20; number++) {
@@ -475,7 +475,7 @@ def virtual_display() -> Iterator[str]:
 
 def webkit_environment(display: str, home: str) -> dict[str, str]:
     """For a WebKitGTK that leaves nothing behind but in *home*."""
-    places = {name: home for name in ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
+    places = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
     # Its sandbox is built with user namespaces, which a container has not always.
     return {**os.environ, **places, "DISPLAY": display, "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1"}
 
