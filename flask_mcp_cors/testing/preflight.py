@@ -104,7 +104,7 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     """
     if not value:
         return DEFAULT_MAX_AGE
-    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch(r"\+?[0-9]+", value):
+    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
         return 0
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:

@@ -467,7 +467,7 @@ class TestQuirks:
         assert {engine: len(quirks) for engine, quirks in QUIRKS.items()} == {
             "chromium": 15,
             "firefox": 9,
-            "webkit": 18,
+            "webkit": 17,
         }
         assert all(quirk.engines and quirk.description.endswith(".") for quirk in Quirk)
 
