@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 import click
 from flask import current_app
@@ -102,23 +103,48 @@ def routes(strict: bool, as_json: bool) -> None:
     help="The origin of a page that is to connect: scheme://host, and :port where there is one. Repeatable.",
 )
 @click.option("--token", help="A bearer token, for a server that wants one.")
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Another header for the endpoint, such as an API key or a tenant. Repeatable.",
+)
+@click.option("--login", is_flag=True, help="Follow the login as a client would, up to the login page.")
+@click.option("--browser", type=click.Choice(["chromium", "firefox", "webkit"]), default="chromium", show_default=True)
 @click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
+@click.option("--total", type=click.FloatRange(1, 3600), default=14.0, show_default=True, help="For all requests.")
+@click.option("--cacert", type=click.Path(exists=True, dir_okay=False), help="A CA certificate to trust, as PEM.")
+@click.option("--insecure", is_flag=True, help="Do not verify certificates. Browsers do.")
 @_as_json
-def doctor(url: str, origins: tuple[str, ...], token: str | None, timeout: float, as_json: bool) -> None:
+def doctor(
+    url: str,
+    origins: tuple[str, ...],
+    headers: tuple[str, ...],
+    cacert: str | None,
+    insecure: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Examine a running server, in any language, as browser MCP clients of each protocol revision.
 
     URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 where something
     keeps a browser out, or lets in whom it must not.
     """
     from .cli.doctor import examine
+    from .cli.doctor.wire import tls_context
+    from .cli.terminal import progress
 
-    def say(line: str) -> None:
-        click.echo(f"… {line}", err=True)
-
-    try:
-        report = examine(url, list(dict.fromkeys(origins)), token=token, timeout=timeout, say=say)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    with progress() as say:
+        try:
+            named = dict(header.split(": ", 1) for header in headers)
+        except ValueError:
+            raise click.UsageError("write --header 'NAME: VALUE'") from None
+        try:
+            context = tls_context(cacert, insecure=insecure)
+            report = examine(url, list(dict.fromkeys(origins)), headers=named, context=context, say=say, **options)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     if as_json:
         _print_json(report.to_json())
     else:

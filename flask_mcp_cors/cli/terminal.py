@@ -10,8 +10,11 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -34,6 +37,23 @@ def show(text: str) -> None:
     text = _SEVERITY.sub(lambda m: click.style(m[0], fg=_COLOURS[Severity(m[0].lower())], bold=True), text)
     # https://no-color.org
     click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done, in one line of standard error that is gone at the end; without a terminal nothing."""
+
+    def say(line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K… {printable(line)[: terminal_width() - 2]}")
+            sys.stderr.flush()
+
+    try:
+        yield say
+    finally:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def printable(value: str, limit: int = 400) -> str:

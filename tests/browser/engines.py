@@ -246,8 +246,8 @@ class BiDi:
         self._socket.close()
 
 
-#: A new tab of Firefox does not keep the answers to its first preflights. This makes some, until one is kept; the server
-#: at this URL allows PUT and tells how many preflights it has answered.
+#: A new profile of Firefox does not keep the answers to the first preflights. This makes some, until one is kept; the
+#: server at this URL allows PUT and tells how many preflights it has answered.
 WARM_UP = """async (url) => {
     const preflights = () => fetch(url).then((response) => response.json());
     for (let number = 0; number < 20; number++) {
@@ -297,7 +297,7 @@ class FirefoxEngine:
                 start_new_session=True,
                 env={**os.environ, "HOME": profile, "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
             )
-            stack.callback(_end_group, process)
+            stack.callback(end_group, process)
             output = process.stderr
             assert output is not None
             found = next(filter(None, (re.search(r"ws://[\d.:]+", line) for line in output)), None)
@@ -329,7 +329,7 @@ def _drain(output: IO[str]) -> None:
             pass
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def end_group(process: subprocess.Popen[str]) -> None:
     """End a process that was started in a session of its own, and what it started."""
     try:
         os.killpg(process.pid, signal.SIGTERM)
@@ -423,7 +423,9 @@ class FirefoxPage(FirefoxFrame):
         bidi.listen(context, self._note)
 
     def _note(self, entry: dict[str, Any]) -> None:
-        if entry["type"] == "javascript" and entry["level"] == "error":
+        if entry["type"] == "console":
+            self.console.append(f"LOG {entry['text']}")
+        elif entry["level"] == "error":
             self.console.append(entry["text"])
 
     def goto(self, url: str) -> None:
@@ -476,6 +478,15 @@ def webkit_environment(display: str, home: str) -> dict[str, str]:
     places = dict.fromkeys(("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), home)
     # Its sandbox is built with user namespaces, which a container has not always.
     return {**os.environ, **places, "DISPLAY": display, "WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS": "1"}
+
+
+def mini_browser() -> str:
+    """The path of WebKitGTK's own browser, which is not meant for PATH.
+
+    :raises Unavailable: it is not here.
+    """
+    found = sorted(Path("/usr").glob("lib*/**/webkit2gtk-4*/MiniBrowser"))
+    return _program("MINI_BROWSER", *map(str, found), "MiniBrowser")
 
 
 class WebKitEngine:
