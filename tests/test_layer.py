@@ -4,7 +4,10 @@ import pytest
 from flask import Flask
 from pages import APP
 from pages import EVIL
+from pages import FROM_EVIL
+from pages import OTHER
 from pages import PREFLIGHT
+from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
 
@@ -150,3 +153,33 @@ def test_an_application_below_cannot_take_a_refusal_back_with_a_second_start():
     answers, sent, body = start_of(application)
     assert (answers, sent) == (["421 MISDIRECTED REQUEST"], [])
     assert b"secret" not in b"".join(body)
+
+
+def test_a_page_that_a_callable_refuses_cannot_read_a_response_from_below(app):
+    """No hook asked the callable, so the application has run: the response stays, without CORS headers."""
+    app.wsgi_app, calls = below("401 UNAUTHORIZED")
+    init(app, policies={"/t": lambda request: CORSPolicy(origins=APP)}, wrap_wsgi=True)
+    answer = app.test_client().get("/t", headers=FROM_EVIL)
+    assert (answer.status_code, answer.text, calls) == (401, "below", ["GET"])
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_preflight_of_a_marked_view_is_answered_before_any_function_of_the_app(app):
+    cors = init(app, wrap_wsgi=True)
+    app.post("/x", endpoint="x")(cors.policy(origins=OTHER)(lambda: "in"))
+    app.after_request(lambda response: 1 / 0)
+    answer = app.test_client().options("/x", headers={**PREFLIGHT, "Origin": OTHER})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, OTHER)
+
+
+class Failing(BaseConverter):
+    def to_python(self, value):
+        raise LookupError(value)
+
+
+def test_an_embedded_url_whose_routing_fails_is_no_static_file(app):
+    app.url_map.converters["failing"] = Failing
+    init(app, wrap_wsgi=True)
+    app.add_url_rule("/f/<failing:value>", "f", lambda value: value)
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert app.test_client().get("/f/1", headers=embedded).status_code == 403
