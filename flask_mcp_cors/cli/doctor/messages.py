@@ -13,7 +13,7 @@ from typing import Any
 from typing import cast
 from typing import NamedTuple
 
-from ... import __version__
+from ..._version import __version__
 from ...core.headers import is_token
 from ...core.mcp import MCP_REVISIONS
 
