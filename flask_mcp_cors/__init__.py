@@ -1,6 +1,7 @@
 """CORS, Origin validation and security headers for Flask MCP servers."""
 
 from ._version import __version__
+from .auth.guards import InsufficientScope
 from .core.decision import Decision
 from .core.decision import Reason
 from .core.discovery import NOBODY
@@ -13,7 +14,6 @@ from .core.policy import CORSPolicy
 from .core.security import SecurityHeaders
 from .core.settings import PolicyError
 from .core.settings import PolicyProblem
-from .extension import InsufficientScope
 from .extension import MCPCors
 from .reporting import preflight_answered
 from .reporting import request_refused

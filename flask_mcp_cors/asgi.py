@@ -84,6 +84,11 @@ def read_headers(scope: Scope) -> dict[bytes, bytes]:
     return found
 
 
+def _origin(headers: Mapping[bytes, bytes]) -> str | None:
+    value = headers.get(b"origin")
+    return None if value is None else value.decode("latin-1")
+
+
 def read_facts(scope: Scope, headers: dict[bytes, bytes]) -> Facts:
     """The facts that a decision on this request rests on."""
     scheme = scope.get("scheme") or "http"
@@ -149,7 +154,7 @@ class CORSMiddleware:
             await self.app(scope, receive, send)
             return
         headers = read_headers(scope)
-        key = (kind, get("method"), scope["path"], get("root_path"), get("scheme"), *map(headers.get, _FACTS))
+        key = (kind, get("method"), routed_path(scope), get("scheme"), *map(headers.get, _FACTS))
         decision = self._kept.get(key)
         if decision is None:
             facts = read_facts(scope, headers)
@@ -159,16 +164,18 @@ class CORSMiddleware:
                 if len(self._kept) >= MEMO_ENTRIES:
                     self._kept.clear()
                 self._kept[key] = decision
-        if decision.final or decision.reported:
-            if decision.reported or decision.is_refusal or preflight_answered.receivers:
-                self._report(read_facts(scope, headers), decision, headers)
-            if decision.final:
-                await _answer(scope, decision, receive, send)
-                return
-        if kind == "http" and decision.reason is not Reason.NOT_GOVERNED:
-            await self._go_in(scope, receive, send, headers.get(b"origin"), decision)
-        else:
+        # An answered preflight is told by a signal only, and most applications have nobody listening.
+        if decision.reported or decision.is_refusal or (decision.final and preflight_answered.receivers):
+            self._report(read_facts(scope, headers), decision, headers)
+        if decision.final:
+            outer = claim({}, _origin(headers))
+            if outer is not None:
+                outer.tell(self._site, decision)
+            await _answer(scope, decision, send)
+        elif kind == "websocket" or decision.reason is Reason.NOT_GOVERNED:
             await self.app(scope, receive, send)
+        else:
+            await self._go_in(scope, receive, send, _origin(headers), decision)
 
     async def _decide(self, scope: Scope, facts: Facts) -> Decision:
         site = self._site
@@ -195,12 +202,16 @@ class CORSMiddleware:
         return await judge_choice_async(site, site.choose(facts.path, facts.policy_method), facts, request_for)
 
     async def _go_in(
-        self, scope: Scope, receive: Receive, send: Send, sent_origin: bytes | None, decision: Decision
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        origin: str | None,
+        decision: Decision,
     ) -> None:
         """Call the application, and put the headers into its response."""
-        origin = None if sent_origin is None else sent_origin.decode("latin-1")
         around = AROUND.get()
-        outer = None if around is None else claim({}, origin)
+        outer = claim({}, origin)
         handover = Handover(self._site, (), decision)
         started = False
 
@@ -268,12 +279,11 @@ def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
 
-async def _answer(scope: Scope, decision: Decision, receive: Receive, send: Send) -> None:
+async def _answer(scope: Scope, decision: Decision, send: Send) -> None:
     """Send a final decision as the whole response."""
     status = decision.status or 403
     prefix = "http."
     if scope["type"] == "websocket":
-        await receive()  # websocket.connect, which asks for the answer
         if "websocket.http.response" not in (scope.get("extensions") or {}):
             # The server makes a 403 of it. 1008: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
             await send({"type": "websocket.close", "code": 1008})

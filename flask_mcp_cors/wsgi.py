@@ -99,6 +99,8 @@ class Door:
             if decision is not None and (decision.final or decision.reported):
                 self._report(facts, decision, environ)
                 if decision.final:
+                    if (outer := claim(environ, facts.origin)) is not None:
+                        outer.tell(self._site, decision)
                     return answer(facts, decision, start_response)
         outer = claim(environ, key[4]) if HANDOVER in environ or AROUND.get() is not None else None
         handover = None

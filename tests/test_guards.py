@@ -877,3 +877,106 @@ class TestLostGuards:
         for _ in range(20):
             assert (ask(app).status_code, ask(app, **GOOD).text) == (401, "in")
         assert cors._made == []
+
+    @pytest.mark.parametrize("holder", ["a view", "a verify"])
+    def test_no_view_that_holds_the_extension_leads_to_a_lost_guard(self, app, cors, holder):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        def check(credential):
+            return cors and verify(credential)
+
+        other = cors.protected(check)(lambda: "other") if holder == "a verify" else lambda: str(cors)
+        app.add_url_rule("/other", "other", other, methods=["POST"])
+        cors.protected(check)(OnAnObject(app.post("/x")(lambda: "in")))
+        assert ask(app, **GOOD).status_code == 500
+
+    def test_nor_does_one_that_calls_the_guarded_view(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        guarded = cors.protected(verify)(in_a_default(app.post("/x")(lambda: "in")))
+        app.add_url_rule("/calls", "calls", lambda: guarded(), methods=["POST"])
+        assert ask(app, **GOOD).status_code == 500
+
+    def test_without_parentheses_above_a_route_with_one_variable(self, app, cors):
+        """The view is taken for ``verify``, which also takes one argument."""
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        @cors.protected
+        @app.post("/x/<name>")
+        def x(name):
+            return "in"
+
+        assert ask(app, "/x/a", **GOOD).status_code == 500
+
+    def test_without_parentheses_below_it(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        @app.post("/x/<target>")
+        @cors.protected
+        def x(target):
+            return "in"
+
+        assert ask(app, "/x/a", **GOOD).status_code == 500
+
+    def test_two_guards_on_a_plain_function_that_is_not_registered_only_warn(self, app, cors):
+        app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
+        cors.protected(verify)(cors.protected(verify)(generator))
+        assert ask(app).text == "in"
+
+    def test_a_function_that_calls_an_attribute_of_its_own_may_hide_a_view(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        calls_its_attribute.view = app.post("/x")(lambda: "in")
+        cors.protected(verify)(calls_its_attribute)
+        assert ask(app, **GOOD).status_code == 500
+
+
+def calls_its_attribute():
+    return calls_its_attribute.view()
+
+
+class TestSharedViews:
+    """Two apps may route one function, each with a guard of its own."""
+
+    @pytest.mark.parametrize("is_one_object", [True, False])
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_each_app_has_its_own_verify(self, is_one_object, order):
+        def view():
+            return "in"
+
+        shared = MCPCors(origins=APP, hosts="localhost")
+        apps = {}
+        for name in ("one", "two"):
+            app = apps[name] = Flask(name)
+            cors = shared if is_one_object else MCPCors(origins=APP, hosts="localhost")
+            cors.init_app(app)
+            own = cors.protected(lambda credential, name=name: name if credential.token == name else None)
+            app.add_url_rule("/x", "x", own(view), methods=["POST"])
+        for name in list(apps)[::order]:
+            statuses = {token: ask(apps[name], Authorization=f"Bearer {token}").status_code for token in apps}
+            assert statuses == {token: 200 if token == name else 401 for token in apps}
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_an_exempt_wrapper_in_one_app_opens_no_plain_view_in_another(self, order):
+        def view():
+            return "in"
+
+        cors = MCPCors(origins=APP, hosts="localhost")
+        apps = {"exempt": Flask("exempt"), "plain": Flask("plain")}
+        for app in apps.values():
+            cors.init_app(app)
+        apps["exempt"].add_url_rule("/x", "x", cors.exempt(wraps(view)(lambda: view())), methods=["POST"])
+        apps["plain"].add_url_rule("/x", "x", view, methods=["POST"])
+        evil = {"Origin": "https://evil.example"}
+        statuses = {name: apps[name].test_client().post("/x", headers=evil).status_code for name in list(apps)[::order]}
+        assert statuses == {"exempt": 200, "plain": 403}
+
+    def test_marks_on_a_shared_function_do_not_grow_with_the_apps(self):
+        def view():
+            return "in"
+
+        cors = MCPCors(origins=APP, hosts="localhost")
+        for _ in range(5):
+            app = Flask("app")
+            cors.init_app(app)
+            app.add_url_rule("/x", "x", cors.protected(verify)(view), methods=["POST"])
+            assert ask(app, **GOOD).text == "in"
+        assert len(vars(view).get("__mcp_cors_marks__", ())) == 0

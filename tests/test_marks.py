@@ -8,6 +8,7 @@ from flask import Blueprint
 from flask import current_app
 from flask import Flask
 from flask.views import MethodView
+from flask.views import View
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
@@ -342,3 +343,31 @@ def test_every_fault_in_the_marks_is_told():
     with pytest.raises(PolicyError) as caught:
         cors.init_app(Flask("faulty"))
     assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
+
+
+class Base(MethodView):
+    def post(self):
+        return "ok"
+
+
+def test_a_mark_on_a_class_holds_for_its_subclasses_and_not_for_its_bases(app, cors):
+    class Marked(Base):
+        pass
+
+    class Child(Marked):
+        pass
+
+    cors.policy(origins=OTHER)(Marked)
+    app.add_url_rule("/base", view_func=Base.as_view("base"))
+    app.add_url_rule("/child", view_func=Child.as_view("child"))
+    assert (allowed(app, "/base"), allowed(app, "/child")) == (None, OTHER)
+
+
+def test_a_mark_on_a_method_that_only_the_rule_names_holds(app, cors):
+    class Finder(View):
+        @cors.policy(origins=OTHER)
+        def dispatch_request(self):
+            return "ok"
+
+    app.add_url_rule("/x", view_func=Finder.as_view("x"), methods=["POST"])
+    assert allowed(app, "/x") == OTHER

@@ -82,10 +82,11 @@ INSUFFICIENT = AuthFailure(403, "insufficient_scope", "The credentials lack a sc
 
 
 class InsufficientScope(HTTPException):
-    """Raise it where a caller who got in lacks a scope: in a view, or in a tool behind it.
+    """Raise it in a protected view, where a caller who got in lacks a scope for what is asked.
 
-    An MCP endpoint is one view, and :meth:`MCPCors.protected` knows the scopes that all of its tools need. A
-    tool that needs more raises this. It is answered as the guard answers too few scopes: 403, a challenge with
+    An MCP endpoint is one view, and :meth:`MCPCors.protected` knows the scopes that all of its tools need. A view
+    that sees a call of a tool that needs more raises this. (The official SDK makes a result of what a tool itself
+    raises.) It is answered as the guard answers too few scopes: 403, a challenge with
     ``error="insufficient_scope"``, ``scope`` (those of the guard, and these) and ``resource_metadata``, and a
     JSON-RPC body. A client can then ask the user for the scope and call again.
 
@@ -392,8 +393,16 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
     return guarded_view
 
 
+def is_guarded(function: object) -> bool:
+    """Is this a function that :func:`guarded` has made?"""
+    return getattr(function, "__code__", None) is _GUARDED_CODE
+
+
 def _first_member(group: ExceptionGroup[Any]) -> Any:
     member: Any = group
     while isinstance(member, ExceptionGroup):
         member = member.exceptions[0]
     return member
+
+
+_GUARDED_CODE = guarded(lambda: None, _BEARER).__code__

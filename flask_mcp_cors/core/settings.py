@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -93,9 +94,16 @@ class SiteSettings(PolicySettings, total=False):
     paths: str | Collection[str]
     """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
 
-    policies: Mapping[str, CORSPolicy | PolicySettings | Callable[[Any], CORSPolicy | None] | None]
+    policies: Mapping[
+        str,
+        CORSPolicy
+        | PolicySettings
+        | Callable[[Any], CORSPolicy | None]
+        | Callable[[Any], Awaitable[CORSPolicy | None]]
+        | None,
+    ]
     """Other policies, by path pattern: a ``CORSPolicy``, settings over the default policy, ``None`` (not governed), or
-    a callable ``(request) -> CORSPolicy | None``."""
+    a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
 
 
 class ExtensionSettings(SiteSettings, total=False):

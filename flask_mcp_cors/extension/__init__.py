@@ -1,6 +1,5 @@
 """The Flask extension: what users meet, the hooks of one app, marks on views, and the layer of ``wrap_wsgi``."""
 
-from ..auth.guards import InsufficientScope
 from .cors import MCPCors
 
-__all__ = ["InsufficientScope", "MCPCors"]
+__all__ = ["MCPCors"]

@@ -239,13 +239,17 @@ class MCPCors:
         """
         guard = Guard(verify, scopes=scopes, schemes=schemes, realm=realm, api_key_header=api_key_header)
 
-        def protect(target: V) -> V:
+        if not has_request_context():
+            self._marks.unapplied.append(guard)
+
+        # By position only: as a view, which it is no more than by mistake, it must not take a URL's variable.
+        def protect(target: V, /) -> V:
             if isinstance(target, Blueprint):
-                mark, protected = GuardMark(target, guard, target), target
+                mark, protected = GuardMark(target, self._marks.apps, guard, target), target
             else:
                 _check_guarded(target)
                 wrapper: Any = guarded(cast(Callable[..., Any], target), guard)
-                mark, protected = GuardMark(wrapper, guard, target), wrapper
+                mark, protected = GuardMark(wrapper, self._marks.apps, guard, target), wrapper
             if not has_request_context():
                 leave(mark)
                 self._marks.add(mark)

@@ -4,7 +4,9 @@ Rule 1: a mark remembers what it was put on. It is left there as an attribute, a
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
 wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
 holds for the first two together: it closes a route too many rather than one too few.
-Rule 3: a guard that no route carries, on something that may hide a view, closes the app.
+Rule 3: a mark that has found its route by the first clause of rule 2 is placed. The other two never apply to it
+again, so that it says nothing of another app that shares a function.
+Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from threading import Lock
 from types import FunctionType
 from types import MethodType
 from types import ModuleType
@@ -26,6 +29,7 @@ from flask import Blueprint
 from flask import Flask
 
 from ..auth.guards import Guard
+from ..auth.guards import is_guarded
 from ..core.policy import CORSPolicy
 from ..core.site import Choice
 from ..reporting import log
@@ -44,11 +48,13 @@ class Mark:
         self.on = on
         #: What the user put it on.
         self.target = on
-        #: The apps of the extension that made it. It holds in these; while there are none, everywhere.
+        #: The apps of the extension that made it; while there are none, it holds in every app.
         self.apps = apps
+        #: Does a route of some app call, or wrap, what it was put on?
+        self.is_placed = False
 
-    def holds_in(self, app: Flask) -> bool:
-        """May it say something of a view of *app*?"""
+    def is_at_home(self, app: Flask) -> bool:
+        """Was it made by the extension of *app*, or by one that has no app?"""
         return not self.apps or app in self.apps
 
 
@@ -80,10 +86,10 @@ class PolicyMark(Mark):
 
 
 class GuardMark(Mark):
-    """A guard, which holds in every app."""
+    """A guard. Whoever routes what it was put on has it, whichever extension has made it."""
 
-    def __init__(self, on: object, guard: Guard, target: object) -> None:
-        super().__init__(on, ())
+    def __init__(self, on: object, apps: Collection[Flask], guard: Guard, target: object) -> None:
+        super().__init__(on, apps)
         self.guard = guard
         self.target = target
 
@@ -92,6 +98,7 @@ class _Made:
     """How many marks were left, so that what was looked up before the last one is looked up again."""
 
     count = 0
+    lock = Lock()
 
 
 def describe(target: Any) -> str:
@@ -112,12 +119,22 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
 
     A policy takes the place of an earlier one on the same target: the outer decorator counts.
     """
-    for function in _wrapped_by(mark.on) if on_wrapped else (mark.on,):
-        if can_be_marked(function):
-            earlier = vars(function).get(_MARKS, ())
-            kept = [other for other in earlier if not _is_replaced(other, mark)]
-            setattr(function, _MARKS, (*kept, mark))
-    _Made.count += 1
+    with _Made.lock:
+        for function in _wrapped_by(mark.on) if on_wrapped else (mark.on,):
+            if can_be_marked(function):
+                earlier = vars(function).get(_MARKS, ())
+                kept = [other for other in earlier if not _is_replaced(other, mark)]
+                setattr(function, _MARKS, (*kept, mark))
+        _Made.count += 1
+
+
+def _place(mark: Mark) -> None:
+    """The mark has found its route: take it off what it wraps, which another app may route as well."""
+    with _Made.lock:
+        mark.is_placed = True
+        for function in _wrapped_by(mark.on):
+            if function is not mark.on and can_be_marked(function) and _MARKS in vars(function):
+                setattr(function, _MARKS, tuple(other for other in vars(function)[_MARKS] if other is not mark))
 
 
 def _is_replaced(other: Mark, mark: Mark) -> bool:
@@ -151,6 +168,7 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
             handler = getattr(view_class, "get", None)
         if handler is not None:
             yield handler
+        yield view_class.dispatch_request
         yield view_class
     if view is not None:
         yield view
@@ -159,14 +177,21 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
 # Which routes a mark holds for
 
 
-def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
+def _above(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
+    """The places that call or wrap what a mark was put on, and how far inside of each that is."""
+    return [
+        (depth, place) for place in places for depth, function in enumerate(_wrapped_by(place)) if function is mark.on
+    ]
+
+
+def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[int, Any]]:
     """Rule 2: the places that a mark holds for, and how far inside of each it stands."""
+    above = _above(mark, places)
+    if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
+        return above
+    if mark.is_placed and not above:
+        return []
     inside = list(_wrapped_by(mark.on))
-    above = []
-    for place in places:
-        for depth, function in enumerate(_wrapped_by(place)):
-            if function is mark.on:
-                above.append((depth, place))
     below = [
         (-depth, place)
         for place in places
@@ -174,7 +199,7 @@ def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
         if function is place and place is not mark.on
     ]
     found = above + below if isinstance(mark, GuardMark) else above or below
-    if found or isinstance(mark.on, Blueprint | type):
+    if found:
         return found
     return [(0, place) for place in places if any(_contains(inside, function) for function in _wrapped_by(place))]
 
@@ -217,13 +242,17 @@ class Registry:
         self.apps: WeakSet[Flask] = WeakSet()
         self.made: list[Mark] = []
         self.warned_of: list[Mark] = []
+        #: Guards that were made and not yet put on anything.
+        self.unapplied: list[Guard] = []
         self.has_guards = False
         self.latest: MarkedViews | None = None
 
     def add(self, mark: Mark) -> None:
         """Take a mark in, to be judged."""
         self.made.append(mark)
-        self.has_guards = self.has_guards or isinstance(mark, GuardMark)
+        if isinstance(mark, GuardMark):
+            self.has_guards = True
+            self.unapplied[:] = [guard for guard in self.unapplied if guard is not mark.guard]
 
     def begin(self, app: Flask, views: MarkedViews) -> None:
         """A new app has come: judge what the one before it carries."""
@@ -243,10 +272,16 @@ class Registry:
                     others |= app.extensions["mcp_cors"].views.held()
         self.made[:] = [mark for mark in self.made if mark not in held and mark not in others]
         self.warned_of[:] = [mark for mark in self.warned_of if mark in self.made]
+        for guard in self.unapplied:
+            if _contains(places, guard.verify):
+                return (
+                    f"cors.protected was put on the view {describe(guard.verify)} without parentheses, so the view is "
+                    "open, and this app is closed: write @cors.protected(verify)"
+                )
         for mark in self.made:
             target = mark.target
             is_guard = isinstance(mark, GuardMark)
-            if is_guard and may_hide_a_view(target) and not _is_within_reach(mark.on, places):
+            if is_guard and may_hide_a_view(target) and not _is_below_a_view(mark, places):
                 return (
                     f"cors.protected was put on {describe(target)}, which no route calls, and which may hide a view "
                     "that is open now, so this app is closed. Put cors.protected directly above or below the route's "
@@ -320,17 +355,16 @@ class MarkedViews:
 
     def _compile(self) -> tuple[_Table, set[Mark], list[Any]]:
         app = self.app
+        for other in list(self._registry.apps):
+            # The marks of all apps first, so that it does not matter which one is asked first.
+            other.extensions["mcp_cors"].views.place()
         state = (_Made.count, len(app.view_functions))
-        views = dict(app.view_functions)
-        routes: dict[tuple[str, str], list[Any]] = {}
-        for endpoint, view in views.items():
-            for method in (*_METHODS, "") if hasattr(view, "view_class") else ("",):
-                routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
+        routes, views = self._routes()
         places: dict[int, Any] = {id(place): place for found in routes.values() for place in found}
         by_place: dict[int, list[tuple[int, Mark]]] = {}
         held: set[Mark] = set()
         for mark in self._marks_on(places.values()):
-            for depth, place in _carriers_of(mark, places.values()):
+            for depth, place in _carriers_of(mark, places.values(), app):
                 by_place.setdefault(id(place), []).append((depth, mark))
                 held.add(mark)
         table: dict[str, tuple[Any, dict[str, Found]]] = {}
@@ -339,6 +373,23 @@ class MarkedViews:
             by_method[method] = self._resolve([by_place.get(id(place), []) for place in found])
         exist = any(found != _NOTHING for _, by_method in table.values() for found in by_method.values())
         return _Table(state, exist, table, None), held, list(places.values())
+
+    def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
+        """What may carry marks, by endpoint and method, the most specific first; and the views."""
+        views = dict(self.app.view_functions)
+        methods = {*_METHODS, *(method for rule in self.app.url_map.iter_rules() for method in rule.methods or ())}
+        routes: dict[tuple[str, str], list[Any]] = {}
+        for endpoint, view in views.items():
+            for method in (*methods, "") if hasattr(view, "view_class") else ("",):
+                routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
+        return routes, views
+
+    def place(self) -> None:
+        """Find the marks whose own target a route of this app calls or wraps."""
+        places = {id(place): place for found in self._routes()[0].values() for place in found}
+        for mark in self._marks_on(places.values()):
+            if not mark.is_placed and _above(mark, places.values()):
+                _place(mark)
 
     def _blueprints(self, endpoint: str) -> Iterator[Any]:
         """The blueprints of an endpoint, the innermost first."""
@@ -353,7 +404,13 @@ class MarkedViews:
         for place in places:
             for function in _wrapped_by(place):
                 if can_be_marked(function):
-                    marks.update(dict.fromkeys(m for m in vars(function).get(_MARKS, ()) if m.holds_in(self.app)))
+                    marks.update(
+                        dict.fromkeys(
+                            mark
+                            for mark in vars(function).get(_MARKS, ())
+                            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
+                        )
+                    )
         return list(marks)
 
     def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
@@ -378,34 +435,45 @@ def may_hide_a_view(target: object) -> bool:
     A plain function of a module cannot hide one: it holds nothing. An object, a partial, a bound method, a
     closure and a function with an object as a default value can.
 
+    >>> from functools import partial
     >>> may_hide_a_view(describe), may_hide_a_view(partial(describe))
     (False, True)
     """
+    while is_guarded(target):
+        target = target.__wrapped__  # type: ignore[attr-defined]
     if isinstance(target, Blueprint):
         return False  # where it is not registered, it has no route
     if not isinstance(target, FunctionType):
         return True
-    defaults = (*(target.__defaults__ or ()), *(target.__kwdefaults__ or {}).values())
-    is_plain = all(isinstance(value, str | bytes | int | float | None) for value in defaults)
-    return bool(target.__closure__) or not is_plain or _has_own_globals(target)
+    held = (*(target.__defaults__ or ()), *(target.__kwdefaults__ or {}).values())
+    is_plain = all(isinstance(value, str | bytes | int | float | None) for value in held)
+    attributes = [value for name, value in vars(target).items() if name != _MARKS]
+    return bool(target.__closure__) or not is_plain or any(map(callable, attributes)) or _has_own_globals(target)
 
 
 def _has_own_globals(function: FunctionType) -> bool:
     """Was it made by ``exec``? Then it may have a view among its globals, which are no module's."""
-    module = sys.modules.get(function.__module__ or "")
+    module = sys.modules.get(function.__globals__.get("__name__", ""))
     return module is None or function.__globals__ is not vars(module)
 
 
-def _is_within_reach(wrapper: object, places: Iterable[Any]) -> bool:
-    """Does a view of the app hold the wrapper of a guard, under a decorator without ``functools.wraps``?
+def _is_below_a_view(mark: Mark, places: Collection[Any]) -> bool:
+    """Does a guard that no route carries hold all the same, under a decorator without ``functools.wraps``?
 
-    Then the request gets to the wrapper, and the guard holds. What is not found counts as out of reach.
+    Then a view of the app holds its wrapper, and what it was put on holds no view. What is not found counts
+    as no.
     """
-    waiting = list(places)
+    return _reaches(places, [mark.on]) and not _reaches(_contents(mark.target), places)
+
+
+def _reaches(start: Iterable[Any], wanted: Collection[Any]) -> bool:
+    """Can one of *wanted* be got at from these, by what functions and objects hold?"""
+    ids = {id(value) for value in wanted}
+    waiting = list(start)
     seen: set[int] = set()
     while waiting and len(seen) < _SEARCHED:
         value = waiting.pop()
-        if value is wrapper:
+        if id(value) in ids:
             return True
         if id(value) not in seen:
             seen.add(id(value))
@@ -418,7 +486,8 @@ def _contents(value: Any) -> list[Any]:
     if isinstance(value, FunctionType):
         cells = [cell for cell in value.__closure__ or () if gc.get_referents(cell)]
         own = value.__globals__ if _has_own_globals(value) else None
-        return [*(cell.cell_contents for cell in cells), value.__defaults__, value.__kwdefaults__, vars(value), own]
-    if isinstance(value, str | bytes | int | float | type | ModuleType | Flask | Blueprint | None):
+        attributes = [held for name, held in vars(value).items() if name != _MARKS]
+        return [*(cell.cell_contents for cell in cells), value.__defaults__, value.__kwdefaults__, *attributes, own]
+    if isinstance(value, str | bytes | int | float | type | ModuleType | Flask | Blueprint | Mark | Registry | None):
         return []
     return gc.get_referents(value)

@@ -9,10 +9,10 @@ import string
 import time
 from contextlib import suppress
 from typing import Any
-from typing import Literal
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ..core.headers import ALLOW_ORIGIN
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
@@ -25,7 +25,6 @@ from .cookies import CookieJar
 from .errors import CORSError
 from .errors import CORSErrorReason
 from .errors import CORSFailure
-from .hash_order import in_hash_order
 from .headers import CONDITIONAL_HEADERS
 from .headers import cors_unsafe_request_header_names
 from .headers import HeaderList
@@ -38,10 +37,11 @@ from .messages import NetworkResponse
 from .messages import Redirect
 from .messages import Response
 from .preflight import Answer
-from .preflight import ChromiumPreflightCache
 from .preflight import PreflightCache
 from .preflight import Question
 from .preflight import StandardPreflightCache
+from .preflight import URLPreflightCache
+from .quirks import Engine
 from .quirks import Quirk
 from .quirks import QUIRKS
 from .request import Headers
@@ -56,9 +56,19 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
+from .words import CHECKS
+from .words import NO_CORS_SCHEME
+from .words import NO_MATCH
+from .words import NO_SUCCESS
+from .words import REDIRECTION_DENIED
+from .words import SILENT_IN_FIREFOX
+from .words import UNSAFE_ATTEMPT
+from .words import WORDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+_METHOD_REFUSED = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
 
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
@@ -106,8 +116,9 @@ class Browser:
     :param app: a WSGI application, or a transport: ``HTTPTransport()`` makes it call a real server.
     :param origin: the page's origin; ``"null"`` is a sandboxed frame.
     :param base_url: where the server is. Relative URLs are relative to it.
-    :param quirks: ``None`` for the Fetch standard, ``"chromium"`` for what Chromium makes of it; :data:`QUIRKS`
-        lists the differences.
+    :param quirks: ``None`` for the Fetch standard; ``"chromium"``, ``"firefox"`` or ``"webkit"`` for what that engine
+        makes of it; :data:`QUIRKS` lists the differences. The console's words are that engine's, too (``None``:
+        Chromium's).
 
     .. code-block:: python
 
@@ -128,7 +139,7 @@ class Browser:
         app: WSGIApplication | Transport,
         origin: str = "https://app.example.com",
         base_url: str = "https://mcp.example.com",
-        quirks: Literal["chromium"] | None = None,
+        quirks: Engine | None = None,
     ) -> None:
         if quirks is not None and quirks not in QUIRKS:
             raise ValueError(f"quirks is None or one of {', '.join(QUIRKS)}, not {quirks!r}")
@@ -140,8 +151,11 @@ class Browser:
         self.clock = time.time()
         self.cookies = CookieJar()
         self._preflight_cache: PreflightCache = (
-            ChromiumPreflightCache() if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks else StandardPreflightCache()
+            URLPreflightCache(self.quirks)
+            if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
+            else StandardPreflightCache(keeps_wildcards=Quirk.WILDCARD_IS_NOT_CACHED not in self.quirks)
         )
+        self._engine: Engine = quirks or "chromium"
 
     def fetch(
         self,
@@ -179,7 +193,17 @@ class Browser:
                 self.quirks,
             )
         except CORSFailure as failure:
-            raise CORSError(failure.reason, failure.detail, path_or_url, path_or_url, self.origin) from None
+            raise CORSError(
+                failure.reason,
+                failure.detail,
+                path_or_url,
+                path_or_url,
+                self.origin,
+                (),
+                self._engine,
+                method=method.upper(),
+                **failure.facts,
+            ) from None
         before = len(self.network)
         try:
             return self._main_fetch(request)
@@ -190,7 +214,68 @@ class Browser:
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
             # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
             # whatever its responses still hold open, would be left to the garbage collector.
-            raise CORSError(failure.reason, failure.detail, url, initial_url, self.origin) from failure.__cause__
+            raise CORSError(
+                failure.reason,
+                failure.detail,
+                url,
+                initial_url,
+                self.origin,
+                failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
+                self._engine,
+                **self._facts(request, failure, before),
+            ) from failure.__cause__
+
+    def _facts(self, request: Request, failure: CORSFailure, before: int) -> dict[str, object]:
+        """What the consoles of Firefox and WebKit name."""
+        facts = {**failure.facts, "port": request.url.port}
+        if self._engine == "webkit":
+            facts["sent_origin"] = request.serialized_origin
+            names = {name.lower(): name for name in request.headers}
+            facts["name"] = names.get(failure.detail, failure.detail)
+            facts["words"] = self._webkit_words(request, failure, before)
+        last = self.network[-1].response if len(self.network) > before else None
+        if last is not None:
+            facts["status"] = last.status
+        if self._engine == "firefox":
+            is_cors = request.mode == "cors" and request.response_tainting == "cors"
+            if failure.reason in SILENT_IN_FIREFOX and is_cors:
+                facts["words"] = NO_SUCCESS
+            elif "MultipleAllowOrigin" in failure.reason and last and len(last.headers.getall(ALLOW_ORIGIN)) == 1:
+                facts["words"] = NO_MATCH
+            elif (
+                failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT
+                and last
+                and "Location" not in last.headers
+            ):
+                facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        return facts
+
+    def _webkit_words(self, request: Request, failure: CORSFailure, before: int) -> str | None:
+        """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
+        last = self.network[-1] if len(self.network) > before else None
+        words = WORDS["webkit"].get(failure.reason)
+        if last is None or last.response is None or words is None:
+            return None
+        if last.is_preflight:
+            is_ok = 200 <= last.response.status <= 299
+            return None if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        if (
+            failure.reason is CORSErrorReason.UNSAFE_REDIRECT
+            and request.mode == "cors"
+            and request.redirect == "follow"
+        ):
+            return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
+        if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
+            return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
+        location = last.response.headers.get("Location")
+        is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
+        if not location or not is_check or request.mode != "cors":
+            return None
+        try:
+            target = parse_location(location, request.url).href
+        except (CORSFailure, OtherSchemeError):
+            return None
+        return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -198,6 +283,9 @@ class Browser:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
             location = next(iter(response.headers.getall("Location")), None)
+            is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
+            if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
+                raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
             if response.status not in REDIRECT_STATUSES:
@@ -250,11 +338,16 @@ class Browser:
             corp_check(response.headers, request.origin, request.url.origin)
             return response
         request.response_tainting = "cors"
-        unsafe_names = self._in_check_order(request)
-        if request.method in SAFELISTED_METHODS and not unsafe_names:
+        unsafe_names = self._unsafe_names(request)
+        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and request.had_preflight
+        if request.method in SAFELISTED_METHODS and not unsafe_names and not again:
             return self._cors_fetch(request)
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
+            unsafe_names = request.asked_names = request.asked_names or unsafe_names
+        request.had_preflight = True
+        forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
         question = Question(
-            request.serialized_origin,
+            request.origin if forgets else request.serialized_origin,
             request.url.href,
             request.method,
             unsafe_names,
@@ -262,11 +355,13 @@ class Browser:
             request.with_credentials,
         )
         try:
-            if not self._preflight_cache.covers(question, self.clock):
+            covered = self._preflight_cache.covers(question, self.clock)
+            if not covered or (again and not self._preflight_cache.knows(question, self.clock)):
                 self._preflight_fetch(request, question)
             return self._cors_fetch(request)
         except CORSFailure:
-            self._preflight_cache.clear(question)
+            if Quirk.FAILURE_KEEPS_CACHE not in self.quirks:
+                self._preflight_cache.clear(question)
             raise
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
@@ -276,11 +371,18 @@ class Browser:
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
         """https://fetch.spec.whatwg.org/#cors-preflight-fetch"""
+        forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
+        origin = question.origin
         headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
-        if question.unsafe_names:
-            headers.append((REQUEST_HEADERS, ",".join(sorted(question.unsafe_names))))
-        headers.append(("Origin", request.serialized_origin))
-        headers += self._fetch_metadata(request)
+        if names := question.unsafe_names:
+            if Quirk.REPEATED_HEADERS_ARE_LISTED_TWICE in self.quirks:
+                names = tuple(name.lower() for name, _ in request.headers.pairs if name.lower() in names)
+            headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
+        headers.append(("Origin", origin))
+        site = request.site_of_url if forgets else None
+        if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
+            site = "cross-site" if request.tainted_origin else request.site_of_url
+        headers += self._fetch_metadata(request, site)
         response = self._send(
             NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
         )
@@ -288,38 +390,35 @@ class Browser:
         if self._is_redirect(response):
             raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
         try:
-            cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+            cors_check(response.headers, origin, with_credentials=request.with_credentials)
         except CORSFailure as failure:
             raise failure.of_preflight() from None
         if not 200 <= response.status <= 299:
             raise CORSFailure(CORSErrorReason.PREFLIGHT_INVALID_STATUS)
         answer = Answer.from_headers(response.headers, self.quirks)
+        if Quirk.REFUSAL_IS_CACHED in self.quirks:
+            self._preflight_cache.store(question, answer, self.clock)
         if (refused := answer.refused_method(question)) is not None:
             raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
-        if (refused := answer.refused_header(question, authorization_needs_naming=strict)) is not None:
-            raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        if names := answer.refused_headers(question, authorization_needs_naming=strict):
+            raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
         self._preflight_cache.store(question, answer, self.clock)
 
-    def _in_check_order(self, request: Request) -> tuple[str, ...]:
-        """The CORS-unsafe request-header names, the one first that is named first when it is refused."""
+    def _unsafe_names(self, request: Request) -> tuple[str, ...]:
+        """The CORS-unsafe request-header names, in the order in which the page set them."""
         headers = request.headers
         if Quirk.REPEATED_HEADERS_ARE_ONE in self.quirks:
             headers = HeaderList(headers.items())
-        if Quirk.REFUSED_HEADER_BY_HASH not in self.quirks:
-            return tuple(sorted(cors_unsafe_request_header_names(headers, self.quirks)))
-        client_hints = request.url_list[0].is_potentially_trustworthy()
-        order = in_hash_order(request.initial_names, client_hints=client_hints)
-        headers = HeaderList(sorted(headers.pairs, key=lambda pair: order.index(pair[0].lower())))
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
     def _location_url(self, request: Request, location: str) -> URL:
         try:
             return parse_location(location, request.url)
         except OtherSchemeError as error:
-            if error.scheme in _UNSAFE_SCHEMES:
-                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT) from None
             fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
+            if error.scheme in _UNSAFE_SCHEMES:
+                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
             reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
             if request.redirect == "error":
                 reason = CORSErrorReason.REDIRECT_DISALLOWED
@@ -343,11 +442,13 @@ class Browser:
         if request.mode in ("no-cors", "same-origin") and Quirk.NO_CORS_REDIRECT_TAINTS in self.quirks:
             request.tainted_origin = request.tainted_origin or request.url.origin != url.origin
         method = request.method
+        if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
+            request.method = "GET"
         request.redirect_to(url, status)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method
-            if changed or request.method not in SAFELISTED_METHODS or self._in_check_order(request):
+            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request):
                 request.chain_start = len(request.url_list) - 1
 
     def _network_fetch(self, request: Request) -> NetworkResponse:
@@ -388,13 +489,26 @@ class Browser:
         # A conditional request is none for the cache, whose work this is.
         return value if any(other.lower() in CONDITIONAL_HEADERS for other in request.headers) else rewrite_range(value)
 
-    def _fetch_metadata(self, request: Request) -> list[tuple[str, str]]:
+    def _fetch_metadata(self, request: Request, site: str | None = None) -> list[tuple[str, str]]:
         """What a browser adds to each request about itself and the page."""
         headers = []
-        if request.url.is_potentially_trustworthy():
+        is_preflight = site is not None
+        if site is None:
+            site = request.fetch_site
+            is_redirected = len(request.url_list) > 1
+            if Quirk.REDIRECT_IS_CROSS_SITE in self.quirks and is_redirected and site == "same-site":
+                site = "cross-site"
+        hides = (
+            Quirk.REDIRECT_HAS_NO_METADATA in self.quirks
+            and not is_preflight
+            and request.mode == "cors"
+            and len(request.url_list) > 1
+            and request.url_list[-2].origin != request.url.origin
+        )
+        if request.url.is_potentially_trustworthy() and not hides:
             navigates = request.mode == "navigate"
             headers += [
-                ("Sec-Fetch-Site", request.fetch_site),
+                ("Sec-Fetch-Site", site),
                 ("Sec-Fetch-Mode", request.mode),
                 ("Sec-Fetch-Dest", "document" if navigates else "empty"),
             ]
@@ -421,11 +535,12 @@ class Browser:
             # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
             exchange.response.body.close()
             return self._send(request, is_preflight=is_preflight, is_retry=True)
-        if exchange.response.status == 407:
+        if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
-        if len(set(exchange.response.headers.getall("Location"))) > 1:
+        several = len(set(exchange.response.headers.getall("Location"))) > 1
+        if several and Quirk.FIRST_LOCATION_COUNTS not in self.quirks:
             # Whoever can add a second one must not decide. Browsers do not ask for the status first.
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response

@@ -1,9 +1,15 @@
-"""Why a fetch was rejected, as a code and in the words of Chromium's console."""
+"""Why a fetch was rejected, as a code and in the words of the engine's console."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from enum import StrEnum
+from typing import Any
+
+from .quirks import Engine
+from .words import FAILED
+from .words import WORDS
 
 
 class CORSErrorReason(StrEnum):
@@ -67,6 +73,9 @@ class CORSErrorReason(StrEnum):
     METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE = "MethodDisallowedByPreflightResponse"
     HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE = "HeaderDisallowedByPreflightResponse"
 
+
+#: Those that browsers do not write in upper case themselves; a method's name is case-sensitive.
+_USUAL_METHODS = frozenset({"PATCH", "QUERY"})
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
@@ -171,13 +180,29 @@ _REDIRECTED_FROM_ONES_OWN_ORIGIN = (
 )
 
 
+def _as_shown(text: str, engine: Engine) -> str:
+    """What a console makes of a header's bytes: Firefox takes them for UTF-8, WebKit takes what comes of that apart."""
+    text = text.encode("latin-1", "replace").decode(errors="replace")
+    return text.encode().decode("latin-1") if engine == "webkit" else text
+
+
 class CORSFailure(Exception):
     """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
 
-    def __init__(self, reason: CORSErrorReason, detail: str = "", url: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: CORSErrorReason,
+        detail: str = "",
+        url: str | None = None,
+        offending: tuple[str, ...] = (),
+        **facts: Any,
+    ) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.offending = offending
+        #: what the words of one engine or another name besides
+        self.facts = facts
         #: the URL to blame, if it is not the one that was being fetched
         self.url = url
 
@@ -197,35 +222,76 @@ class CORSError(TypeError):
     :param url: the URL that was being fetched when it happened.
     :param initial_url: the URL that ``fetch`` was called with: another one after a redirect.
     :param origin: the page's origin, serialized.
+    :param offending: the refused method, or every header name that was refused.
+    :param engine: whose console's words :attr:`console_message` has.
+    :param facts: what the engine's words name besides: the response's ``status``, the ``sent_origin`` and so on.
     """
 
-    def __init__(self, reason: CORSErrorReason, detail: str, url: str, initial_url: str, origin: str) -> None:
+    def __init__(
+        self,
+        reason: CORSErrorReason,
+        detail: str,
+        url: str,
+        initial_url: str,
+        origin: str,
+        offending: tuple[str, ...] = (),
+        engine: Engine = "chromium",
+        **facts: Any,
+    ) -> None:
         self.reason = reason
         self.detail = detail
         self.url = url
         self.initial_url = initial_url
         self.origin = origin
+        self.offending = offending
+        self.engine: Engine = engine
+        self._facts = facts
         super().__init__(reason, detail, url, initial_url, origin)
 
     def __str__(self) -> str:
         message = self.console_message
-        if self.url in message or message.startswith(_THROWN):
-            return message
-        return f"Failed to fetch: {self.reason}, {self.url} ({message})"
+        if self.url not in message and not message.startswith(_THROWN):
+            message = f"Failed to fetch: {self.reason}, {self.url} ({message})"
+        return f"{message} {self.advice}" if self.advice else message
+
+    @property
+    def advice(self) -> str:
+        """What to change in the page, where the server is not to blame; else nothing.
+
+        >>> CORSError(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, "patch", "", "", "").advice
+        'Write "PATCH" in the page: browsers send "patch" as it is written.'
+        """
+        method = self.detail.upper()
+        if (
+            self.reason is CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
+            and method != self.detail
+            and method in _USUAL_METHODS
+        ):
+            return f'Write "{method}" in the page: browsers send "{self.detail}" as it is written.'
+        return ""
 
     @property
     def is_cors_policy(self) -> bool:
-        """Does the console say "blocked by CORS policy"? Else something other than CORS is to blame."""
+        """Does Chromium's console say "blocked by CORS policy"? Else something other than CORS is to blame."""
         return self.reason in _CORS_WORDS
 
     @property
     def console_message(self) -> str:
-        """The line in the console, as Chromium words it; where it prints none, the message of JavaScript's error.
+        """The line in the console, as the engine words it; where it prints none, the message of JavaScript's error.
+
+        Firefox and WebKit print a second line that says less; this is the one that names the cause.
 
         >>> print(CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://b/", "https://a"))
         Access to fetch at 'https://b/' from origin 'https://a' has been blocked by CORS policy: \
 Response to preflight request doesn't pass access control check: It does not have HTTP ok status.
         """
+        if self.engine != "chromium":
+            words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
+            given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
+            for name in ("detail", "value"):
+                if isinstance(text := given.get(name), str):
+                    given[name] = _as_shown(text, self.engine)
+            return words.format_map(defaultdict(lambda: "(null)", given))
         if not self.is_cors_policy:
             words = _OTHER_WORDS[self.reason]
             if self.reason is CORSErrorReason.DISALLOWED_BY_MODE and self.url != self.initial_url:

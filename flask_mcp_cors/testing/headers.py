@@ -102,8 +102,9 @@ def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
     if name not in headers:
         return None
     members = tuple(split_list(headers[name]))
-    if not all(map(is_token, members)):
-        raise MalformedList(name)
+    for member in members:
+        if not is_token(member):
+            raise MalformedList(member)
     return members
 
 
@@ -155,7 +156,7 @@ def mime_type_essence(value: str) -> str | None:
 
 
 def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
-    found = _RANGE.fullmatch(value)
+    found = _RANGE.fullmatch(value.lower() if Quirk.RANGE_IN_ANY_CASE in quirks else value)
     if found is None:
         return False
     start, end = int(found[1]), int(found[2] or found[1])

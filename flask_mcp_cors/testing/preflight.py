@@ -41,7 +41,7 @@ class Question:
     origin: str
     url: str
     method: str
-    #: in lower case, in the order in which they are checked
+    #: in lower case, in the order in which the page set them
     unsafe_names: tuple[str, ...]
     has_authorization: bool
     with_credentials: bool
@@ -64,12 +64,14 @@ class Answer:
         """
         try:
             methods = extract_list(headers, ALLOW_METHODS) or ()
-        except MalformedList:
-            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE) from None
+        except MalformedList as fault:
+            reason = CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE
+            raise CORSFailure(reason, str(fault), value=headers[ALLOW_METHODS]) from None
         try:
             names = extract_list(headers, ALLOW_HEADERS) or ()
-        except MalformedList:
-            raise CORSFailure(CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE) from None
+        except MalformedList as fault:
+            reason = CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE
+            raise CORSFailure(reason, str(fault), value=headers[ALLOW_HEADERS]) from None
         max_age = parse_max_age(headers.get(MAX_AGE), quirks)
         return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
 
@@ -83,11 +85,15 @@ class Answer:
 
     def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
         """The first header name that this answer does not allow."""
+        return next(iter(self.refused_headers(question, authorization_needs_naming=authorization_needs_naming)), None)
+
+    def refused_headers(self, question: Question, *, authorization_needs_naming: bool = True) -> tuple[str, ...]:
+        """The header names that this answer does not allow."""
         if question.with_credentials or "*" not in self.header_names:
-            return next((name for name in question.unsafe_names if name not in self.header_names), None)
+            return tuple(name for name in question.unsafe_names if name not in self.header_names)
         if authorization_needs_naming and question.has_authorization and NON_WILDCARD not in self.header_names:
-            return NON_WILDCARD
-        return None
+            return (NON_WILDCARD,)
+        return ()
 
 
 def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> int:
@@ -96,8 +102,10 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
     [600, 7200, 5, 5, 5, 5]
     """
-    if value is None:
+    if not value:
         return DEFAULT_MAX_AGE
+    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
+        return 0
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
             return DEFAULT_MAX_AGE
@@ -110,6 +118,9 @@ class PreflightCache(Protocol):
 
     def covers(self, question: Question, now: float) -> bool:
         """Can the preflight be left out?"""
+
+    def knows(self, question: Question, now: float) -> bool:
+        """Is there any answer for this origin and URL?"""
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         """Keep a good answer."""
@@ -134,13 +145,18 @@ class _Entry(NamedTuple):
 class StandardPreflightCache:
     """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_wildcards: bool = True) -> None:
+        self._keeps_wildcards = keeps_wildcards
         self._entries: dict[tuple[str, str], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
             return False
         return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
+
+    def knows(self, question: Question, now: float) -> bool:
+        entries = self._entries.get((question.origin, question.url), {})
+        return any(entry.stored + entry.max_age > now for entry in entries.values())
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         entries = self._entries.setdefault((question.origin, question.url), {})
@@ -165,15 +181,16 @@ class StandardPreflightCache:
         keys = [_Key(True, kind, word)]
         if not question.with_credentials:
             keys.append(_Key(False, kind, word))
-            if word != NON_WILDCARD:
+            if word != NON_WILDCARD and self._keeps_wildcards:
                 keys.append(_Key(False, kind, "*"))
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
 
-class ChromiumPreflightCache:
-    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of the cache, which come with it."""
+class URLPreflightCache:
+    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of such a cache, which come with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, quirks: frozenset[Quirk]) -> None:
+        self._quirks = quirks
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
@@ -183,15 +200,20 @@ class ChromiumPreflightCache:
         answer, with_credentials, end = found
         if end <= now or (question.with_credentials and not with_credentials):
             return False
-        # The answer is read as it was for its own request: with credentials, * is no wildcard.
-        asked = replace(question, with_credentials=with_credentials)
-        if answer.refused_method(asked) is not None or answer.refused_header(asked) is not None:
+        repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
+        # In Chromium the answer is read as it was for its own request: with credentials, * is no wildcard.
+        asked = replace(question, with_credentials=with_credentials) if repeats else question
+        if answer.refused_method(asked) or answer.refused_headers(asked, authorization_needs_naming=repeats):
             return False
         self._entries[question.origin, question.url] = found
         return True
 
+    def knows(self, question: Question, now: float) -> bool:
+        found = self._entries.get((question.origin, question.url))
+        return found is not None and found[2] > now
+
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        if question.origin == OPAQUE:
+        if question.origin == OPAQUE and Quirk.ORIGIN_NULL_IS_NOT_CACHED in self._quirks:
             return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 

@@ -63,12 +63,13 @@ class Request:
     url_list: list[URL] = field(default_factory=list)
     #: where in ``url_list`` the part begins that ``Sec-Fetch-Site`` is about
     chain_start: int = 0
-    #: the names that ``fetch()`` was called with: a redirect may drop some of them
-    initial_names: tuple[str, ...] = ()
+    #: did this fetch need a preflight, or one of its redirects?
+    had_preflight: bool = False
+    #: the header names that the first preflight asked for
+    asked_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
-        self.initial_names = tuple(self.headers)
 
     @property
     def serialized_origin(self) -> str:
@@ -89,6 +90,13 @@ class Request:
     def includes_credentials(self) -> bool:
         """Are cookies sent and kept?"""
         return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
+
+    @property
+    def site_of_url(self) -> str:
+        """What :attr:`fetch_site` would be without redirects."""
+        if self.is_same_origin:
+            return "same-origin"
+        return "same-site" if is_same_site(self.origin, self.url.origin) else "cross-site"
 
     @property
     def fetch_site(self) -> str:
@@ -200,8 +208,13 @@ def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
         (name, _to_string(value))
         for name, value in (headers.items() if isinstance(headers, Mapping) else headers or ())
     ]
-    if not all(is_byte_string(text) for pair in pairs for text in pair):
-        raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers")
+    for pair in pairs:
+        for part, text in zip(("key of", "value in"), pair, strict=True):
+            if not is_byte_string(text):
+                index = next(index for index, character in enumerate(text) if ord(character) > 255)
+                raise CORSFailure(
+                    CORSErrorReason.NOT_A_BYTE_STRING, "headers", part=part, index=index, code=ord(text[index])
+                )
     return pairs
 
 
@@ -218,9 +231,9 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
     for name, value in given:
         value = normalize_value(value)
         if not is_token(name):
-            raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME)
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME, name)
         if not is_header_value(value):
-            raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE)
+            raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE, value, name=name)
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":

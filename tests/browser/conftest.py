@@ -1,7 +1,17 @@
-"""A real Chromium for the tests in this folder.
+"""Three real engines for the tests in this folder: Chromium, Firefox and WebKit.
 
-They are skipped where there is none. ``REQUIRE_BROWSER=1`` makes that a failure instead, so that a run
-which is meant to include them cannot pass without them.
+A test that takes ``visit`` (or ``engine``) runs once in each. ``visit(url)`` opens a page that belongs to the test; it
+is a :class:`engines.Page`: ``evaluate(function, argument)``, ``add_script(text)``, ``sandboxed()``, ``goto(url)`` …::
+
+    def test_a_page_may_ask(visit, demo):
+        page = visit(demo.allowed + QUIET)
+        assert page.evaluate("url => fetch(url).then(response => response.status)", demo.endpoint) == 401
+
+``visit(url, fresh=True)`` begins with an empty preflight cache: for tests that count preflights, on the server.
+``open_page`` and ``chromium`` are Playwright's, for what only Chromium can show. ``-k firefox`` chooses an engine.
+
+An engine that is missing skips its tests. ``REQUIRE_BROWSER=1`` makes that a failure instead, so that a run which is
+meant to include them cannot pass without them.
 """
 
 from __future__ import annotations
@@ -18,26 +28,21 @@ from typing import NoReturn
 from typing import TYPE_CHECKING
 
 import pytest
+from engines import CHROMIUM_FLAGS
+from engines import chromium_path
+from engines import ChromiumEngine
+from engines import Engine
+from engines import FirefoxEngine
+from engines import Page as EnginePage
+from engines import Unavailable
+from engines import WebKitEngine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-    from playwright.sync_api import Frame
     from playwright.sync_api import Page
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))  # where example_app is
-
-#: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--host-resolver-rules=MAP attacker.test 127.0.0.1",
-)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,11 +62,6 @@ def missing(message: str) -> NoReturn:
     pytest.skip(message)
 
 
-def chromium_path() -> str:
-    """Where Chromium is, or would be."""
-    return os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A headless Chromium, shared by the whole run; ask it for a ``new_context()`` of your own."""
@@ -75,16 +75,45 @@ def chromium() -> Iterator[Browser]:
         no_browser(f"there is no Chromium at {path}")
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+            browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         except Error as error:
             no_browser(f"Chromium does not start ({error.message.splitlines()[0]})")
         yield browser
         browser.close()
 
 
+@pytest.fixture(scope="session", params=["chromium", "firefox", "webkit"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Each engine in turn, running."""
+    if request.param == "chromium":
+        yield ChromiumEngine(request.getfixturevalue("chromium"))
+        return
+    starting = {"firefox": FirefoxEngine, "webkit": WebKitEngine}[request.param].running()
+    try:
+        engine = starting.__enter__()
+    except Unavailable as reason:
+        missing(str(reason))
+    yield engine
+    starting.__exit__(None, None, None)
+
+
+@pytest.fixture
+def visit(engine: Engine) -> Iterator[Callable[..., EnginePage]]:
+    """Open a URL in the engine; see :meth:`engines.Engine.open`. The pages are closed after the test."""
+    pages = []
+
+    def visit(url: str, *, fresh: bool = False) -> EnginePage:
+        pages.append(engine.open(url, fresh=fresh))
+        return pages[-1]
+
+    yield visit
+    for page in pages:
+        page.close()
+
+
 @pytest.fixture(scope="session")
-def bundles(chromium: Browser) -> dict[str, str]:
-    """The official TypeScript clients as scripts for a page: ``sdk1`` and ``client2``."""
+def bundles() -> dict[str, str]:
+    """The clients in ``clients/`` as scripts for a page, by name."""
     node = shutil.which("node")
     if node is None or not (HERE / "node_modules").is_dir():
         missing("the TypeScript clients are not there: install Node 20 or later, run `npm ci --prefix tests/browser`")
@@ -150,22 +179,3 @@ def open_page(chromium: Browser) -> Iterator[Callable[[str], tuple[Page, Network
     yield open_page
     for context in contexts:
         context.close()
-
-
-@pytest.fixture(scope="session")
-def sandboxed() -> Callable[[Page], Frame]:
-    """Put a sandboxed iframe into a page: its origin is opaque, so its requests say ``Origin: null``."""
-
-    def sandboxed(page: Page) -> Frame:
-        page.evaluate(
-            """() => new Promise((loaded) => {
-                const frame = document.createElement("iframe");
-                frame.sandbox = "allow-scripts";
-                frame.srcdoc = "<!doctype html>";
-                frame.onload = loaded;
-                document.body.append(frame);
-            })"""
-        )
-        return page.frames[-1]
-
-    return sandboxed

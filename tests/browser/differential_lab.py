@@ -1,4 +1,4 @@
-"""The laboratory of the differential test: ill-behaved servers, and a page in a real Chromium that calls them.
+"""The laboratory of the differential test: ill-behaved servers, and a page in a real browser that calls them.
 
 A *case* is JSON: ``routes`` maps ``"server path"`` to what is answered there (``*`` is any), ``steps`` are the calls
 of one page in turn, and ``page`` says which page it is, if not the usual one. Nothing here knows what the right
@@ -8,18 +8,30 @@ outcome is.
 from __future__ import annotations
 
 import json
+import queue
 import re
 import socketserver
+import subprocess
+import tempfile
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from typing import TYPE_CHECKING
 
+from engines import end_group
+from engines import mini_browser
+from engines import virtual_display
+from engines import WARM_UP
+from engines import webkit_environment
+
 if TYPE_CHECKING:
+    from engines import Engine
     from playwright.sync_api import Browser as Chromium
     from playwright.sync_api import ConsoleMessage
     from playwright.sync_api import Page
@@ -58,6 +70,8 @@ class Laboratory:
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
+        self.batches: dict[str, list[Any]] = {}
+        self.results: dict[str, queue.Queue[Any]] = defaultdict(queue.Queue)
         self.seen: dict[str, list[dict[str, str]]] = defaultdict(list)
         self.servers = {name: _Server(self, name) for name in ("page", "a", "b")}
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
@@ -75,6 +89,15 @@ class Laboratory:
         for name, url in self.urls.items():
             text = text.replace("{" + name + "}", f"{url}/case/{case_id}")
         return text.replace("{page_origin}", self.urls["page"]).replace("{origin}", origin or "")
+
+    def prepare(self, cases: list[Case]) -> list[Any]:
+        """What the page's script is given."""
+        ready = []
+        for case in cases:
+            self.add(case)
+            steps = [{**step, "url": self.fill_in(step["url"], None, case["id"])} for step in case["steps"]]
+            ready.append({"id": case["id"], "steps": steps})
+        return [ready, self.urls["page"]]
 
     def _with_credentials(self, name: str, case_id: str) -> str:
         return f"{self.urls[name]}/case/{case_id}".replace("//", "//user:pw@", 1)
@@ -100,6 +123,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.laboratory = laboratory
         self.name = name
+        self.kept = 0
 
     def server_bind(self) -> None:
         # HTTPServer would look up the host's name here.
@@ -126,6 +150,16 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         found = re.fullmatch(r"/case/([^/?]+)(/[^?]*)?(\?.*)?", self.path)
+        if self.path.startswith("/keep"):
+            self.keep()
+            return
+        if self.path.startswith("/run/"):
+            self.run_batch()
+            return
+        if self.path.startswith("/results/"):
+            self.server.laboratory.results[self.path.removeprefix("/results/")].put(json.loads(body))
+            self.send(200, [("Access-Control-Allow-Origin", "*")], b"")
+            return
         if found is None:
             headers = [("Content-Type", "text/html"), ("Cache-Control", "no-store")]
             if self.path == SANDBOXED:
@@ -159,11 +193,36 @@ class _Handler(BaseHTTPRequestHandler):
         ]
         self.send(answer.get("status", 200), headers, answer.get("body", "hello").encode())
 
+    def keep(self) -> None:
+        """For :data:`engines.WARM_UP`: how many preflights this has answered."""
+        self.server.kept += self.command == "OPTIONS"
+        headers = [("Origin", "*"), ("Methods", "PUT"), ("Headers", "x-warm")]
+        lines = [(f"Access-Control-Allow-{name}", value) for name, value in headers]
+        self.send(200, [*lines, ("Access-Control-Max-Age", "86400")], str(self.server.kept).encode())
+
+    def run_batch(self) -> None:
+        """A page that runs its cases by itself, for a browser that only opens URLs."""
+        batch = self.path.removeprefix("/run/")
+        given = json.dumps(self.server.laboratory.batches[batch]).replace("</", "<\\/")
+        headers = [("Content-Type", "text/html"), ("Cache-Control", "no-store")]
+        if batch.startswith("sandboxed"):
+            headers.append(("Content-Security-Policy", "sandbox allow-scripts"))
+        script = f"""<!doctype html><title>page</title><script>
+            if (origin !== "null") history.replaceState(null, "", "/");
+            ({SCRIPT})({given}).then((results) => fetch("/results/{batch}", {{
+                method: "POST", body: JSON.stringify(results),
+            }})).then(() => console.log("posted"));
+            </script>"""
+        self.send(200, headers, script.encode())
+
     def send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         bodiless = status < 200 or status in (204, 205, 304)
         lines = [f"HTTP/1.1 {status} X", *(f"{name}: {value}" for name, value in headers)]
         if not bodiless:
             lines.append(f"Content-Length: {len(body)}")
+        elif status == 205:
+            # HTTP lets it have a body of no bytes. Without this line WebKit waits for the connection's end.
+            lines.append("Content-Length: 0")
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         if not bodiless and self.command != "HEAD":
             self.wfile.write(body)
@@ -185,7 +244,7 @@ async ([cases, base]) => {
       console.log(`step ${one.id} ${number}`);
       let outcome;
       try {
-        const response = await fetch(step.url, step.init);
+        const response = await fetch(step.url, {...step.init, signal: AbortSignal.timeout(15000)});
         const headers = {};
         for (const [name, value] of response.headers) headers[name] = value;
         const text = await response.text().catch((error) => `${error}`);
@@ -234,11 +293,7 @@ class _Tab:
 
     def __init__(self, page: Page, laboratory: Laboratory, kind: str | None, cases: list[Case]) -> None:
         base = laboratory.urls["page"]
-        ready = []
-        for case in cases:
-            laboratory.add(case)
-            steps = [{**step, "url": laboratory.fill_in(step["url"], None, case["id"])} for step in case["steps"]]
-            ready.append({"id": case["id"], "steps": steps})
+        given = laboratory.prepare(cases)
         self._page = page
         self._console: dict[str, list[str]] = defaultdict(list)
         self._step = ""
@@ -249,13 +304,21 @@ class _Tab:
         # Chromium sends no preflights while somebody intercepts requests.
         page.unroute_all()
         page.on("console", self._listen)
-        page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", [ready, base])
+        page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", given)
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type == "log":
             self._step = message.text
+            if message.text.startswith("step "):
+                self._console[message.text] = []
         elif message.type == "error":
-            self._console[self._step].append(message.text.strip())
+            # A line may come late, when the next case has begun: its URL says whose it is.
+            text = message.text.strip()
+            url = re.search(r"/case/([a-z_]+-[0-9]+)", f"{text} {message.location['url']}")
+            step = self._step
+            if url and step.split(" ")[-2] != url[1]:
+                step = next((known for known in reversed(self._console) if known.split(" ")[-2] == url[1]), step)
+            self._console[step].append(text)
 
     def results(self) -> dict[str, Any]:
         results: dict[str, Any] = self._page.evaluate("window.results")
@@ -274,3 +337,77 @@ class _Tab:
         # Several of them would have to be told apart here.
         assert len(special) <= 1, (step, special)
         return special[0] if special else lines[0] if lines else message
+
+
+def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
+    """The same in Firefox, one tab for the usual page and one for the sandboxed one."""
+    results: dict[str, Any] = {}
+    for kind, path in ((None, "/"), ("sandboxed", SANDBOXED)):
+        chosen = [case for case in cases if case.get("page") == kind]
+        if not chosen:
+            continue
+        page = engine.open(laboratory.urls["page"] + path, fresh=True)
+        for server in ("a", "b", "c"):
+            page.evaluate(WARM_UP, laboratory.urls[server] + "/keep")
+        page.console.clear()
+        page.evaluate(
+            f"(given) => {{ ({SCRIPT})(given).then((results) => {{ window.results = results; }}); }}",
+            laboratory.prepare(chosen),
+        )
+        while not page.evaluate("() => Boolean(window.results)"):
+            time.sleep(0.1)
+        found = page.evaluate("() => window.results")
+        _attribute(found, page.console)
+        results |= found
+        page.close()
+    return results
+
+
+def run_in_webkit(laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
+    """The same in WebKit: a MiniBrowser that nobody drives, because only such a one prints its console."""
+    results: dict[str, Any] = {}
+    with virtual_display() as display, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        for kind in ("page", "sandboxed"):
+            chosen = [case for case in cases if case.get("page") == (None if kind == "page" else kind)]
+            if not chosen:
+                continue
+            batch = f"{kind}-{len(laboratory.batches)}"
+            laboratory.batches[batch] = laboratory.prepare(chosen)
+            with open(f"{home}/{batch}.log", "w+", encoding="utf-8", errors="replace") as log:
+                process = subprocess.Popen(
+                    [
+                        mini_browser(),
+                        "--enable-write-console-messages-to-stdout=true",
+                        f"{laboratory.urls['page']}/run/{batch}",
+                    ],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=webkit_environment(display, f"{home}/{batch}"),
+                )
+                try:
+                    found = laboratory.results[batch].get(timeout=600)
+                    while "CONSOLE LOG posted" not in (said := Path(log.name).read_text("utf-8", "replace")):
+                        time.sleep(0.05)
+                finally:
+                    end_group(process)
+            lines = re.findall(r"^(?:\S+ )?CONSOLE (.+)$", said, re.MULTILINE)
+            _attribute(found, lines)
+            results |= found
+    return results
+
+
+def _attribute(results: dict[str, Any], lines: list[str]) -> None:
+    """Give every step that was rejected the console lines that came with it."""
+    step = ""
+    console: dict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        if found := re.search(r"LOG (step \S+ \d+|the end)$", line):
+            step = found[1]
+        else:
+            console[step].append(line)
+    for case_id, steps in results.items():
+        for number, outcome in enumerate(steps):
+            if "message" in outcome:
+                outcome["console"] = console[f"step {case_id} {number}"] or [outcome["message"]]
+                outcome.pop("message")

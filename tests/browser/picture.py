@@ -21,15 +21,15 @@ def done(page: Any) -> Any:
 def main() -> None:
     """Run the example on its usual ports: both pages side by side, and a log-in beside its login page."""
     sys.path.insert(0, str(ROOT))
-    from conftest import chromium_path
-    from conftest import FLAGS
+    from engines import CHROMIUM_FLAGS
+    from engines import chromium_path
     from playwright.sync_api import sync_playwright
 
     from example_app import running
 
     ports = {"port": 8500, "client_port": 8501, "foreign_port": 8502, "login_port": 8503}
     with running(token="the-printed-token", **ports) as demo, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
 
         def open_page(url: str) -> Any:
             page = browser.new_page(viewport={"width": WIDTH, "height": 600})

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, both generations, in a real browser against the example server."""
+"""The official TypeScript clients, both generations, in real browsers against the example server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from engines import Frame
+from engines import Page
 
 #: A document on a page's origin that runs no script of its own.
 QUIET = "/facts.json"
@@ -22,6 +24,11 @@ CLIENTS = [
 ]
 
 
+def preflights(demo: Any) -> int:
+    """How many preflights to the endpoint the server has answered so far."""
+    return sum(entry.get("preflight", False) and entry["path"] == "/mcp" for entry in demo.diary.entries())
+
+
 def reached(demo: Any) -> list[str]:
     """The MCP messages that have got through to the SDK so far."""
     return [entry["method"] for entry in demo.diary.entries() if entry["kind"] == "mcp"]
@@ -29,11 +36,12 @@ def reached(demo: Any) -> list[str]:
 
 @pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
 def test_a_session_costs_one_preflight(
-    bundle: str, mode: Any, revision: str, demo: Any, bundles: dict[str, str], open_page: Callable[..., Any]
+    bundle: str, mode: Any, revision: str, demo: Any, bundles: dict[str, str], visit: Callable[..., Page]
 ) -> None:
     """From the first 401 to the closing DELETE, everything works and one preflight covers it."""
-    page, log = open_page(demo.allowed + QUIET)
-    page.add_script_tag(content=bundles[bundle])
+    page = visit(demo.allowed + QUIET, fresh=True)
+    page.add_script(bundles[bundle])
+    before = preflights(demo)
     told = page.evaluate("session", {"endpoint": demo.endpoint, "token": demo.token, "mode": mode})
 
     metadata = demo.endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
@@ -51,7 +59,7 @@ def test_a_session_costs_one_preflight(
     assert (["GET", 200, STREAM] in told["exchanges"]) is has_session
     assert (["DELETE", 200, JSON] in told["exchanges"]) is has_session
 
-    assert log.preflights(demo.endpoint) == 1
+    assert preflights(demo) == before + 1
 
 
 @pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
@@ -63,16 +71,15 @@ def test_the_clients_are_kept_out_elsewhere(
     revision: str,
     demo: Any,
     bundles: dict[str, str],
-    open_page: Callable[..., Any],
-    sandboxed: Callable[..., Any],
+    visit: Callable[..., Page],
 ) -> None:
     """On a foreign origin, and in a sandboxed iframe even of the allowed one, no message reaches the server."""
     before = reached(demo)
     if where == "foreign-origin":
-        frame = open_page(demo.foreign + QUIET)[0].main_frame
+        frame: Frame = visit(demo.foreign + QUIET)
     else:
-        frame = sandboxed(open_page(demo.allowed + QUIET)[0])
-    frame.add_script_tag(content=bundles[bundle])
+        frame = visit(demo.allowed + QUIET).sandboxed()
+    frame.add_script(bundles[bundle])
     told = frame.evaluate(
         "(options) => session(options).catch((error) => `stopped: ${error}`)",
         {"endpoint": demo.endpoint, "token": demo.token, "mode": mode},
@@ -112,9 +119,10 @@ RAW = """async ({ endpoint, token, parameter }) => {
 }"""
 
 
-def test_raw_fetch_with_the_headers_of_the_stateless_revision(demo: Any, open_page: Callable[..., Any]) -> None:
+def test_raw_fetch_with_the_headers_of_the_stateless_revision(demo: Any, visit: Callable[..., Page]) -> None:
     """A page may send ``Mcp-Param-*``, which the 2.x client does not; a new name costs one more preflight."""
-    page, log = open_page(demo.allowed + QUIET)
+    page = visit(demo.allowed + QUIET, fresh=True)
+    before = preflights(demo)
 
     def call(token: str, *, parameter: bool = False) -> Any:
         return page.evaluate(RAW, {"endpoint": demo.endpoint, "token": token, "parameter": parameter})
@@ -122,8 +130,8 @@ def test_raw_fetch_with_the_headers_of_the_stateless_revision(demo: Any, open_pa
     assert call("not the token") == [401, 401, "Bearer"]
     assert call("not the token, but not ASCII either: \xe9") == [401, 401, "Bearer"]
     assert call(demo.token) == [200, "3", None]
-    assert log.preflights(demo.endpoint) == 1
+    assert preflights(demo) == before + 1
 
     assert call(demo.token, parameter=True) == [200, "nothing in particular: looked up in north", None]
     assert call(demo.token, parameter=True) == [200, "nothing in particular: looked up in north", None]
-    assert log.preflights(demo.endpoint) == 2
+    assert preflights(demo) == before + 2

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from engines import Page
 from flask import Flask
 from flask import jsonify
 from flask import request
@@ -134,13 +135,13 @@ def serve() -> Iterator[Callable[[Flask], str]]:
 
 
 @pytest.fixture
-def page(serve: Callable[[Flask], str], open_page: Callable[[str], Any]) -> Callable[[], Any]:
+def page(serve: Callable[[Flask], str], visit: Callable[[str], Page]) -> Callable[[], Page]:
     """Open a page on an origin of its own."""
 
-    def page() -> Any:
+    def page() -> Page:
         app = Flask("page")
         app.add_url_rule("/", "page", lambda: "<!doctype html><title>a page</title>")
-        return open_page(f"{serve(app)}/")[0]
+        return visit(f"{serve(app)}/")
 
     return page
 

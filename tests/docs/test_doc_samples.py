@@ -23,7 +23,7 @@ PAGES = [
 
 #: What a fence may hold. A Python sample under another name would not be run.
 LANGUAGES = {"apache", "javascript", "json", "jsx", "nginx", "python", "sh", "text", "yaml"}
-DIRECTIVES = {"{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
+DIRECTIVES = {"{index}", "{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
 
 
 def page_id(path: Path) -> str:

@@ -464,8 +464,12 @@ class TestQuirks:
             assert sent(client)["Range"] == expected
 
     def test_each_quirk_says_what_it_is(self) -> None:
-        assert dict(QUIRKS) == {"chromium": frozenset(Quirk)}
-        assert all(quirk.value.endswith(".") for quirk in Quirk)
+        assert {engine: len(quirks) for engine, quirks in QUIRKS.items()} == {
+            "chromium": 15,
+            "firefox": 9,
+            "webkit": 17,
+        }
+        assert all(quirk.engines and quirk.description.endswith(".") for quirk in Quirk)
 
     def test_an_unknown_browser_is_an_error(self, server: Server) -> None:
         with pytest.raises(ValueError, match="one of chromium"):

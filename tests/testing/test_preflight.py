@@ -10,6 +10,8 @@ from written_server import Server
 
 from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
+from flask_mcp_cors.testing import QUIRKS
+from flask_mcp_cors.testing.preflight import parse_max_age
 
 
 def preflights(browser: Browser) -> int:
@@ -201,7 +203,7 @@ def test_the_method_must_be_allowed(
         ({"X-A": "1"}, "*", "omit", None),
         ({"X-A": "1"}, "*", "include", "x-a"),
         ({"X-A": "1", "X-B": "1"}, "x-a", "omit", "x-b"),
-        ({"X-B": "1", "X-A": "1"}, "", "omit", "x-a"),
+        ({"X-B": "1", "X-A": "1"}, "", "omit", "x-b"),
         ({"Authorization": "b"}, "authorization", "omit", None),
         ({"Authorization": "b"}, "*, Authorization", "omit", None),
         ({"Authorization": "b"}, "*", "omit", "authorization"),
@@ -353,11 +355,41 @@ def test_chromium_keeps_nothing_for_the_origin_null(server: Server) -> None:
         assert preflights(browser) == expected
 
 
-def test_chromium_names_the_refused_header_that_is_first_in_its_hash_table(
-    chromium_like: Browser, browser: Browser, server: Server
-) -> None:
-    allow(server, "Allow-Headers", "")
-    for client, name in ((browser, "x-a"), (chromium_like, "x-c")):
-        with pytest.raises(CORSError) as caught:
-            client.fetch("/mcp", "PUT", {"X-A": "1", "x-b": "2", "X-C": "3"})
-        assert caught.value.detail == name
+@pytest.mark.parametrize("quirks", [None, "chromium", "firefox", "webkit"])
+def test_every_refused_header_is_named(server: Server, quirks: Any) -> None:
+    """The message has the first in the order sent; the engines choose one of them by orders of their own."""
+    allow(server, "Allow-Headers", "x-b")
+    with pytest.raises(CORSError) as caught:
+        Browser(server, quirks=quirks).fetch("/mcp", "PUT", {"X-C": "1", "x-b": "2", "X-A": "3"})
+    assert caught.value.detail == "x-c"
+    assert caught.value.offending == ("x-c", "x-a")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (None, {None: 5, "chromium": 5, "firefox": 5, "webkit": 5}),
+        ("60", {None: 60, "chromium": 60, "firefox": 60, "webkit": 60}),
+        ("-1", {None: 5, "chromium": 0, "firefox": 0, "webkit": 0}),
+        ("+2", {None: 5, "chromium": 2, "firefox": 0, "webkit": 2}),
+        ("soon", {None: 5, "chromium": 5, "firefox": 0, "webkit": 5}),
+        ("", {None: 5, "chromium": 5, "firefox": 5, "webkit": 5}),
+    ],
+)
+def test_how_long_each_engine_keeps_an_answer(value: str | None, kept: dict[Any, int]) -> None:
+    for engine, seconds in kept.items():
+        quirks = QUIRKS[engine] if engine else frozenset()
+        assert parse_max_age(value, quirks) == seconds, engine
+
+
+def test_a_method_in_lower_case_is_the_pages_fault(server: Server) -> None:
+    """``"patch"`` is a method of its own, and no server has it."""
+    allow(server, "Allow-Methods", "PATCH")
+    with pytest.raises(CORSError) as caught:
+        Browser(server).fetch("/mcp", "patch")
+    assert caught.value.advice == 'Write "PATCH" in the page: browsers send "patch" as it is written.'
+    assert str(caught.value).endswith(caught.value.advice)
+    allow(server, "Allow-Methods", "PUT")
+    with pytest.raises(CORSError) as caught:
+        Browser(server).fetch("/mcp", "PATCH")
+    assert caught.value.advice == ""

@@ -6,7 +6,6 @@ import pytest
 
 from flask_mcp_cors.testing import HeaderList
 from flask_mcp_cors.testing.checks import is_valid_url
-from flask_mcp_cors.testing.hash_order import in_hash_order
 from flask_mcp_cors.testing.headers import cors_unsafe_request_header_names
 from flask_mcp_cors.testing.headers import extract_list
 from flask_mcp_cors.testing.headers import is_safelisted_request_header
@@ -149,23 +148,3 @@ def test_sites(one: str, other: str, same: bool) -> None:
 )
 def test_which_allow_origin_chromium_calls_invalid(value: str, valid: bool) -> None:
     assert is_valid_url(value) is valid
-
-
-@pytest.mark.parametrize(
-    ("names", "order"),
-    [
-        (["Mcp-Param-Region", "Cache-Control", "Content-Type"], ["cache-control", "content-type", "mcp-param-region"]),
-        (["X-API-Key", "Content-Type", "Authorization"], ["authorization", "content-type", "x-api-key"]),
-        (
-            ["MCP-Protocol-Version", "X-C", "X-API-Key", "Last-Event-ID", "Content-Type"],
-            ["x-c", "x-api-key", "mcp-protocol-version", "last-event-id", "content-type"],
-        ),
-        (
-            ["X-C", "a", "Authorization", "x-very-long-header-name-that-is-longer-than-usual-for-a-header"],
-            ["authorization", "x-c", "x-very-long-header-name-that-is-longer-than-usual-for-a-header", "a"],
-        ),
-    ],
-)
-def test_the_order_of_chromiums_hash_table(names: list[str], order: list[str]) -> None:
-    """As Chromium 156 was seen to send them."""
-    assert in_hash_order(names, client_hints=True) == order

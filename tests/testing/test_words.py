@@ -1,0 +1,159 @@
+"""What each console says of the usual mistakes: as the engines were seen to say it, and as the documentation has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from written_server import APP
+from written_server import Server
+
+from flask_mcp_cors.testing import Browser
+from flask_mcp_cors.testing import CORSError
+
+URL = "https://mcp.example.com/mcp"
+FIREFOX = (
+    f"Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at {URL}. (Reason: "
+)
+
+
+def without(server: Server, *names: str) -> None:
+    """Take the headers away from both answers."""
+    lower = {name.lower() for name in names}
+    for answer in (server.preflight, server.actual):
+        answer.headers[:] = [(name, value) for name, value in answer.headers if name.lower() not in lower]
+
+
+def set_both(server: Server, name: str, value: str) -> None:
+    without(server, name)
+    for answer in (server.preflight, server.actual):
+        answer.headers.append((name, value))
+
+
+def no_headers(server: Server) -> None:
+    without(server, "Access-Control-Allow-Origin")
+
+
+def authenticated_preflight(server: Server) -> None:
+    server.preflight.status = 401
+
+
+def other_origin(server: Server) -> None:
+    set_both(server, "Access-Control-Allow-Origin", "https://other.example")
+
+
+def wildcard(server: Server) -> None:
+    set_both(server, "Access-Control-Allow-Origin", "*")
+
+
+def no_credentials(server: Server) -> None:
+    set_both(server, "Access-Control-Allow-Credentials", "false")
+
+
+def redirect(server: Server) -> None:
+    server.preflight.status = 308
+    server.preflight.headers.append(("Location", f"{URL}/"))
+
+
+def no_method(server: Server) -> None:
+    set_both(server, "Access-Control-Allow-Methods", "GET")
+
+
+def no_header(server: Server) -> None:
+    set_both(server, "Access-Control-Allow-Headers", "X-B")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "init", "firefox", "webkit"),
+    [
+        (
+            no_headers,
+            {},
+            "CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 200.",
+            f"Origin {APP} is not allowed by Access-Control-Allow-Origin. Status code: 200",
+        ),
+        (
+            authenticated_preflight,
+            {"method": "PUT"},
+            "CORS preflight response did not succeed). Status code: 401.",
+            "Preflight response is not successful. Status code: 401",
+        ),
+        (
+            other_origin,
+            {},
+            "CORS header ‘Access-Control-Allow-Origin’ does not match ‘https://other.example’).",
+            f"Origin {APP} is not allowed by Access-Control-Allow-Origin. Status code: 200",
+        ),
+        (
+            no_credentials,
+            {"credentials": "include"},
+            "expected ‘true’ in CORS header ‘Access-Control-Allow-Credentials’).",
+            'Credentials flag is true, but Access-Control-Allow-Credentials is not "true".',
+        ),
+        (
+            redirect,
+            {"method": "PUT"},
+            "CORS request external redirect not allowed).",
+            "Preflight response is not successful. Status code: 308",
+        ),
+        (
+            no_method,
+            {"method": "PUT"},
+            "Did not find method in CORS header ‘Access-Control-Allow-Methods’).",
+            "Method PUT is not allowed by Access-Control-Allow-Methods.",
+        ),
+        (
+            no_header,
+            {"headers": {"X-A": "1"}},
+            "header ‘x-a’ is not allowed according to header ‘Access-Control-Allow-Headers’ from CORS preflight "
+            "response).",
+            "Request header field X-A is not allowed by Access-Control-Allow-Headers.",
+        ),
+    ],
+)
+def test_the_words(server: Server, mistake: Any, init: dict[str, Any], firefox: str, webkit: str) -> None:
+    mistake(server)
+    for engine, expected in (("firefox", FIREFOX + firefox), ("webkit", webkit)):
+        with pytest.raises(CORSError) as caught:
+            Browser(server, quirks=engine).fetch("/mcp", **init)  # type: ignore[arg-type]
+        assert caught.value.console_message == expected
+
+
+def test_a_wildcard_with_credentials(server: Server) -> None:
+    """Firefox puts the URL into quotation marks here."""
+    wildcard(server)
+    said = {}
+    for engine in ("firefox", "webkit"):
+        with pytest.raises(CORSError) as caught:
+            Browser(server, quirks=engine).fetch("/mcp", credentials="include")  # type: ignore[arg-type]
+        said[engine] = caught.value.console_message
+    assert said == {
+        "firefox": (
+            f"Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at ‘{URL}’. "
+            "(Reason: Credential is not supported if the CORS header ‘Access-Control-Allow-Origin’ is ‘*’)."
+        ),
+        "webkit": "Cannot use wildcard in Access-Control-Allow-Origin when credentials flag is true.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("chromium", "Failed to load resource: net::ERR_CONNECTION_REFUSED"),
+        (
+            "firefox",
+            FIREFOX.replace(URL, "http://127.0.0.1:9999/mcp") + "CORS request did not succeed). Status code: (null).",
+        ),
+        ("webkit", "Load failed"),
+    ],
+)
+def test_a_server_that_is_not_there(engine: Any, message: str) -> None:
+    class Refusing:
+        def send(self, request: object) -> Any:
+            raise ConnectionRefusedError
+
+    with pytest.raises(CORSError) as caught:
+        Browser(Refusing(), base_url="http://127.0.0.1:9999", origin="http://127.0.0.1:1234", quirks=engine).fetch(
+            "/mcp"
+        )
+    assert caught.value.console_message == message
