@@ -449,7 +449,7 @@ def test_headers_of_the_user_go_to_the_endpoint_and_into_the_preflight() -> None
 
 def test_a_body_that_breaks_off() -> None:
     cut = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{"
-    with answering(cut) as url:
+    with answering(cut, hold=0.3) as url:
         assert codes(examine(url, [ORIGIN], timeout=1))["broke_off"] == "error"
 
 
