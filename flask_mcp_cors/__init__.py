@@ -11,9 +11,9 @@ from .core.mcp import MCP_REVISIONS
 from .core.origins import LOOPBACK
 from .core.origins import LOOPBACK_HOSTS
 from .core.policy import CORSPolicy
+from .core.problems import PolicyError
+from .core.problems import PolicyProblem
 from .core.security import SecurityHeaders
-from .core.settings import PolicyError
-from .core.settings import PolicyProblem
 from .extension import MCPCors
 from .reporting import preflight_answered
 from .reporting import request_refused

@@ -10,16 +10,16 @@ from typing import Any
 from typing import NamedTuple
 
 from .core.policy import CORSPolicy
+from .core.problems import PolicyError
+from .core.problems import wrong_type
 from .core.settings import check_words
 from .core.settings import CONFIG_PREFIX
 from .core.settings import EXTENSION_SETTINGS
 from .core.settings import OTHER_WORDS
 from .core.settings import POLICY_SETTINGS
-from .core.settings import PolicyError
 from .core.settings import settings_from_config
 from .core.settings import unknown_setting
 from .core.settings import WORDS_WITHOUT_COUNTERPART
-from .core.settings import wrong_type
 from .core.site import make_site
 from .core.site import Site
 from .reporting import log

@@ -19,8 +19,8 @@ from .configure import Configured
 from .core.decision import Decision
 from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
-from .core.settings import SiteSettings
 from .core.site import Facts
+from .core.site_settings import SiteSettings
 from .doors import AROUND
 from .doors import carries
 from .doors import claim

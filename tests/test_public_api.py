@@ -13,11 +13,13 @@ from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import PUBLIC_OAUTH
 from flask_mcp_cors.core import settings as setting_words
+from flask_mcp_cors.core import site_settings
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import LIST_SETTINGS
 from flask_mcp_cors.core.settings import OTHER_WORDS
 from flask_mcp_cors.core.settings import POLICY_SETTINGS
 from flask_mcp_cors.core.settings import PolicySettings
+from flask_mcp_cors.core.settings import SITE_SETTINGS
 from flask_mcp_cors.core.settings import WORDS_WITHOUT_COUNTERPART
 from flask_mcp_cors.core.validation import SETTINGS
 
@@ -64,7 +66,8 @@ def test_settings_have_one_list_of_words_types_and_defaults():
     policy = CORSPolicy()
     for word, setting in SETTINGS.items():
         assert getattr(policy, word) == setting.default, word
-    assert {"hosts", "paths", "policies", "wrap_wsgi"} == EXTENSION_SETTINGS - POLICY_SETTINGS
+    assert set(site_settings.SiteSettings.__annotations__) == SITE_SETTINGS
+    assert set(site_settings.ExtensionSettings.__annotations__) == EXTENSION_SETTINGS
     assert LIST_SETTINGS < EXTENSION_SETTINGS
     documented = inspect.getdoc(CORSPolicy)
     for word in words:
@@ -73,7 +76,7 @@ def test_settings_have_one_list_of_words_types_and_defaults():
 
 def test_each_setting_is_described_where_an_editor_looks():
     """A string below a field is its docstring: editors show it, the interpreter drops it."""
-    tree = ast.parse(inspect.getsource(setting_words))
+    tree = ast.parse(inspect.getsource(setting_words) + inspect.getsource(site_settings))
     described = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):

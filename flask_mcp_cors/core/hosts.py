@@ -20,9 +20,9 @@ from .origins import LOOPBACK_HOSTS
 from .origins import Origin
 from .origins import serialized_ip
 from .origins import to_ascii
-from .settings import as_list
-from .settings import PolicyProblem
-from .settings import string_list
+from .problems import as_list
+from .problems import PolicyProblem
+from .problems import string_list
 from .suffixes import covers_public_suffix
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")

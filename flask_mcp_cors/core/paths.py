@@ -16,7 +16,7 @@ from typing import Generic
 from typing import TypeVar
 from urllib.parse import unquote
 
-from .settings import as_list
+from .problems import as_list
 
 V = TypeVar("V")
 

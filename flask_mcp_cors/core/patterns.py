@@ -31,7 +31,7 @@ from .origins import SCHEME
 from .origins import serialized_ip
 from .origins import to_ascii
 from .origins import WEB_SCHEMES
-from .settings import as_list
+from .problems import as_list
 
 #: Schemes without encryption: anybody on the network can change a page.
 PLAINTEXT_SCHEMES = frozenset({"http", "ws", "ftp"})

@@ -11,10 +11,10 @@ from typing import Any
 
 from .decision import Headers
 from .headers import is_token
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import shown
-from .settings import wrong_type
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import shown
+from .problems import wrong_type
 
 _NAMES = {
     "content_type_options": "X-Content-Type-Options",

@@ -1,4 +1,4 @@
-"""Settings: their names and types, what can be wrong with them, and where they come from.
+"""Settings: their names and types, and how they are read from ``app.config``.
 
 Everything that a user writes passes through here once. The meaning of a value (what an origin
 pattern may look like, say) belongs to the module that compiles it; this one knows words and types.
@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 from typing import Literal
-from typing import NamedTuple
-from typing import TYPE_CHECKING
 from typing import TypedDict
 
-if TYPE_CHECKING:
-    from .policy import CORSPolicy
-    from .security import SecurityHeaders
+from .problems import as_list
+from .problems import PolicyProblem
+from .security import SecurityHeaders
 
 #: What every key of ``app.config`` starts with.
 CONFIG_PREFIX = "MCP_CORS_"
@@ -83,44 +78,19 @@ class PolicySettings(TypedDict, total=False):
     """Accept the origins ``null`` and ``file://``, which every sandboxed frame and every local file has."""
 
 
-class SiteSettings(PolicySettings, total=False):
-    """The settings of one site: its default policy, other policies by path, and the hosts that it serves."""
-
-    hosts: str | Collection[str]
-    """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
-    ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names while ``origins`` is
-    unset too, else Flask's ``TRUSTED_HOSTS``, else any."""
-
-    paths: str | Collection[str]
-    """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
-
-    policies: Mapping[
-        str,
-        CORSPolicy
-        | PolicySettings
-        | Callable[[Any], CORSPolicy | None]
-        | Callable[[Any], Awaitable[CORSPolicy | None]]
-        | None,
-    ]
-    """Other policies, by path pattern: a ``CORSPolicy``, settings over the default policy, ``None`` (not governed), or
-    a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
-
-
-class ExtensionSettings(SiteSettings, total=False):
-    """The settings of the Flask extension."""
-
-    wrap_wsgi: bool
-    """Put a layer around ``app.wsgi_app`` as well, which answers preflights before any other middleware, session or
-    signal, and sends the headers on crashes too. Default ``False``."""
-
-
 POLICY_SETTINGS = frozenset(PolicySettings.__annotations__)
-SITE_SETTINGS = frozenset(SiteSettings.__annotations__)
-EXTENSION_SETTINGS = frozenset(ExtensionSettings.__annotations__)
+#: Those and the settings of a site: ``site_settings.SiteSettings``.
+SITE_SETTINGS = POLICY_SETTINGS | {"hosts", "paths", "policies"}
+#: Those and the extension's own: ``site_settings.ExtensionSettings``.
+EXTENSION_SETTINGS = SITE_SETTINGS | {"wrap_wsgi"}
 
 #: Settings for which a comma-separated string in ``app.config`` means a list.
 LIST_SETTINGS = frozenset(
-    word for word, kind in ExtensionSettings.__annotations__.items() if "Collection[str]" in str(kind)
+    {
+        "hosts",
+        "paths",
+        *(word for word, kind in PolicySettings.__annotations__.items() if "Collection[str]" in str(kind)),
+    }
 )
 
 #: Names that other CORS libraries and MCP servers use, and the setting that each stands for.
@@ -167,62 +137,6 @@ WORDS_WITHOUT_COUNTERPART = {
     "intercept_exceptions": "error responses carry the headers; for crashes below Flask set wrap_wsgi",
     "allow_private_network": "Local Network Access is a permission of the person, no header grants it",
 }
-
-
-class PolicyProblem(NamedTuple):
-    """One fault of a configuration.
-
-    *code* is stable and names the kind of fault; *message* says what is wrong and what to write
-    instead; *key* is the ``app.config`` key that the value came from, where it came from there.
-    """
-
-    code: str
-    setting: str
-    value: object
-    message: str
-    key: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.key} ({self.setting})" if self.key else self.setting
-        return f"{where}={shown(self.value)}: {self.message} [{self.code}]"
-
-
-class PolicyError(ValueError):
-    """A configuration that cannot be used, with every fault of it in :attr:`problems`.
-
-    >>> from flask_mcp_cors import CORSPolicy
-    >>> try:
-    ...     CORSPolicy(origins="https://app.example.com/", max_age=-1)
-    ... except PolicyError as error:
-    ...     print([problem.code for problem in error.problems])
-    ['origin_trailing_slash', 'max_age_out_of_range']
-    """
-
-    def __init__(self, problems: Iterable[PolicyProblem]) -> None:
-        #: Every :class:`PolicyProblem` found, in the order of the settings.
-        self.problems: tuple[PolicyProblem, ...] = tuple(problems)
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
-        super().__init__("\n  - ".join([f"{head} in the CORS configuration:", *map(str, self.problems)]))
-
-    def __reduce__(self) -> tuple[type[PolicyError], tuple[tuple[PolicyProblem, ...]]]:
-        return type(self), (self.problems,)
-
-    def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
-        """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
-        located = []
-        for problem in self.problems:
-            place = f"{setting}.{problem.setting}" if setting else problem.setting
-            # One key holds all that is below it: policies['/mcp'].max_age, security_headers.frame_options.
-            word = place.partition("[")[0].partition(".")[0]
-            located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
-        return PolicyError(located)
-
-
-def shown(value: object) -> str:
-    """A value as a message shows it: in ASCII, and cut where it is long."""
-    text = ascii(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None, value: object = None) -> PolicyProblem:
@@ -328,42 +242,3 @@ def _syntax_fault(word: str, text: str) -> str | None:
     if fault and word in LIST_SETTINGS:
         fault += f"; write {as_list(_members(text))}"
     return fault
-
-
-def as_list(members: Iterable[str]) -> str:
-    """Strings as a list that is right in Python and in an environment variable; a long one is cut."""
-    listed = list(members)
-    text = json.dumps(listed[:5])
-    return text if len(listed) <= 5 else f"{text[:-1]}, …]"
-
-
-def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
-    """One string or many as a tuple; a problem for anything else."""
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, Iterator):
-        # The second app or policy that uses the same settings would find it empty.
-        message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
-        problems.append(PolicyProblem("wrong_type", setting, value, message))
-        return ()
-    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
-        problems.append(wrong_type(setting, value, "a string or a list of strings"))
-        return ()
-    members = tuple(value)
-    for member in members:
-        if not isinstance(member, str):
-            problems.append(wrong_type(setting, member, "a string"))
-    return tuple(member for member in members if isinstance(member, str))
-
-
-# Words that people write where JSON has true, false and null.
-_JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
-_JSON_WORDS |= {"none": "null", "null": "null"}
-
-
-def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
-    """The problem for a value of the wrong type."""
-    message = f"{type(value).__name__} is the wrong type; write {expected}"
-    if isinstance(value, str) and value.lower() in _JSON_WORDS:
-        message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"
-    return PolicyProblem("wrong_type", setting, value, message)

@@ -34,10 +34,10 @@ from .paths import path_fault
 from .paths import PathIndex
 from .paths import resolved_path
 from .policy import CORSPolicy
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import string_list
-from .settings import wrong_type
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import string_list
+from .problems import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
 MEMO_ENTRIES = 256

@@ -27,15 +27,15 @@ from .patterns import Pattern
 from .patterns import PatternFault
 from .patterns import PLAINTEXT_SCHEMES
 from .patterns import regex_message
+from .problems import as_list
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import string_list
+from .problems import wrong_type
 from .security import security_headers_from
 from .security import SecurityHeaders
-from .settings import as_list
 from .settings import check_words
 from .settings import POLICY_SETTINGS
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import string_list
-from .settings import wrong_type
 from .suffixes import covers_public_suffix
 
 #: A day. Firefox keeps no answer longer, and nothing can make a browser forget a wrong answer sooner.

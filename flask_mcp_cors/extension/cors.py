@@ -23,13 +23,13 @@ from ..auth.metadata import ResourceMetadata
 from ..auth.metadata import serve
 from ..configure import configure
 from ..core.policy import CORSPolicy
+from ..core.problems import PolicyError
+from ..core.problems import PolicyProblem
 from ..core.settings import check_words
 from ..core.settings import EXTENSION_SETTINGS
-from ..core.settings import ExtensionSettings
 from ..core.settings import POLICY_SETTINGS
-from ..core.settings import PolicyError
-from ..core.settings import PolicyProblem
 from ..core.settings import PolicySettings
+from ..core.site_settings import ExtensionSettings
 from .gate import AppState
 from .layer import check_proxy_fix
 from .layer import wrap

@@ -17,7 +17,7 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import Reason
 from flask_mcp_cors import SecurityHeaders
 from flask_mcp_cors.core.discovery import PUBLIC_METADATA_PATHS
-from flask_mcp_cors.core.settings import ExtensionSettings
+from flask_mcp_cors.core.site_settings import ExtensionSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
