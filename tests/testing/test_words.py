@@ -153,5 +153,7 @@ def test_a_server_that_is_not_there(engine: Any, message: str) -> None:
             raise ConnectionRefusedError
 
     with pytest.raises(CORSError) as caught:
-        Browser(Refusing(), base_url="http://127.0.0.1:9999", origin="http://127.0.0.1:1234", quirks=engine).fetch("/mcp")
+        Browser(Refusing(), base_url="http://127.0.0.1:9999", origin="http://127.0.0.1:1234", quirks=engine).fetch(
+            "/mcp"
+        )
     assert caught.value.console_message == message
