@@ -1,8 +1,8 @@
-// Bundles the official TypeScript clients for the browser: one file for each generation, in bundles/.
+// Bundles the TypeScript clients for the browser: one file for each, in bundles/.
 import { build } from "esbuild";
 
 await build({
-  entryPoints: ["clients/sdk1.js", "clients/client2.js"],
+  entryPoints: ["clients/sdk1.js", "clients/client2.js", "clients/ai_sdk.js"],
   absWorkingDir: import.meta.dirname,
   bundle: true,
   format: "iife",
