@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from . import asgi
 from . import costs
 from . import load
 from . import micro
@@ -22,12 +23,13 @@ from . import side_by_side
 from .report import to_markdown
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("Flask", "Werkzeug", "flask-cors", "wsgicors", "flask-talisman", "starlette", "gunicorn")
+PACKAGES = ("Flask", "Werkzeug", "flask-cors", "wsgicors", "flask-talisman", "starlette", "mcp", "gunicorn")
 
 
 def _parts(seconds: float) -> dict[str, Callable[[], Any]]:
     return {
         "side_by_side": lambda: side_by_side.measure(seconds),
+        "asgi": lambda: asgi.measure(seconds / 2),
         "costs": costs.measure,
         "micro": micro.measure,
         "preflights": lambda: preflights.available() or preflights.measure(),

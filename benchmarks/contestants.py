@@ -103,6 +103,17 @@ def make_constant(exact: Sequence[str], parents: Sequence[str]) -> Handler:
     return wsgi_handler(app)
 
 
+def make_extend(exact: Sequence[str], parents: Sequence[str]) -> Handler:
+    app = make_app()
+
+    @app.after_request
+    def add(response: Response) -> Response:
+        response.headers.extend(CONSTANT_HEADERS)
+        return response
+
+    return wsgi_handler(app)
+
+
 def make_constant_hook(exact: Sequence[str], parents: Sequence[str]) -> Handler:
     app = make_app()
 
@@ -222,7 +233,8 @@ def _scope(environ: Environ) -> Environ:
 
 
 BARE = "bare Flask"
-CONSTANT = "Flask, constant headers"
+CONSTANT = "Flask, constant headers set one by one"
+EXTEND = "Flask, constant headers by extend"
 CONSTANT_HOOK = "Flask, hook that answers"
 FLASK_CORS = "flask-cors"
 OURS = "ours, hooks"
@@ -234,6 +246,7 @@ STARLETTE = "Starlette on a trivial ASGI app"
 WITHOUT_POLICY: dict[str, Maker] = {
     BARE: make_bare,
     CONSTANT: make_constant,
+    EXTEND: make_extend,
     CONSTANT_HOOK: make_constant_hook,
     "flask-talisman": make_talisman,
 }

@@ -22,6 +22,7 @@ from .contestants import BARE
 from .contestants import CONSTANT
 from .contestants import CONSTANT_HOOK
 from .contestants import Environ
+from .contestants import EXTEND
 from .contestants import FLASK_CORS
 from .contestants import Handler
 from .contestants import HOST
@@ -147,8 +148,15 @@ def _goals(work: str, times: Mapping[Key, list[float]]) -> dict[str, dict[str, f
     goals: dict[str, dict[str, float]] = {}
     if work == "call, allowed origin":
         goals["overhead_over_flask_cors"] = _quotient(times, ours, theirs, over_bare=True)
+        goals["wrapped_overhead_over_flask_cors"] = _quotient(times, (OURS_WRAPPED, 2), theirs, over_bare=True)
+        goals["overhead_over_extend"] = _quotient(times, ours, (EXTEND, None), over_bare=True)
+        goals["flask_cors_over_extend"] = _quotient(times, theirs, (EXTEND, None), over_bare=True)
         goals["overhead_over_constant"] = _quotient(times, ours, (CONSTANT, None), over_bare=True)
         goals["flask_cors_over_constant"] = _quotient(times, theirs, (CONSTANT, None), over_bare=True)
+        goals["middleware_over_bare"] = _quotient(times, (OURS_MIDDLEWARE, 2), (BARE, None))
+    if work == "call, foreign origin":
+        goals["refused_over_bare"] = _quotient(times, ours, (BARE, None))
+        goals["flask_cors_refused_over_bare"] = _quotient(times, theirs, (BARE, None))
     if work == "preflight, 2 names":
         goals["preflight_hooks_over_bare"] = _quotient(times, ours, (BARE, None))
         goals["preflight_constant_hook_over_bare"] = _quotient(times, (CONSTANT_HOOK, None), (BARE, None))

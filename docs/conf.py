@@ -16,7 +16,7 @@ author = "the authors of Flask-MCP-CORS"
 copyright = "2026, the authors of Flask-MCP-CORS"
 version = release = __version__
 
-extensions = ["myst_parser", "pallets_sphinx_themes", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_generated", "examples"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -25,14 +25,17 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 
-html_theme = "flask"
+html_theme = "furo"
 html_title = f"Flask-MCP-CORS {version}"
 html_static_path = ["_static"]
-html_css_files = ["wrap.css"]
-html_sidebars = {
-    "index": ["project.html", "localtoc.html", "searchbox.html"],
-    "**": ["localtoc.html", "relations.html", "searchbox.html"],
+html_css_files = ["site.css"]
+html_theme_options = {
+    # The site must not ask another host for anything, so the theme's links to services stay out.
+    "footer_icons": [],
+    "navigation_with_keys": True,
 }
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
 html_show_sourcelink = False
 
 _INCLUDED = re.compile(r"^\[.+\]\(((?:\.\./)*_generated/\S+|\.\./CHANGELOG\.md)\)$", re.MULTILINE)

@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 from flask.cli import ScriptInfo
 
-cli = AppGroup("mcp-cors", help="See what a browser sees: CORS and Origin validation, explained and probed.")
+from ._version import __version__
+
+cli = AppGroup("mcp-cors", short_help="Explain and probe CORS.", help="Explain and probe CORS and Origin validation.")
+click.version_option(__version__, prog_name="Flask-MCP-CORS")(cli)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -24,9 +28,15 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-@cli.command()
+def _print(text: str) -> None:
+    from .cli.terminal import show
+
+    show(text)
+
+
+@cli.command(short_help="Decide on one request, step by step.")
 @click.argument("path")
-@click.option("--origin", required=True, help="The origin of the page: scheme://host, and :port where there is one.")
+@click.option("--origin", help="The origin of the page, scheme://host[:port]. Without it: a program, not a browser.")
 @click.option("--method", default="POST", show_default=True)
 @click.option(
     "--header",
@@ -35,29 +45,41 @@ def _print_json(value: object) -> None:
     metavar="NAME[: VALUE]",
     help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
 )
+@click.option(
+    "--browser",
+    type=click.Choice(["chromium", "firefox", "webkit"]),
+    default="chromium",
+    show_default=True,
+    help="Whose rules and console words count.",
+)
 @_as_json
-def explain(path: str, origin: str, method: str, headers: tuple[str, ...], as_json: bool) -> None:
+def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: str, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
 
-    PATH is a path of the app, or a whole URL where host and scheme matter.
+    PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through everything that is
+    around the app, but no hook and no view runs. Exit status 1 where it is refused, or where the page may not read the
+    response.
     """
     from .cli.app import state_of
     from .cli.explain import explain
 
-    explanation = explain(state_of(current_app), path, origin, method, headers)
+    explanation = explain(state_of(current_app), path, origin, method, headers, browser=browser)
     if as_json:
         _print_json(explanation.to_json())
     else:
-        click.echo(explanation.to_text())
+        _print(explanation.to_text())
+    if not explanation.is_allowed:
+        sys.exit(1)
 
 
-@cli.command()
+@cli.command(short_help="List the routes and what is wrong.")
 @click.option("--strict", is_flag=True, help="Exit with status 1 where something is wrong.")
 @_as_json
 def routes(strict: bool, as_json: bool) -> None:
     """List each route with its policy, its protection and what is wrong with it.
 
-    No view runs, but the app's hooks see some requests with a made-up method.
+    No view runs. Preflights go through everything around the app, and before_request functions are asked about
+    requests without credentials.
     """
     from .cli.app import state_of
     from .cli.routes import survey
@@ -66,12 +88,12 @@ def routes(strict: bool, as_json: bool) -> None:
     if as_json:
         _print_json(result.to_json())
     else:
-        click.echo(result.to_text())
+        _print(result.to_text())
     if strict and not result.is_clean:
         sys.exit(1)
 
 
-@cli.command(with_appcontext=False)
+@cli.command(with_appcontext=False, short_help="Examine a running server.")
 @click.argument("url")
 @click.option(
     "--origin",
@@ -81,32 +103,58 @@ def routes(strict: bool, as_json: bool) -> None:
     help="The origin of a page that is to connect: scheme://host, and :port where there is one. Repeatable.",
 )
 @click.option("--token", help="A bearer token, for a server that wants one.")
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Another header for the endpoint, such as an API key or a tenant. Repeatable.",
+)
+@click.option("--login", is_flag=True, help="Follow the login as a client would, up to the login page.")
+@click.option("--browser", type=click.Choice(["chromium", "firefox", "webkit"]), default="chromium", show_default=True)
 @click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
+@click.option("--total", type=click.FloatRange(1, 3600), default=14.0, show_default=True, help="For all requests.")
+@click.option("--cacert", type=click.Path(exists=True, dir_okay=False), help="A CA certificate to trust, as PEM.")
+@click.option("--insecure", is_flag=True, help="Do not verify certificates. Browsers do.")
 @_as_json
-def doctor(url: str, origins: tuple[str, ...], token: str | None, timeout: float, as_json: bool) -> None:
+def doctor(
+    url: str,
+    origins: tuple[str, ...],
+    headers: tuple[str, ...],
+    cacert: str | None,
+    insecure: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Examine a running server, in any language, as browser MCP clients of each protocol revision.
 
     URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 where something
     keeps a browser out, or lets in whom it must not.
     """
     from .cli.doctor import examine
+    from .cli.doctor.wire import tls_context
+    from .cli.terminal import progress
 
-    def say(line: str) -> None:
-        click.echo(f"… {line}", err=True)
-
-    try:
-        report = examine(url, list(dict.fromkeys(origins)), token=token, timeout=timeout, say=say)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    with progress() as say:
+        try:
+            named = dict(header.split(": ", 1) for header in headers)
+        except ValueError:
+            raise click.UsageError("write --header 'NAME: VALUE'") from None
+        try:
+            context = tls_context(cacert, insecure=insecure)
+            report = examine(url, list(dict.fromkeys(origins)), headers=named, context=context, say=say, **options)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
     if as_json:
         _print_json(report.to_json())
     else:
-        click.echo(report.to_text())
+        _print(report.to_text())
     if not report.is_healthy:
         sys.exit(1)
 
 
 @click.group(help=cli.help)
+@click.version_option(__version__, prog_name="Flask-MCP-CORS")
 @click.option("-A", "--app", envvar="FLASK_APP", metavar="IMPORT", help="The app, as for the flask command.")
 @click.pass_context
 def main(context: click.Context, app: str | None) -> None:

@@ -1,4 +1,4 @@
-"""From what a user wrote to a compiled site: keywords over ``app.config`` over *policy* over defaults."""
+"""Compile the settings of a site: keywords beat ``app.config``, that beats *policy*, that beats the defaults."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 from typing import NamedTuple
 
 from .core.policy import CORSPolicy
+from .core.problems import PolicyError
+from .core.problems import wrong_type
 from .core.settings import check_words
 from .core.settings import CONFIG_PREFIX
 from .core.settings import EXTENSION_SETTINGS
 from .core.settings import OTHER_WORDS
 from .core.settings import POLICY_SETTINGS
-from .core.settings import PolicyError
 from .core.settings import settings_from_config
 from .core.settings import unknown_setting
-from .core.settings import wrong_type
+from .core.settings import WORDS_WITHOUT_COUNTERPART
 from .core.site import make_site
 from .core.site import Site
 from .reporting import log
@@ -45,7 +46,7 @@ class Configured(NamedTuple):
         return self.sources.get(word, "default")
 
     def announce(self, whom: str) -> None:
-        """Say once what is in force: a warning where nobody has said who may call."""
+        """Log the effective settings once: as a warning where origins or hosts are not configured."""
         site = self.site
         origins = site.default.origins
         shown = getattr(origins, "__qualname__", repr(origins)) if callable(origins) else _cut(origins)
@@ -56,10 +57,18 @@ class Configured(NamedTuple):
         )
         if self.source("origins") == self.source("hosts") == "default":
             log.warning(
-                "%s: nothing is configured, so this machine only: set origins (%sORIGINS) to the pages that may "
-                "call, and hosts (%sHOSTS) to the names of this server",
+                "%s: without configuration only pages on this machine may call: set origins (%sORIGINS) to the pages "
+                "that may call, and hosts (%sHOSTS) to the names of this server",
                 line,
                 CONFIG_PREFIX,
+                CONFIG_PREFIX,
+            )
+        elif site.hosts.any_host and self.source("hosts") == "default":
+            log.warning(
+                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
+                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "that is meant",
+                line,
                 CONFIG_PREFIX,
             )
         else:
@@ -104,19 +113,19 @@ def configure(
     try:
         default = default.replace(**{word: settings[word] for word in POLICY_SETTINGS & settings.keys()})
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     wrap_wsgi = settings.get("wrap_wsgi", False)
     if not isinstance(wrap_wsgi, bool):
-        problems += PolicyError([wrong_type("wrap_wsgi", wrap_wsgi, "True or False")]).located(keys=keys).problems
+        problems.append(wrong_type("wrap_wsgi", wrap_wsgi, "True or False"))
     trusted = config.get("TRUSTED_HOSTS") if config is not None else None
     server_name = config.get("SERVER_NAME") if config is not None else None
     site = None
     try:
         site = make_site(settings, default, trusted_hosts=trusted, server_name=server_name)
     except PolicyError as error:
-        problems.extend(error.located(keys=keys).problems)
+        problems += error.problems
     if problems or site is None:
-        raise PolicyError(problems)
+        raise PolicyError(problems).located(keys=keys)
 
     sources = {word: keys.get(word, "keyword") for word in settings}
     if "hosts" not in settings and trusted and not default.has_default_origins:
@@ -125,36 +134,29 @@ def configure(
 
 
 def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same ``app.config`` without the key that :data:`_FLASK_MCP_SERVER` leaves in it."""
+    """``app.config`` without the key that comes from :data:`_FLASK_MCP_SERVER`."""
     if _FLASK_MCP_SERVER not in os.environ:
         return config
     return {key: value for key, value in config.items() if key != "MCP_CORS_ORIGIN"}
 
 
-# https://flask-cors.readthedocs.io/en/latest/configuration.html
-_FLASK_CORS_WORDS = (
-    "origins methods allow_headers expose_headers supports_credentials max_age send_wildcard automatic_options "
-    "vary_header resources intercept_exceptions always_send allow_private_network"
-).split()
-
-
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Warn of keys that flask-cors has left in ``app.config``, but where the setting was written here as well."""
+    """Warn of keys of flask-cors in ``app.config``, unless the same setting is configured here too."""
     advice = []
-    for word in _FLASK_CORS_WORDS:
+    for key in config:
+        word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
         meant = OTHER_WORDS.get(word, word)
-        if f"CORS_{word.upper()}" not in config or meant in settings:
-            continue
-        write = f"{CONFIG_PREFIX}{meant.upper()}" if meant in EXTENSION_SETTINGS else "leave it out"
-        if meant == "policies":
-            write = f"{CONFIG_PREFIX}PATHS and {write}"
-        advice.append(f"CORS_{word.upper()} → {write}")
+        if word in WORDS_WITHOUT_COUNTERPART:
+            advice.append(f"{key} → leave it out")
+        elif meant in EXTENSION_SETTINGS - settings.keys():
+            paths = f"{CONFIG_PREFIX}PATHS and " if meant == "policies" else ""
+            advice.append(f"{key} → {paths}{CONFIG_PREFIX}{meant.upper()}")
     if advice:
         log.warning("app.config has keys of flask-cors, which Flask-MCP-CORS does not read: %s", "; ".join(advice))
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that nobody loaded into ``app.config``."""
+    """Warn of settings in the environment that were not loaded into ``app.config``."""
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:

@@ -1,10 +1,4 @@
-"""The WSGI door: the same policy and the same decisions around any WSGI application.
-
-Rule 1: each door of ours refuses for itself.
-Rule 2: where one of ours stands inside another, the innermost one's headers are sent.
-Rule 3: a decision belongs to one site and one request. It goes from one door to another through a
-:class:`Handover` that only the next door on the way in can take.
-"""
+"""The WSGI door: the same policy and the same decisions around any WSGI application."""
 
 from __future__ import annotations
 
@@ -23,64 +17,26 @@ from werkzeug.wsgi import ClosingIterator
 from .configure import configure
 from .configure import Configured
 from .core.decision import Decision
-from .core.decision import Reason
-from .core.headers import SAFELISTED_METHODS
 from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
-from .core.settings import SiteSettings
-from .core.site import Choice
 from .core.site import Facts
-from .core.site import Site
-from .core.site import strictest
-from .reporting import log
+from .core.site_settings import SiteSettings
+from .doors import AROUND
+from .doors import carries
+from .doors import claim
+from .doors import HANDOVER
+from .doors import Handover
+from .doors import judge_choice
+from .reporting import InForce
 from .reporting import report
+from .reporting import report_lost_method
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
-#: Where in the environ a door leaves its handover for the next one on the way in.
-HANDOVER = "flask_mcp_cors.handover"
-
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
-
-
-class Handover:
-    """What a door hands to the next door of ours inside, and gets back with the response."""
-
-    __slots__ = ("decision", "facts", "inner", "is_open", "site")
-
-    def __init__(self, site: Site, facts: tuple[Any, ...], decision: Decision | None) -> None:
-        #: The site that the decision was made for.
-        self.site = site
-        self.facts = facts
-        #: The decision of this site; ``None`` until its hook inside has made it.
-        self.decision = decision
-        #: What a door of another site, further inside, has sent.
-        self.inner: Decision | None = None
-        #: May a door of another site take it?
-        self.is_open = True
-
-    def tell(self, site: Site, decision: Decision) -> None:
-        """Say whose decision has gone into the response. Where nothing governs, an outer door may have a policy."""
-        if site is self.site:
-            self.decision = decision
-        elif decision.reason is not Reason.NOT_GOVERNED:
-            self.inner = decision
-
-
-def claim(environ: WSGIEnvironment) -> Handover | None:
-    """Take the handover of the next door of ours further out, or ``None`` where there is none to take.
-
-    An application that is called from a view, with the caller's environ, finds it taken: its decision is
-    none of the caller's.
-    """
-    handover: Handover | None = environ.get(HANDOVER)
-    if handover is None or not handover.is_open:
-        return None
-    handover.is_open = False
-    return handover
 
 
 def routed_path(environ: WSGIEnvironment) -> str:
@@ -114,56 +70,6 @@ def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
     return Facts._make(read_key(environ, path))
 
 
-def judge_choice(
-    site: Site,
-    choice: Choice,
-    facts: Facts,
-    request_for: Callable[[str], Any],
-    choose_for: Callable[[str], Choice] | None = None,
-) -> Decision:
-    """The decision under *choice*, after asking the callable in ``policies`` where there is one.
-
-    :param request_for: makes the request that such a callable takes, with this method announced.
-    :param choose_for: the choice for another method at the same URL; by default the path's.
-    """
-
-    def choose_by_path(method: str) -> Choice:
-        return site.choose(facts.path, method)
-
-    def judge_one(choice: Choice) -> Decision:
-        selected = choice.policy
-
-        def ask(method: str) -> CORSPolicy | None:
-            if selected is None or isinstance(selected, CORSPolicy):
-                return selected
-            chosen = selected(request_for(method))
-            if chosen is not None and not isinstance(chosen, CORSPolicy):
-                raise TypeError(f"{choice.rule} returned {type(chosen).__name__}; return a CORSPolicy or None")
-            return site.default if chosen is None else chosen
-
-        def governs(policy: CORSPolicy, method: str) -> bool:
-            if method in (facts.policy_method, "*"):
-                return True
-            other = (choose_for or choose_by_path)(method).policy
-            if other is not selected or other is policy:
-                return other == policy
-            # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
-            return method in SAFELISTED_METHODS or ask(method) == policy
-
-        try:
-            policy = ask(facts.policy_method)
-            listed = None
-            if policy is not None and facts.is_preflight:
-                listed = [method for method in policy.allow_methods if governs(policy, method)]
-            return site.decide(facts, policy, listed)
-        except Exception:
-            # Whatever went wrong in there, a request without a policy is refused, not let in.
-            log.exception("%s failed, so the request is refused", choice.rule)
-            return site.policy_failed(facts)
-
-    return strictest([judge_one(each) for each in (choice, *site.choices_below(facts, choice))])
-
-
 def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> list[bytes]:
     """Send a final decision as the whole response."""
     status = decision.status or 403
@@ -189,12 +95,17 @@ class Door:
         if decision is None:
             facts = Facts._make(key)
             decision = self._decide(environ, facts)
+            report_lost_method(facts)
             if decision is not None and (decision.final or decision.reported):
                 self._report(facts, decision, environ)
                 if decision.final:
+                    if (outer := claim(environ, facts.origin)) is not None:
+                        outer.tell(self._site, decision)
                     return answer(facts, decision, start_response)
-        outer = claim(environ) if HANDOVER in environ else None
-        handover = environ[HANDOVER] = Handover(self._site, key, decision)
+        outer = claim(environ, key[4]) if HANDOVER in environ or AROUND.get() is not None else None
+        handover = None
+        if self._has_doors_inside():
+            handover = environ[HANDOVER] = Handover(self._site, key, decision)
         started = False
 
         def start(
@@ -202,11 +113,12 @@ class Door:
         ) -> Callable[[bytes], object]:
             nonlocal started
             started = True
-            inner = handover.inner
-            if inner is not None and _carries(headers, inner):
+            sent = decision if handover is None else handover.decision
+            inner = None if handover is None else handover.inner
+            if inner is not None and carries(headers, inner):
                 sent = inner
             else:
-                sent = handover.decision or self._decide_late(environ, Facts._make(key))
+                sent = sent or self._decide_late(environ, Facts._make(key))
                 headers = sent.apply(headers)
             if outer is not None:
                 outer.tell(self._site, sent)
@@ -236,6 +148,10 @@ class Door:
         """Does the path alone select the policy, so that a kept decision may be taken?"""
         return True
 
+    def _has_doors_inside(self) -> bool:
+        """May another door of ours stand inside, or a hook of this site?"""
+        return True
+
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         """The decision, or ``None`` where a hook inside makes it."""
         raise NotImplementedError
@@ -245,7 +161,9 @@ class Door:
         raise NotImplementedError
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self, facts, decision, environ)
+        site = self._site
+        in_force = InForce(site, self._configured.source)
+        report(self, facts, decision, environ, in_force, lambda: site.choose(facts.path, facts.policy_method))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         """Does whoever called want an exception itself, not a response? A debugger does."""
@@ -264,15 +182,6 @@ def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResp
         raise error
 
     return send()
-
-
-def _carries(headers: Iterable[tuple[str, str]], decision: Decision) -> bool:
-    """Are the ``Access-Control-*`` headers of a response exactly those of *decision*?"""
-
-    def cors(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        return sorted((name.lower(), value) for name, value in pairs if name.lower().startswith("access-control-"))
-
-    return cors(headers) == cors(decision.headers)
 
 
 class CORSMiddleware(Door):

@@ -26,14 +26,17 @@ LISTED_HEADERS = {
     "accept",
     "authorization",
     "content-type",
+    "dpop",
     "last-event-id",
     "mcp-protocol-version",
     "mcp-session-id",
     "mcp-method",
     "mcp-name",
+    "user-agent",
     "x-api-key",
+    "x-custom-auth-headers",
 }
-EXPOSED_HEADERS = {"mcp-session-id", "mcp-protocol-version", "www-authenticate", "retry-after"}
+EXPOSED_HEADERS = {"dpop-nonce", "mcp-session-id", "mcp-protocol-version", "www-authenticate", "retry-after"}
 LISTED_METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
 FRAMES = {"iframe", "frame", "fencedframe", "object", "embed"}
 ASKED = {"access-control-request-method", "access-control-request-headers"}
@@ -297,6 +300,78 @@ class Answer:
     @property
     def reaches_the_application(self) -> bool:
         return self.status is None
+
+
+DISCOVERY = (
+    "/.well-known/oauth-protected-resource/**",
+    "/.well-known/oauth-authorization-server/**",
+    "/.well-known/openid-configuration/**",
+    "/**/.well-known/openid-configuration",
+)
+PUBLIC = {"origins": ["*"], "allow_methods": ["GET"]}
+
+
+def resolve(path: str) -> str | None:
+    """The path without its ``.`` and ``..`` segments, where it has any."""
+    kept: list[str] = []
+    for part in cut(path):
+        if part == "..":
+            kept = kept[:-1]
+        elif part != ".":
+            kept.append(part)
+    return "/" + "/".join(kept) if {".", ".."} & set(cut(path)) else None
+
+
+def policy_for(path: str, method: str, site: Mapping[str, Any], *, is_swallowed: bool) -> Mapping[str, Any] | None:
+    """The settings that govern a path and a method; ``None``: nothing does.
+
+    :param is_swallowed: a view took the ``.well-known`` part of the path into a variable.
+    """
+    own = site.get("policies", {})
+    is_public = method in ("GET", "HEAD") and not is_swallowed
+    winners = most_specific([*own, *(p for p in DISCOVERY if is_public and p not in own)], path)
+    if winners:
+        # Of two that are equally specific the owner's counts.
+        mine = [pattern for pattern in winners if pattern in own]
+        if not mine:
+            return {**PUBLIC, "hosts": site["hosts"]}
+        return None if own[mine[0]] is None else {**site, **own[mine[0]]}
+    paths = site.get("paths")
+    if paths is not None and not most_specific(paths, path):
+        return None
+    return site
+
+
+def answer_of_site(question: Question, site: Mapping[str, Any], *, is_swallowed: bool = False) -> Answer:
+    """The answer of a site with ``paths`` and ``policies`` (path pattern → settings over the site's, or ``None``)."""
+    is_preflight = question.method == "OPTIONS" and None not in (question.origin, question.request_method)
+    method = (question.request_method or "") if is_preflight else question.method
+    answers = []
+    for path, swallowed in ((question.path, is_swallowed), (resolve(question.path), False)):
+        if path is None:
+            continue
+        settings = policy_for(path, method, site, is_swallowed=swallowed)
+        if settings is None:
+            answers.append((Answer(None) if _is_served(question, site) else Answer(421, vary=_vary(question)), False))
+            continue
+        if is_preflight:
+            governed = {
+                m
+                for m in settings.get("allow_methods", LISTED_METHODS)
+                if m in (method, "*") or policy_for(path, m, site, is_swallowed=swallowed) == settings
+            }
+            settings = {**settings, "allow_methods": governed}
+        answers.append((answer_to(question, settings), True))
+    refusals = [answer for answer, _ in answers if answer.status is not None and answer.status >= 400]
+    if refusals:
+        return refusals[-1]
+    # What is allowed least: without the headers of an allowed origin before with them, governed before not.
+    answers.sort(key=lambda pair: (pair[1], "access-control-allow-origin" not in pair[0].cors))
+    return answers[-1][0]
+
+
+def _vary(question: Question) -> frozenset[str]:
+    return frozenset({"origin", *(ASKED if question.method == "OPTIONS" else ())})
 
 
 def members(value: str) -> list[str]:

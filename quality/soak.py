@@ -30,6 +30,7 @@ from flask import request
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors.asgi import CORSMiddleware as CORSMiddlewareASGI
 
 from .cases import METHODS
 from .cases import question_from
@@ -37,6 +38,11 @@ from .cases import SETTINGS
 from .oracle import answer_to
 from .oracle import Question
 from .oracle import summary
+from .through_asgi import as_text
+from .through_asgi import ask as ask_asgi
+from .through_asgi import headers_of
+from .through_asgi import make_application
+from .through_asgi import scope_of
 
 #: Paths as a server hands them over. All of them have the default policy.
 PATHS = ("/mcp", "/", "/mcp/", "/x/\xff\xfe", "/a/../b", "/%61", "/mcp\r\nx", "/" + "a/" * 300 + "b", "/" + "é" * 50)
@@ -44,7 +50,7 @@ PATHS = ("/mcp", "/", "/mcp/", "/x/\xff\xfe", "/a/../b", "/%61", "/mcp\r\nx", "/
 #: What may be added to the memory after the first tenth of the requests: interpreter noise, not a leak.
 ALLOWED_GROWTH = 8 * 2**20
 
-Application = Callable[..., Iterable[bytes]]
+Application = Callable[..., Iterable[bytes]] | CORSMiddlewareASGI
 
 
 @dataclass
@@ -82,7 +88,8 @@ def _view(rest: str = "") -> str:
 
 
 def make_applications() -> list[tuple[str, Application, dict[str, Any]]]:
-    """Each of the settings through the hooks, through ``wrap_wsgi``, and in a middleware around a plain Flask app."""
+    """Each of the settings through the hooks, through ``wrap_wsgi``, in a middleware around a plain Flask app, and
+    around an ASGI app."""
     methods = {method.upper() for method in METHODS}
     made: list[tuple[str, Application, dict[str, Any]]] = []
     for settings in SETTINGS:
@@ -95,6 +102,7 @@ def make_applications() -> list[tuple[str, Application, dict[str, Any]]]:
             else:
                 MCPCors(app, **settings, wrap_wsgi=door == "wrap_wsgi")
                 made.append((door, app, settings))
+        made.append(("asgi", make_application(settings), settings))
     return made
 
 
@@ -130,6 +138,21 @@ def environ_of(question: Question) -> dict[str, Any]:
 
 def ask(application: Application, settings: dict[str, Any], question: Question, figures: Figures) -> None:
     """Send one request and compare the answer with the oracle's."""
+    if isinstance(application, CORSMiddlewareASGI):
+        code, pairs, reached = ask_asgi(application, scope_of(question, headers_of(question)))
+        passed, answer, headers = reached, str(code), as_text(pairs)
+    else:
+        answer, headers, reached = _ask_wsgi(application, question)
+        # No decision is a 404: the request went through, and no rule takes a line break in a path.
+        passed = reached or answer == "404"
+    given = summary(None if passed else int(answer), headers)
+    wanted = answer_to(question, settings)
+    if given != wanted and len(figures.differences) < 10:
+        figures.differences.append(f"{question} under {settings}: {given}, not {wanted}")
+    figures.answers["reached" if reached else answer] += 1
+
+
+def _ask_wsgi(application: Callable[..., Iterable[bytes]], question: Question) -> tuple[str, Any, bool]:
     environ = environ_of(question)
     started: list[Any] = []
 
@@ -143,14 +166,7 @@ def ask(application: Application, settings: dict[str, Any], question: Question, 
     if close := getattr(body, "close", None):
         close()
     status, headers = started
-    reached = environ.get("soak.reached", False)
-    # No decision is a 404: the request went through, and no rule takes a line break in a path.
-    passed = reached or status.startswith("404")
-    given = summary(None if passed else int(status.split()[0]), headers)
-    wanted = answer_to(question, settings)
-    if given != wanted and len(figures.differences) < 10:
-        figures.differences.append(f"{question} under {settings}: {given}, not {wanted}")
-    figures.answers["reached" if reached else status.split()[0]] += 1
+    return status.split()[0], headers, environ.get("soak.reached", False)
 
 
 def _work(

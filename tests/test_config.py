@@ -239,8 +239,8 @@ def test_keys_that_flask_cors_left_are_named(caplog):
     make(config={**config, "CORS_OF_SOMEBODY_ELSE": 1}, hosts="mcp.example.com")
     assert (
         "app.config has keys of flask-cors, which Flask-MCP-CORS does not read: CORS_ORIGINS → MCP_CORS_ORIGINS; "
-        "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; CORS_VARY_HEADER → leave it out; "
-        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES"
+        "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; "
+        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out"
     ) in caplog.messages
 
 
@@ -320,3 +320,21 @@ def test_every_fault_is_told_at_once():
 def test_without_an_app_a_word_that_is_no_setting_is_told_at_once():
     with pytest.raises(PolicyError, match="unknown_setting"):
         MCPCors(orgins=APP)
+
+
+@pytest.mark.parametrize("settings", [{}, {"wrap_wsgi": True}])
+def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplog, settings):
+    """Before it, routes may still be added."""
+    app = Flask("configured", static_folder=None)
+    patterns = {"paths": ["/tools/mcp", "/later"], "policies": {"/mpc": None}}
+    MCPCors(app, origins=APP, hosts="localhost", **patterns, **settings)
+    app.add_url_rule("/mcp", "mcp", lambda: "ok", methods=["POST"])
+    app.add_url_rule("/later", "later", lambda: "ok")
+    caplog.clear()
+    for _ in range(2):
+        app.test_client().post("/mcp", headers={"Origin": APP})
+    advice = "correct it; for an app that is mounted below a prefix, write the path without the prefix"
+    assert caplog.messages == [
+        f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
+        f"policies has '/mpc', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
+    ]

@@ -1,9 +1,10 @@
-"""One table of requests and answers, through every door: the pure core, the hooks, ``wrap_wsgi`` and the middleware.
+"""One table of requests and answers, through every door: the core, the hooks, ``wrap_wsgi``, WSGI and ASGI middleware.
 
 A row says the status, every CORS header, ``Vary``, and whether the application was reached. A header that
 a row does not name must not be there. Lists compare as sets.
 """
 
+import asyncio
 from dataclasses import dataclass
 from dataclasses import field
 
@@ -12,11 +13,12 @@ from flask import Flask
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
+from flask_mcp_cors import asgi
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.settings import SITE_SETTINGS
-from flask_mcp_cors.wsgi import judge_choice
+from flask_mcp_cors.doors import judge_choice
 from flask_mcp_cors.wsgi import read_facts
 from flask_mcp_cors.wsgi import routed_path
 
@@ -25,15 +27,15 @@ EVIL = "https://evil.example"
 SELF = "https://mcp.example.com"
 
 ALLOW_HEADERS = (
-    "Accept, Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name, "
-    "X-API-Key"
+    "Accept, Authorization, Content-Type, DPoP, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, "
+    "Mcp-Name, User-Agent, X-API-Key, X-Custom-Auth-Headers"
 )
 STATED = {
     "Allow-Methods": "GET, POST, DELETE, OPTIONS",
     "Allow-Headers": ALLOW_HEADERS,
     "Max-Age": "86400",
 }
-EXPOSED = {"Expose-Headers": "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"}
+EXPOSED = {"Expose-Headers": "DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"}
 ACTUAL = "Origin"
 OPTIONS = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
@@ -356,13 +358,46 @@ def through_the_middleware(settings, environ):
     return *answer_of(CORSMiddleware(application, **settings), environ), bool(reached)
 
 
+def scope_of(environ):
+    """The scope that an ASGI server makes of the same request."""
+    headers = {key[5:].lower().replace("_", "-"): value for key, value in environ.items() if key.startswith("HTTP_")}
+    return {
+        "type": "http",
+        "method": environ["REQUEST_METHOD"],
+        "scheme": environ["wsgi.url_scheme"],
+        "path": environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+    }
+
+
+def through_asgi(settings, environ):
+    reached, sent = [], []
+
+    async def application(scope, receive, send):
+        reached.append(scope["path"])
+        headers = [(name.lower().encode(), value.encode()) for name, value in OWN_HEADERS]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(asgi.CORSMiddleware(application, **settings)(scope_of(environ), None, send))
+    start, body = sent
+    assert (start["type"], body["type"]) == ("http.response.start", "http.response.body")
+    headers = [("-".join(part.capitalize() for part in n.decode().split("-")), v.decode()) for n, v in start["headers"]]
+    return start["status"], headers, bool(reached)
+
+
 def as_set(value):
     return sorted(member.strip().lower() for member in value.split(","))
 
 
 @pytest.mark.parametrize(
     "door",
-    [through_the_core, through_the_hooks, through_wrap_wsgi, through_the_middleware],
+    [through_the_core, through_the_hooks, through_wrap_wsgi, through_the_middleware, through_asgi],
     ids=lambda door: door.__name__,
 )
 @pytest.mark.parametrize(("settings", "row"), ROWS)

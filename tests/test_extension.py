@@ -318,7 +318,7 @@ class TestOriginValidation:
         init(app, hosts="mcp.example.com")
         app.wsgi_app = ProxyFix(app.wsgi_app)
         assert app.test_client().post("/mcp", headers=forwarded, base_url="http://backend:8000").status_code == 421
-        assert ("if your proxy sets it, write ProxyFix(…, x_host=1)" in caplog.messages[-1]) is hint
+        assert ("if your proxy sets it, write ProxyFix(..., x_host=1)" in caplog.messages[-1]) is hint
 
 
 class TestHosts:
@@ -474,13 +474,13 @@ class TestLog:
             "'/mcp'",
             f"'{EVIL}'",
             "'localhost'",
-            f'origins=["{EVIL}"] (MCP_CORS_ORIGINS)',
+            f'origins=["{APP}", "{EVIL}"] (MCP_CORS_ORIGINS)',
         ):
             assert part in line
         caplog.clear()
         app.test_client().post("/mcp", base_url="http://mcp.example.com")
         (line,) = self.refusals(caplog)
-        assert 'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS)' in line
+        assert 'set hosts=["localhost", "mcp.example.com"] (MCP_CORS_HOSTS)' in line
         assert "ProxyFix" not in line
 
     @pytest.mark.parametrize(
@@ -505,7 +505,7 @@ class TestLog:
         assert "method 'PUT' is not allowed: add it to allow_methods (MCP_CORS_ALLOW_METHODS)" in caplog.text
         many = ",".join(f"mcp-param-{i}" for i in range(100))
         app.test_client().options("/mcp", headers={**PREFLIGHT, "Access-Control-Request-Headers": many})
-        assert "more header names than are looked at" in caplog.text
+        assert "it asks for more than 64 header names" in caplog.text
 
     def test_outside_debug_mode_a_failed_preflight_is_the_browsers_to_report(self, app, caplog):
         init(app)
@@ -617,13 +617,3 @@ class TestFinalAnswers:
         init(app, wrap_wsgi=True)
         app.after_request(lambda response: 1 / 0)
         assert app.test_client().options("/mcp", headers=PREFLIGHT).status_code == 200
-
-
-def test_an_object_made_of_what_can_be_gone_through_once_serves_two_apps():
-    cors = MCPCors(origins=(o for o in [APP]), policies={"/x": {"origins": (o for o in [EVIL])}})
-    for name in ("first", "second"):
-        app = Flask(name)
-        cors.init_app(app, hosts=(host for host in ["localhost"]))
-        client = app.test_client()
-        assert client.options("/mcp", headers=PREFLIGHT).status_code == 200
-        assert client.options("/x", headers={**PREFLIGHT, "Origin": EVIL}).status_code == 200

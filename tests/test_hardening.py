@@ -62,17 +62,17 @@ class TestGuards:
             return "reached"
 
         views = app.extensions["mcp_cors"].views
-        search, statuses = views._marks, []
+        search, statuses = views._compile, []
 
-        def slow_search(endpoint, method):
+        def slow_search():
             if not statuses:
                 statuses.append(None)
                 second = threading.Thread(target=lambda: statuses.append(app.test_client().get("/tools").status_code))
                 second.start()
                 second.join(10)
-            return search(endpoint, method)
+            return search()
 
-        views._marks = slow_search
+        views._compile = slow_search
         assert app.test_client().get("/tools").status_code == 401
         assert statuses == [None, 401]
 
@@ -99,15 +99,6 @@ class TestGuards:
         app.test_client().get("/")
         app.url_map.add(Rule("/tools", endpoint="tools"))
         assert app.test_client().get("/tools").status_code == 401
-
-    def test_made_up_methods_do_not_fill_the_memory(self, app):
-        cors = init(app)
-        app.endpoint("tools")(cors.policy(max_age=1)(lambda: "ok"))
-        app.url_map.add(Rule("/tools", endpoint="tools"))
-        client = app.test_client()
-        for number in range(500):
-            client.open("/tools", method=f"X{number}")
-        assert len(app.extensions["mcp_cors"].views._snapshot.found) <= 128
 
     @pytest.mark.parametrize(
         "header",
@@ -524,7 +515,7 @@ class TestServers:
         init(app)
         environ = {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS": f"authorization{joint}{joint}mcp-param-a"}
         response = app.test_client().options("/", headers=PREFLIGHT, environ_overrides=environ)
-        assert response.headers["Access-Control-Allow-Headers"].endswith(", X-API-Key, mcp-param-a")
+        assert response.headers["Access-Control-Allow-Headers"].endswith(", X-Custom-Auth-Headers, mcp-param-a")
 
     @JOINTS
     def test_a_repeated_asked_method_is_no_method(self, app, joint):

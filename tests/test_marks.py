@@ -1,5 +1,6 @@
 """Marks on views and blueprints: another policy, or none."""
 
+import functools
 from functools import wraps
 
 import pytest
@@ -7,6 +8,7 @@ from flask import Blueprint
 from flask import current_app
 from flask import Flask
 from flask.views import MethodView
+from flask.views import View
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
@@ -251,19 +253,33 @@ class Slotted:
         return "slots"
 
 
-@pytest.mark.parametrize("name", ["view", "later"])
-def test_a_bound_method_can_be_marked_and_the_others_are_not(app, cors, name):
-    first, second = Service("first"), Service("second")
-    app.add_url_rule("/1", "1", cors.policy(origins=OTHER)(getattr(first, name)), methods=["POST"])
-    app.add_url_rule("/2", "2", getattr(second, name), methods=["POST"])
-    assert allowed(app, "/1") == OTHER
-    assert allowed(app, "/2") is None
-    assert app.test_client().post("/1", headers={"Origin": OTHER}).text == "first"
+@pytest.mark.parametrize("target", [Service("x").view, Service("x").later, Slotted()])
+def test_marking_what_holds_no_attributes_raises(cors, target):
+    for mark in (cors.exempt, cors.policy(origins=OTHER)):
+        with pytest.raises(TypeError, match="name its path: policies="):
+            mark(target)
 
 
-def test_an_object_with_slots_can_be_marked(app, cors):
-    app.add_url_rule("/slots", "slots", cors.policy(origins=OTHER)(Slotted()), methods=["POST"])
-    assert allowed(app, "/slots") == OTHER
+def test_an_exempt_wrapper_does_not_open_another_route_of_its_view(app, cors):
+    def view():
+        return "ok"
+
+    @functools.wraps(view)
+    def wrapper():
+        return view()
+
+    app.add_url_rule("/exempt", "exempt", cors.exempt(wrapper), methods=["POST"])
+    app.add_url_rule("/plain", "plain", view, methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert [app.test_client().post(path, headers=evil).status_code for path in ("/exempt", "/plain")] == [200, 403]
+
+
+def test_a_view_in_the_place_of_an_exempt_one_is_not_exempt(app, cors):
+    app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert app.test_client().post("/x", headers=evil).status_code == 200
+    app.view_functions["x"] = lambda: "another"
+    assert app.test_client().post("/x", headers=evil).status_code == 403
 
 
 def test_a_mark_in_the_class_of_a_bound_method_holds(app, cors):
@@ -320,11 +336,6 @@ def test_the_later_mark_of_an_object_counts(app, cors):
     assert allowed(app, "/x") == OTHER
 
 
-def test_settings_that_can_be_gone_through_once_hold_for_good(app, cors):
-    app.add_url_rule("/x", "x", cors.policy(origins=(o for o in [OTHER]))(lambda: "ok"), methods=["POST"])
-    assert [allowed(app, "/x"), allowed(app, "/x")] == [OTHER, OTHER]
-
-
 def test_every_fault_in_the_marks_is_told():
     cors = MCPCors()
     cors.policy(max_age=-1)(lambda: "ok")
@@ -332,3 +343,31 @@ def test_every_fault_in_the_marks_is_told():
     with pytest.raises(PolicyError) as caught:
         cors.init_app(Flask("faulty"))
     assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
+
+
+class Base(MethodView):
+    def post(self):
+        return "ok"
+
+
+def test_a_mark_on_a_class_holds_for_its_subclasses_and_not_for_its_bases(app, cors):
+    class Marked(Base):
+        pass
+
+    class Child(Marked):
+        pass
+
+    cors.policy(origins=OTHER)(Marked)
+    app.add_url_rule("/base", view_func=Base.as_view("base"))
+    app.add_url_rule("/child", view_func=Child.as_view("child"))
+    assert (allowed(app, "/base"), allowed(app, "/child")) == (None, OTHER)
+
+
+def test_a_mark_on_a_method_that_only_the_rule_names_holds(app, cors):
+    class Finder(View):
+        @cors.policy(origins=OTHER)
+        def dispatch_request(self):
+            return "ok"
+
+    app.add_url_rule("/x", view_func=Finder.as_view("x"), methods=["POST"])
+    assert allowed(app, "/x") == OTHER

@@ -1,6 +1,8 @@
 """The public names, their documentation, and the words of the settings."""
 
+import ast
 import inspect
+from itertools import pairwise
 
 import pytest
 
@@ -10,11 +12,14 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import PUBLIC_OAUTH
+from flask_mcp_cors.core import settings as setting_words
+from flask_mcp_cors.core import site_settings
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import LIST_SETTINGS
 from flask_mcp_cors.core.settings import OTHER_WORDS
 from flask_mcp_cors.core.settings import POLICY_SETTINGS
 from flask_mcp_cors.core.settings import PolicySettings
+from flask_mcp_cors.core.settings import SITE_SETTINGS
 from flask_mcp_cors.core.settings import WORDS_WITHOUT_COUNTERPART
 from flask_mcp_cors.core.validation import SETTINGS
 
@@ -22,6 +27,7 @@ NAMES = {
     "MCPCors",
     "CORSMiddleware",
     "CORSPolicy",
+    "InsufficientScope",
     "SecurityHeaders",
     "Decision",
     "Reason",
@@ -30,6 +36,7 @@ NAMES = {
     "LOOPBACK",
     "LOOPBACK_HOSTS",
     "MCP_REVISIONS",
+    "NOBODY",
     "PUBLIC_METADATA",
     "PUBLIC_OAUTH",
     "preflight_answered",
@@ -59,11 +66,25 @@ def test_settings_have_one_list_of_words_types_and_defaults():
     policy = CORSPolicy()
     for word, setting in SETTINGS.items():
         assert getattr(policy, word) == setting.default, word
-    assert {"hosts", "paths", "policies", "wrap_wsgi"} == EXTENSION_SETTINGS - POLICY_SETTINGS
+    assert set(site_settings.SiteSettings.__annotations__) == SITE_SETTINGS
+    assert set(site_settings.ExtensionSettings.__annotations__) == EXTENSION_SETTINGS
     assert LIST_SETTINGS < EXTENSION_SETTINGS
     documented = inspect.getdoc(CORSPolicy)
     for word in words:
         assert f":param {word}:" in documented, word
+
+
+def test_each_setting_is_described_where_an_editor_looks():
+    """A string below a field is its docstring: editors show it, the interpreter drops it."""
+    tree = ast.parse(inspect.getsource(setting_words) + inspect.getsource(site_settings))
+    described = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Settings"):
+            for field, text in pairwise(node.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    described.add(ast.unparse(field.target))
+                    assert len(ast.literal_eval(text.value)) > 30
+    assert described == EXTENSION_SETTINGS
 
 
 def test_other_libraries_words_lead_to_real_settings():
@@ -74,9 +95,9 @@ def test_other_libraries_words_lead_to_real_settings():
 class TestRevisions:
     def test_the_table(self):
         assert list(MCP_REVISIONS) == ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"]
-        for revision, settings in MCP_REVISIONS.items():
-            assert set(settings) == {"allow_methods", "allow_headers", "expose_headers"}, revision
-            assert CORSPolicy(**settings).allow_headers == settings["allow_headers"]
+        for revision, pinned in MCP_REVISIONS.items():
+            assert set(pinned) == {"allow_methods", "allow_headers", "expose_headers"}, revision
+            assert CORSPolicy(**pinned).allow_headers == pinned["allow_headers"]
 
     def test_session_headers_end_where_sessions_end_and_mirrored_ones_begin(self):
         new = MCP_REVISIONS["2026-07-28"]["allow_headers"]
@@ -84,27 +105,23 @@ class TestRevisions:
         assert {"Mcp-Method", "Mcp-Name", "Mcp-Param-*"} <= set(new) - set(old)
         assert {"Mcp-Session-Id", "Last-Event-ID"} <= set(old) - set(new)
 
-    def test_the_default_is_the_union(self):
+    @pytest.mark.parametrize("policy", [CORSPolicy(), PUBLIC_OAUTH], ids=["default", "PUBLIC_OAUTH"])
+    def test_the_default_lists(self, policy):
+        """What the revisions name, and what real clients send besides."""
+        assert ", ".join(policy.allow_headers) == (
+            "Accept, Authorization, Content-Type, DPoP, Last-Event-ID, MCP-Protocol-Version, Mcp-Session-Id, "
+            "Mcp-Method, Mcp-Name, Mcp-Param-*, User-Agent, X-API-Key, X-Custom-Auth-Headers"
+        )
+        assert ", ".join(policy.expose_headers) == (
+            "DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
+        )
+
+    def test_the_default_allows_what_every_revision_names(self):
         policy = CORSPolicy()
-        assert set(policy.allow_methods) == {"GET", "POST", "DELETE", "OPTIONS"}
-        assert set(policy.allow_headers) == {
-            "Accept",
-            "Authorization",
-            "Content-Type",
-            "Last-Event-ID",
-            "MCP-Protocol-Version",
-            "Mcp-Session-Id",
-            "Mcp-Method",
-            "Mcp-Name",
-            "Mcp-Param-*",
-            "X-API-Key",
-        }
-        assert set(policy.expose_headers) == {
-            "Mcp-Session-Id",
-            "MCP-Protocol-Version",
-            "WWW-Authenticate",
-            "Retry-After",
-        }
+        assert policy.allow_methods == ("GET", "POST", "DELETE", "OPTIONS")
+        for revision in MCP_REVISIONS.values():
+            for setting, names in revision.items():
+                assert set(names) <= set(getattr(policy, setting)), setting
 
     def test_the_table_cannot_be_changed(self):
         with pytest.raises(TypeError):

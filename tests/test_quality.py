@@ -10,9 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 pytest.importorskip("quality.oracle", reason="the tools are not here (an sdist's tests, say)")
 
+from quality import fuzz_asgi
 from quality import fuzz_paths
 from quality import fuzz_patterns
 from quality import fuzz_requests
+from quality import fuzz_sites
 from quality import soak
 from quality.fuzzing import Source
 from quality.oracle import answer_to
@@ -24,7 +26,10 @@ from quality.oracle import serialized_ipv6
 APP = "https://app.example.com"
 
 
-@pytest.mark.parametrize("fuzz", [fuzz_paths, fuzz_patterns, fuzz_requests], ids=lambda fuzz: fuzz.__name__)
+FUZZERS = [fuzz_asgi, fuzz_paths, fuzz_patterns, fuzz_requests, fuzz_sites]
+
+
+@pytest.mark.parametrize("fuzz", FUZZERS, ids=lambda fuzz: fuzz.__name__)
 def test_random_bytes_find_no_difference(fuzz):
     source = random.Random(20)
     for _ in range(500):

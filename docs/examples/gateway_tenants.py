@@ -12,11 +12,12 @@ from flask import Request
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import NOBODY
 
 
 @lru_cache(maxsize=4096)
 def policy_of(origins: tuple[str, ...]) -> CORSPolicy:
-    """Making a policy takes longer than asking it, so the last ones are kept. Equal origins mean an equal policy."""
+    """Creating a policy takes longer than using it, so the last ones are cached. Equal origins mean an equal policy."""
     return CORSPolicy(origins=origins)
 
 
@@ -27,16 +28,16 @@ class Tenants:
         self.store = store
 
     def allow(self, server: UUID, origins: list[str]) -> None:
-        """Save a tenant's origins. What it must not have is a ``PolicyError`` now, not when a page asks."""
+        """Save a tenant's origins. A faulty one raises ``PolicyError`` now, not when a page calls."""
         policy_of(tuple(origins))
         self.store.set(f"origins:{server}", origins, timeout=0)
 
-    def choose(self, request: Request) -> CORSPolicy | None:
-        """For ``policies``: the tenant's policy, read anew for each request; ``None``, the default, for strangers."""
+    def choose(self, request: Request) -> CORSPolicy:
+        """For ``policies``: the tenant's policy, read for each request. An unknown tenant has a policy that refuses."""
         # From the path: a preflight is answered before there are view arguments.
         server = request.path.split("/")[2]
         origins = self.store.get(f"origins:{server}")
-        return None if origins is None else policy_of(tuple(origins))
+        return NOBODY if origins is None else policy_of(tuple(origins))
 
 
 def create_app(store: BaseCache | None = None) -> Flask:
@@ -44,7 +45,12 @@ def create_app(store: BaseCache | None = None) -> Flask:
     # In memory, which is for one process: a cache forgets, unless it is told not to.
     tenants = Tenants(store or SimpleCache(threshold=1_000_000, default_timeout=0))
     # The default policy is for the gateway's own console.
-    MCPCors(app, origins="https://console.example.com", policies={"/servers/*/mcp": tenants.choose})
+    MCPCors(
+        app,
+        origins="https://console.example.com",
+        hosts="gateway.example.com",
+        policies={"/servers/*/mcp": tenants.choose},
+    )
 
     @app.post("/servers/<uuid:server>/mcp")
     def mcp(server: UUID) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The app of the samples on the page about the command line. Two things in it are not well."""
+"""The app that the page about the command line uses. It has two faults on purpose."""
 
 from flask import Flask
 

@@ -4,18 +4,16 @@
 const SESSIONS = "2025-11-25"; // the last revision with sessions: a client connects, and says goodbye with DELETE
 const STATELESS = "2026-07-28"; // each request stands alone and repeats in headers what its body says
 
-const facts = await (await fetch("/facts.json")).json();
-const ui = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
-
 // --- The client ---
 
-class Client {
+export class Client {
   constructor(endpoint, token) {
     this.endpoint = endpoint;
     this.token = token;
     this.session = null;
     this.metadata = null;
     this.lastId = 0;
+    this.refused = false;
   }
 
   /** One POST. Only what is said here is sent; fetch rejects where the browser blocks. */
@@ -40,11 +38,20 @@ class Client {
     return { ...this.credentials, "MCP-Protocol-Version": SESSIONS, ...session };
   }
 
+  /** One POST with the token. It is not sent once more after the server has refused the token. */
+  async authorized(message, headers) {
+    if (this.refused) throw new NotTried("not tried: the server has refused the token");
+    const response = await this.post(message, headers);
+    this.refused = response.status === 401;
+    if (this.refused) throw new Error("401: the server does not know this token");
+    return response;
+  }
+
   /** A request within the session. */
   async request(method, params = {}, onProgress = null) {
     const id = ++this.lastId;
     const _meta = onProgress ? { progressToken: id } : undefined;
-    const response = await this.post({ id, method, params: { ...params, _meta } }, this.sessionHeaders);
+    const response = await this.authorized({ id, method, params: { ...params, _meta } }, this.sessionHeaders);
     return { response, answer: await answerTo(response, id, onProgress) };
   }
 
@@ -56,7 +63,7 @@ class Client {
       "io.modelcontextprotocol/clientInfo": { name: "example-page", version: "1" },
       "io.modelcontextprotocol/clientCapabilities": {},
     };
-    const response = await this.post(
+    const response = await this.authorized(
       { id, method, params: { ...params, _meta } },
       { ...this.credentials, "MCP-Protocol-Version": STATELESS, "Mcp-Method": method, ...headers },
     );
@@ -77,9 +84,13 @@ async function answerTo(response, id, onProgress) {
 
 /** The messages of an event stream. */
 async function* events(response) {
+  // A reader, and not `for await`: WebKit's streams are no async iterables.
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    const blocks = (text + chunk).split(/\r?\n\r?\n/);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const blocks = (text + value).split(/\r?\n\r?\n/);
     text = blocks.pop();
     for (const block of blocks) {
       const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(5));
@@ -93,7 +104,7 @@ const hello = { protocolVersion: SESSIONS, capabilities: {}, clientInfo };
 
 // --- The steps. Each returns what JavaScript got; one whose fetch rejects was blocked. ---
 
-const STEPS = [
+export const STEPS = [
   {
     title: "Ask without a token",
     why: "The 401 has to be readable, or no client can find out how to log in.",
@@ -109,7 +120,7 @@ const STEPS = [
     title: "Find where to log in",
     why: "OAuth discovery: the 401 names a document, the document names the authorization server.",
     async run(client) {
-      if (!client.metadata) throw new NotTried("the 401 that names the document could not be read");
+      if (!client.metadata) throw new NotTried("not tried: the 401 that names the document could not be read");
       const response = await fetch(client.metadata, { headers: { "MCP-Protocol-Version": SESSIONS } });
       const { authorization_servers: servers } = await response.json();
       return { got: `log in at ${servers.join(", ")}`, detail: client.metadata };
@@ -191,6 +202,7 @@ const STEPS = [
     title: "Say goodbye",
     why: "DELETE closes the session.",
     async run(client) {
+      if (client.refused) throw new NotTried("not tried: there is no session");
       const response = await fetch(client.endpoint, { method: "DELETE", headers: client.sessionHeaders });
       if (!response.ok) throw new Error(`status ${response.status}`);
       return { got: `${response.status}, session closed` };
@@ -199,86 +211,4 @@ const STEPS = [
 ];
 
 /** A step that cannot begin, because an earlier one was blocked. */
-class NotTried extends Error {}
-
-// --- Drawing ---
-
-const diary = async () => (await fetch("/diary.json")).json();
-
-function put(box, verdict, ...content) {
-  if (verdict) box.dataset.verdict = verdict;
-  box.querySelector(".value").replaceChildren(...content);
-}
-
-/** Say in the first two boxes what the server saw of this page during the step. */
-function drawServerSide(row, seen, { needsPreflight = true }) {
-  const preflight = seen.find((entry) => entry.preflight);
-  const request = seen.find((entry) => !entry.preflight);
-  const draw = (box, entry) =>
-    put(box, entry.reason ? "bad" : "good", `${entry.method} ${entry.status}${entry.reason ? `\n${entry.reason}` : ""}`);
-
-  const [first, second] = [row.querySelector(".preflight"), row.querySelector(".request")];
-  if (preflight) draw(first, preflight);
-  else if (!request) put(first, null, "—");
-  else put(first, null, needsPreflight ? "cached, not sent again" : "none needed");
-  if (request) draw(second, request);
-  else put(second, preflight ? "bad" : null, preflight ? "never sent" : "—");
-}
-
-async function take(step, row, client) {
-  row.dataset.state = "running";
-  const result = row.querySelector(".result");
-  const show = (...content) => put(result, null, ...content);
-  const before = (await diary()).length;
-  let outcome = {};
-  let error = null;
-  try {
-    outcome = await step.run(client, show);
-  } catch (caught) {
-    error = caught;
-  }
-  const seen = (await diary()).slice(before);
-  drawServerSide(row, seen.filter((entry) => entry.kind === "request" && entry.origin === location.origin), step);
-  if (error) put(result, "bad", error instanceof NotTried ? error.message : `${error.name}: ${error.message}`);
-  else put(result, "good", ...(outcome.got ? [outcome.got] : result.querySelector(".value").childNodes));
-  row.querySelector(".detail").textContent = outcome.detail ?? "";
-  row.dataset.state = error ? "blocked" : "allowed";
-  return { passed: !error, messages: seen.filter((entry) => entry.kind === "mcp").length };
-}
-
-async function run() {
-  ui.run.disabled = true;
-  delete document.body.dataset.done;
-  const rows = STEPS.map((step) => {
-    const row = ui.step.content.cloneNode(true).firstElementChild;
-    row.querySelector("h2").textContent = step.title;
-    row.querySelector(".why").textContent = step.why;
-    return row;
-  });
-  ui.steps.replaceChildren(...rows);
-
-  const client = new Client(facts.endpoint, ui.token.value);
-  const count = { passed: 0, stopped: 0, messages: 0 };
-  for (const [index, step] of STEPS.entries()) {
-    const { passed, messages } = await take(step, rows[index], client);
-    count[passed ? "passed" : "stopped"] += 1;
-    count.messages += messages;
-    ui.tally.textContent =
-      `${count.passed} steps through, ${count.stopped} stopped · ` +
-      `${count.messages || "no"} messages reached the MCP server`;
-  }
-  ui.run.disabled = false;
-  document.body.dataset.done = "";
-}
-
-document.body.dataset.origin = facts.allowed ? "allowed" : "foreign";
-ui.headline.innerHTML = facts.allowed
-  ? "This page’s origin is <em>allowed</em>: it is let in."
-  : "This page’s origin is <em>not allowed</em>: it is kept out.";
-ui.here.textContent = location.origin;
-ui.endpoint.textContent = facts.endpoint;
-ui.token.value = facts.token;
-ui.other.href = facts.allowed ? facts.pages.foreign : facts.pages.allowed;
-ui.other.textContent = facts.allowed ? "The same page on a foreign origin" : "The same page on the allowed origin";
-ui.run.addEventListener("click", run);
-run();
+export class NotTried extends Error {}

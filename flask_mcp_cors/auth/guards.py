@@ -1,7 +1,7 @@
 """Guards: which credentials let a request through to a view, and the challenge for those that do not.
 
-Challenges follow RFC 9110 section 11 and RFC 6750 section 3. A guard holds whatever
-the order of decorators: it wraps the view, and it leaves a mark that the extension's hook enforces.
+Challenges follow RFC 9110 section 11 and RFC 6750 section 3. A guard wraps the view. That it also holds where
+the route calls something else than the wrapper is the work of the extension, which knows the routes.
 """
 
 from __future__ import annotations
@@ -10,41 +10,51 @@ import inspect
 import json
 import re
 from base64 import b64decode
+from binascii import Error as BadBase64
+from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
 from functools import wraps
 from typing import Any
-from typing import cast
 from typing import NamedTuple
-from typing import TypeVar
 
-from flask import Blueprint
 from flask import current_app
 from flask import g
 from flask import Request
 from flask import request
 from flask import Response
+from markupsafe import Markup
 from werkzeug.datastructures import Authorization
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import parse_list_header
+from werkzeug.local import LocalProxy
 
 from ..core.headers import is_token
-from ..extension.marks import mark_guard
-from ..extension.marks import mark_wrapper
-
-V = TypeVar("V")
 
 #: ``verify``: a credential in, the caller's identity or ``None`` out, plainly or as a coroutine.
 Verify = Callable[[Authorization], Any | Awaitable[Any]]
 
-# On the request object: the guards that have let it pass. ``flask.g`` may hold for several requests, and of the
-# environ an application may hand a copy on, with other credentials in it.
+# On the request object: the guards that have let it pass. ``flask.g`` may hold for several requests, and an
+# application may hand on a copy of the environ with other credentials in it.
 _VERIFIED = "_mcp_cors_verified"
 
 # RFC 9110, section 11.2: token68
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-_API_KEY = re.compile(r"[!-+\--~]+")  # visible ASCII but the comma, which joins repeated headers
+# Visible ASCII without the comma: servers join repeated headers with one.
+_API_KEY = re.compile(r"[!-+\--~]+")
 _QUOTABLE = re.compile(r"[ -~]*")
+# RFC 6749, section 3.3: scope-token
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
+_STATUS_LINE = re.compile(r"[1-5][0-9][0-9](?: .*)?")
+
+# Clients read only the first challenge, and MCP clients look for these two.
+_SCHEME_ORDER = ("bearer", "dpop")
 
 
 def quoted(value: str) -> str:
@@ -57,7 +67,7 @@ def quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-class Refusal(NamedTuple):
+class AuthFailure(NamedTuple):
     """Why a request does not pass a guard."""
 
     status: int
@@ -66,9 +76,41 @@ class Refusal(NamedTuple):
     error: str | None = None
 
 
-MISSING = Refusal(401, "credentials_missing", "Authentication is required.")
-WRONG = Refusal(401, "invalid_token", "The credentials are not valid.", "invalid_token")
-INSUFFICIENT = Refusal(403, "insufficient_scope", "The credentials lack a scope.", "insufficient_scope")
+MISSING = AuthFailure(401, "credentials_missing", "Authentication is required.")
+INVALID = AuthFailure(401, "invalid_token", "The credentials are not valid.", "invalid_token")
+INSUFFICIENT = AuthFailure(403, "insufficient_scope", "The credentials lack a scope.", "insufficient_scope")
+
+
+class InsufficientScope(HTTPException):
+    """Raise it in a protected view, where a caller who got in lacks a scope for what is asked.
+
+    An MCP endpoint is one view, and :meth:`MCPCors.protected` knows the scopes that all of its tools need. A view
+    that sees a call of a tool that needs more raises this. (The official SDK makes a result of what a tool itself
+    raises.) It is answered as the guard answers too few scopes: 403, a challenge with
+    ``error="insufficient_scope"``, ``scope`` (those of the guard, and these) and ``resource_metadata``, and a
+    JSON-RPC body. A client can then ask the user for the scope and call again.
+
+    :param scopes: what the tool needs.
+    :raises ValueError: for none, or for one that cannot stand in a challenge.
+
+    >>> raise InsufficientScope("files:write")
+    Traceback (most recent call last):
+    flask_mcp_cors.auth.guards.InsufficientScope: 403 Forbidden: The credentials lack a scope.
+    """
+
+    code = 403
+    description = INSUFFICIENT.message
+
+    def __init__(self, *scopes: str) -> None:
+        super().__init__()
+        if not scopes:
+            raise ValueError('InsufficientScope(): name the scope that is needed: InsufficientScope("files:write")')
+        self.scopes = _read_scopes("InsufficientScope(…)", scopes)
+
+    def get_response(self, environ: Any = None, scope: Any = None) -> Response:
+        """The response: a challenge of each guard that the request has passed, or for a bearer token."""
+        guards: tuple[Guard, ...] = getattr(request, _VERIFIED, ()) or (_BEARER,)
+        return _refuse(request, INSUFFICIENT, guards, self.scopes)
 
 
 class Guard:
@@ -83,118 +125,159 @@ class Guard:
         realm: str | None = None,
         api_key_header: str | None = None,
     ) -> None:
-        if not callable(verify):
-            raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
+        _check_verify(verify)
         self.verify = verify
-        self.scopes = word_tuple("protected(scopes=…)", scopes)
+        self.scopes = _read_scopes("protected(scopes=…)", scopes)
         self.schemes = word_tuple("protected(schemes=…)", schemes)
         self.realm = realm
         self.api_key_header = api_key_header
         if not self.schemes and api_key_header is None:
-            raise ValueError('protected(): nothing could ever pass; write schemes=("Bearer",) or api_key_header=…')
+            raise ValueError(
+                'protected(): no credential could be accepted; write schemes=("Bearer",) or api_key_header=…'
+            )
         for name in (*self.schemes, *([] if api_key_header is None else [api_key_header])):
             if not is_token(name):
                 raise ValueError(f"protected(): {name!r} is no scheme or header name; write a token such as Bearer")
-        for text in (*self.scopes, realm or ""):
-            if not _QUOTABLE.fullmatch(text):
-                raise ValueError(f"protected(): {text!r} cannot stand in a challenge; write printable ASCII")
+        if not _QUOTABLE.fullmatch(realm or ""):
+            raise ValueError(f"protected(): {realm!r} cannot stand in a challenge; write printable ASCII")
 
     def check(self, request: Request) -> Response | None:
         """Verify the request's credential; the response that refuses it, or ``None`` where it may pass.
 
         The identity lands in ``flask.g.mcp_identity``. An exception in ``verify`` goes through.
+
+        :raises TypeError: where ``verify`` returns what can be no identity.
         """
         verified: tuple[Guard, ...] = getattr(request, _VERIFIED, ())
         if self in verified:
             return None
         credential = self._credential(request)
-        if isinstance(credential, Refusal):
-            return self._refuse(request, credential)
+        if isinstance(credential, AuthFailure):
+            return _refuse(request, credential, (self,))
         identity = self.verify(credential)
         if inspect.isawaitable(identity):
             identity = _await(identity)
-        # False is what a comparison returns: as little an identity as None.
-        if identity is None or identity is False:
-            return self._refuse(request, WRONG)
+        if isinstance(identity, LocalProxy):
+            identity = identity._get_current_object()
+        if _is_refusal(identity):
+            return _refuse(request, INVALID, (self,))
+        _check_identity(identity)
         if not set(self.scopes) <= _scopes_of(identity):
-            return self._refuse(request, INSUFFICIENT)
+            return _refuse(request, INSUFFICIENT, (self,))
         g.mcp_identity = identity
         setattr(request, _VERIFIED, (*verified, self))
         return None
 
-    def _credential(self, request: Request) -> Authorization | Refusal:
+    def _credential(self, request: Request) -> Authorization | AuthFailure:
         """The one well-formed credential of a listed kind, or why there is none."""
         header = request.environ.get("HTTP_AUTHORIZATION")
         scheme = header.partition(" ")[0].lower() if header else ""
         listed = scheme in (s.lower() for s in self.schemes)
         key = None
         if self.api_key_header is not None:
+            # Many servers fold "_" into "-", so X_API_Key arrives here as well. Two of them are joined with a
+            # comma or replace each other; neither makes a key of two.
             key = request.environ.get(f"HTTP_{self.api_key_header.upper().replace('-', '_')}")
         if key is not None and listed:
-            return WRONG  # two at once: nobody can say which one counts
+            return INVALID  # two at once: nobody can say which one counts
         if key is not None:
-            return Authorization("apikey", token=key) if _API_KEY.fullmatch(key) else WRONG
+            return Authorization("apikey", token=key) if _API_KEY.fullmatch(key) else INVALID
         if not header or not listed:
             return MISSING
         return _parse_authorization(scheme, header)
 
-    def _refuse(self, request: Request, refusal: Refusal) -> Response:
-        error = {"code": refusal.status, "message": refusal.message, "data": {"reason": refusal.reason}}
-        response = Response(
-            json.dumps({"jsonrpc": "2.0", "error": error}), refusal.status, content_type="application/json"
-        )
-        response.headers["Cache-Control"] = "no-store"
-        for challenge in self._challenges(request, refusal):
-            response.headers.add("WWW-Authenticate", challenge)
-        return response
-
-    def _challenges(self, request: Request, refusal: Refusal) -> list[str]:
+    def challenges(self, parameters: Mapping[str, str]) -> Iterator[str]:
+        """One challenge for each scheme; *parameters* go over the guard's own."""
         realm = current_app.name if self.realm is None else self.realm
-        # An application may be named as its author speaks; a challenge is ASCII.
-        parameters = {"realm": realm.encode("ascii", "replace").decode("ascii")}
-        if refusal.error:
-            parameters["error"] = refusal.error
-        if self.scopes:
-            parameters["scope"] = " ".join(self.scopes)
-        state = current_app.extensions.get("mcp_cors")
-        metadata = state.metadata.url_for(f"{request.root_path}{request.path}") if state is not None else None
-        if metadata is not None:
-            parameters["resource_metadata"] = metadata
-        challenges = []
+        # The name of an app may hold any character; a challenge is ASCII.
+        realm = realm.encode("ascii", "replace").decode("ascii")
         for scheme in self.schemes or ("ApiKey",):
-            shown = {"realm": parameters["realm"]} if scheme.lower() == "basic" else parameters
-            challenges.append(f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}")
-        return challenges
+            # RFC 7617 knows no other parameter that would say more.
+            shown = {"realm": realm, **({} if scheme.lower() == "basic" else parameters)}
+            yield f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}"
 
 
 def word_tuple(place: str, value: Iterable[str]) -> tuple[str, ...]:
+    """Several words, or one string of them, as a tuple.
+
+    :raises TypeError: for anything that is no string.
+    """
     words = tuple(value.split()) if isinstance(value, str) else tuple(value)
     if not all(isinstance(word, str) for word in words):
         raise TypeError(f"{place}: write strings")
     return words
 
 
-def _parse_authorization(scheme: str, header: str) -> Authorization | Refusal:
+def _read_scopes(place: str, value: Iterable[str]) -> tuple[str, ...]:
+    scopes = word_tuple(place, value)
+    for scope in scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise ValueError(
+                f"{place.partition('(')[0]}(): {scope!r} is no scope; write printable ASCII without space, "
+                'quotation mark and backslash, several as a list: ["read", "write"]'
+            )
+    return scopes
+
+
+# What reaches ``verify``, and what comes back
+
+
+def _check_verify(verify: object) -> None:
+    """Refuse what cannot verify, ``@cors.protected`` without parentheses among it."""
+    advice = "write @cors.protected(verify), with a function verify(credential) that returns the identity or None"
+    if inspect.isclass(verify):
+        raise TypeError(f"protected(verify): a class is no verify, every instance would count; {advice}")
+    if not callable(verify):
+        raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
+    function: Any = verify
+    while isinstance(function, partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    function = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError("protected(verify): verify is a generator function, which never runs; write return, not yield")
+    try:
+        inspect.signature(verify).bind(None)
+    except ValueError:  # a function written in C that has no signature
+        return
+    except TypeError:
+        raise TypeError(f"protected(verify): {verify!r} does not take one argument, the credential; {advice}") from None
+
+
+def _parse_authorization(scheme: str, header: str) -> Authorization | AuthFailure:
     rest = header.partition(" ")[2].strip(" ")
     if not header.isascii() or not header.isprintable():
-        return WRONG
+        return INVALID
     if scheme in ("bearer", "basic") and not _TOKEN68.fullmatch(rest):
-        return WRONG
+        return INVALID
+    if scheme == "basic" and not _is_basic_pair(rest):
+        return INVALID
     parsed = Authorization.from_header(header)
     if parsed is None:
-        return WRONG
-    # werkzeug takes what it finds: "one, Token two" for a token, "Token b" for a parameter's name.
+        return INVALID
+    # Werkzeug is lenient: it takes "one, Token two" for a token, "Token b" for a parameter's name, and the
+    # last of several parameters of one name.
     if parsed.token is not None and not _TOKEN68.fullmatch(parsed.token):
-        return WRONG
+        return INVALID
     if not all(map(is_token, parsed.parameters)):
-        return WRONG
-    # Basic carries its own text, and hmac.compare_digest raises for any that is not ASCII.
-    if not all(str(value).isascii() for value in parsed.parameters.values()):
-        return WRONG
-    # RFC 7617, section 2: user-id and password are told apart by a colon, which werkzeug does not demand.
-    if scheme == "basic" and b":" not in b64decode(rest):
-        return WRONG
+        return INVALID
+    names = {name.lower() for name in parsed.parameters}
+    if scheme != "basic" and parsed.token is None and len(names) != len(parse_list_header(rest)):
+        return INVALID
+    # Parameters may be encoded (name*=UTF-8''…), and hmac.compare_digest raises for text that is not ASCII.
+    if not all(str(value).isascii() and str(value).isprintable() for value in parsed.parameters.values()):
+        return INVALID
     return parsed
+
+
+def _is_basic_pair(encoded: str) -> bool:
+    """RFC 7617, section 2: user-id, colon, password, without control characters."""
+    try:
+        pair = b64decode(encoded, validate=True)
+    except BadBase64:
+        return False
+    return b":" in pair and pair.isascii() and pair.decode("ascii").isprintable()
 
 
 def _await(result: Awaitable[Any]) -> Any:
@@ -204,32 +287,122 @@ def _await(result: Awaitable[Any]) -> Any:
     return current_app.ensure_sync(wait)()
 
 
+def _is_refusal(identity: object) -> bool:
+    """Does *identity* say that there is none?
+
+    False is what a comparison returns. ``is_authenticated`` is how Flask-Login's anonymous user says it, and
+    ``active`` how an introspection response does (RFC 7662, section 2.2).
+    """
+    if identity is None or identity is False:
+        return True
+    if isinstance(identity, Mapping):
+        return identity.get("active") is False
+    return getattr(identity, "is_authenticated", None) is False
+
+
+#: What is no identity: code that was not run, a result that is not there yet, a page, an error.
+_NO_IDENTITIES = (BaseException, type, partial, Awaitable, Iterator, AsyncIterator, Future, Markup)
+
+
+def _check_identity(identity: object) -> None:
+    """Refuse what nobody means as an identity: it would let everybody in."""
+    if (
+        identity in (NotImplemented, ...)
+        if isinstance(identity, type(NotImplemented) | type(...))
+        else isinstance(identity, _NO_IDENTITIES) or inspect.isroutine(identity) or _is_response(identity)
+    ):
+        if inspect.iscoroutine(identity):
+            identity.close()
+        raise TypeError(
+            f"protected(verify): verify returned {type(identity).__name__}, which is no identity; "
+            "return what names the caller, or None"
+        )
+
+
+def _is_response(value: object) -> bool:
+    """A response of Flask or of an HTTP client, or one as Flask's views write it: ``"no", 401``."""
+    if type(value) is not tuple:
+        return isinstance(getattr(value, "status_code", None), int)
+    if not 2 <= len(value) <= 3 or not isinstance(value[-1], int | str | Mapping | Headers | list | tuple | None):
+        return False
+    if len(value) == 3 and isinstance(value[2], int | str):
+        return False
+    status = value[1]
+    if isinstance(status, str):
+        return _STATUS_LINE.fullmatch(status) is not None
+    return isinstance(status, int) and 100 <= status <= 599
+
+
 def _scopes_of(identity: object) -> set[str]:
     scopes = identity.get("scopes") if isinstance(identity, Mapping) else getattr(identity, "scopes", None)
     if isinstance(scopes, str):
         return set(scopes.split())
-    return {scope for scope in scopes if isinstance(scope, str)} if isinstance(scopes, Iterable) else set()
+    # A mapping's keys may be switched off by their values, so it grants nothing.
+    return {s for s in scopes if isinstance(s, str)} if isinstance(scopes, list | tuple | set | frozenset) else set()
 
 
-def guard_view(target: V, guard: Guard) -> V:
-    """Wrap a view in a guard and mark it, or mark a blueprint."""
-    if isinstance(target, Blueprint):
-        mark_guard(target, guard)
-        return target
-    if inspect.isclass(target):
-        raise TypeError(
-            f"cors.protected cannot wrap the class {target.__name__}; write decorators = [cors.protected(…)] in it"
-        )
-    if not callable(target):
-        raise TypeError(f"cors.protected guards views and blueprints, not {target!r}")
-    view: Callable[..., Any] = target
+# The answer
+
+
+def _refuse(request: Request, failure: AuthFailure, guards: Iterable[Guard], more: Iterable[str] = ()) -> Response:
+    error = {"code": failure.status, "message": failure.message, "data": {"reason": failure.reason}}
+    response = Response(json.dumps({"jsonrpc": "2.0", "error": error}), failure.status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    state = current_app.extensions.get("mcp_cors")
+    metadata = state.metadata.url_for(f"{request.root_path}{request.path}") if state is not None else None
+    challenges: list[str] = []
+    for guard in guards:
+        parameters = {
+            "error": failure.error,
+            "scope": " ".join(dict.fromkeys((*guard.scopes, *more))),
+            "resource_metadata": metadata,
+        }
+        challenges += guard.challenges({name: value for name, value in parameters.items() if value})
+    for challenge in sorted(challenges, key=_scheme_rank):
+        response.headers.add("WWW-Authenticate", challenge)
+    return response
+
+
+def _scheme_rank(challenge: str) -> int:
+    scheme = challenge.partition(" ")[0].lower()
+    return _SCHEME_ORDER.index(scheme) if scheme in _SCHEME_ORDER else len(_SCHEME_ORDER)
+
+
+_BEARER = Guard(lambda credential: None)
+
+
+def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
+    """A plain function that lets verified callers reach *view*."""
 
     @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
+    def guarded_view(*args: Any, **kwargs: Any) -> Any:
         refusal = guard.check(request)
         if refusal is not None:
             return refusal
-        return current_app.ensure_sync(view)(*args, **kwargs)
+        try:
+            return current_app.ensure_sync(view)(*args, **kwargs)
+        except InsufficientScope as error:
+            return error.get_response()
+        except ExceptionGroup as group:
+            # An ASGI application behind the view runs in task groups, and these wrap what is raised in them.
+            wanted, others = group.split(InsufficientScope)
+            if wanted is None or others is not None:
+                raise
+            return _first_member(wanted).get_response()
 
-    mark_wrapper(guarded, view, guard)
-    return cast(V, guarded)
+    return guarded_view
+
+
+def is_guarded(function: object) -> bool:
+    """Is this a function that :func:`guarded` has made?"""
+    return getattr(function, "__code__", None) is _GUARDED_CODE
+
+
+def _first_member(group: ExceptionGroup[Any]) -> Any:
+    member: Any = group
+    while isinstance(member, ExceptionGroup):
+        member = member.exceptions[0]
+    return member
+
+
+_GUARDED_CODE = guarded(lambda: None, _BEARER).__code__

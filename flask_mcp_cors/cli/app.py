@@ -1,27 +1,40 @@
-"""The app as the commands see it: where it is served, and what it decides about a request."""
+"""What the commands need to know about an app: where it is served, and what it decides about a request."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from click import UsageError
 from flask import Flask
+from flask import Request
+from flask import request
+from flask import Response
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
+from werkzeug.test import run_wsgi_app
 
 from ..auth.guards import Guard
 from ..core.decision import Decision
+from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.policy import CORSPolicy
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import PolicyCallable
 from ..extension.gate import AppState
-from ..wsgi import judge_choice
+from ..extension.marks import describe
+from ..extension.routing import layers_around
+from ..reporting import log
 from ..wsgi import read_facts
 
 if TYPE_CHECKING:
@@ -55,7 +68,7 @@ def base_url(state: AppState) -> tuple[str, str]:
 
 
 def example_origin(policy: CORSPolicy) -> str:
-    """An origin that a policy allows, as far as one can be made from its patterns.
+    """An origin that a policy allows, made from one of its patterns where possible.
 
     >>> example_origin(CORSPolicy(origins="https://*.example.com:*"))
     'https://a.example.com:8443'
@@ -70,9 +83,65 @@ def example_origin(policy: CORSPolicy) -> str:
     return "https://client.example"
 
 
+@contextmanager
+def replaced(app: Flask, method: str, function: Callable[..., Response]) -> Iterator[None]:
+    """Replace one of the app's methods by *function* for a while, so that its code does not run.
+
+    Without ``full_dispatch_request`` no hook and no view runs, without ``dispatch_request`` no view.
+    """
+    own = vars(app).get(method)
+    setattr(app, method, function)
+    try:
+        yield
+    finally:
+        delattr(app, method)
+        if own is not None:
+            setattr(app, method, own)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the extension's log: the command prints what matters."""
+    was_disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was_disabled
+
+
+class Answer(NamedTuple):
+    """A response, as the outermost layer sends it."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    #: The exception that came instead of a response.
+    error: Exception | None = None
+
+    def getall(self, name: str) -> list[str]:
+        """Every value of a header."""
+        return [value for other, value in self.headers if other.lower() == name.lower()]
+
+
+def ask(app: Flask, environ: WSGIEnvironment) -> Answer:
+    """Send a request through everything that is around the app."""
+    try:
+        chunks, status, sent = run_wsgi_app(app.wsgi_app, environ)
+        if hasattr(chunks, "close"):
+            chunks.close()
+    except Exception as error:  # whatever the app's own code raises is what there is to report
+        return Answer(500, (), error)
+    return Answer(int(status[:3]), tuple(sent))
+
+
+def layer_names(app: Flask) -> list[str]:
+    """The layers around the app that are not ours, the outermost first."""
+    others = [layer for layer in layers_around(app) if not type(layer).__module__.startswith("flask_mcp_cors")]
+    return [describe(layer) if hasattr(layer, "__qualname__") else describe(type(layer)) for layer in others]
+
+
 @dataclass(frozen=True)
 class Judged:
-    """One request, and what the extension decided about it."""
+    """One request, what the extension decided about it, and what was answered."""
 
     facts: Facts
     choice: Choice
@@ -83,12 +152,25 @@ class Judged:
     endpoint: str | None
     routing: HTTPException | None
     guards: tuple[Guard, ...]
+    #: The response of the outermost layer; ``None`` where nothing was sent.
+    answer: Answer | None = None
+    #: Did the request get to the app?
+    reached: bool = False
+
+    @property
+    def answered_outside(self) -> bool:
+        """Did a layer around the app answer, differently from the extension?"""
+        if self.answer is None or self.reached:
+            return False
+        allowed = [value for name, value in self.decision.headers if name == ALLOW_ORIGIN]
+        return self.answer.status != self.decision.status or self.answer.getall(ALLOW_ORIGIN) != allowed
 
 
 class Judge:
-    """A WSGI application that only decides: it answers with the app's decisions and runs none of its code.
+    """A WSGI application that sends a request through all layers around the app, and has the extension decide.
 
-    A callable in ``policies`` is the exception: nobody else knows which policy it chooses.
+    Middleware, mounted applications and the session run; hooks and views of the app do not. A callable in
+    ``policies`` does: only it knows which policy it chooses.
     """
 
     def __init__(self, state: AppState) -> None:
@@ -96,42 +178,42 @@ class Judge:
         self.judged: list[Judged] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        judged = self.judge(environ)
+        app = self.state.app
+        judged = self.judge(dict(environ))
+        inside: list[Judged] = []
+
+        def dispatch(*_: object) -> Response:
+            req = request._get_current_object()  # type: ignore[attr-defined]
+            inside.append(self._judge(req))
+            return _response(inside[-1], req.environ)
+
+        with replaced(app, "full_dispatch_request", dispatch):
+            answer = ask(app, environ)
+        judged = replace(inside[-1] if inside else judged, answer=answer, reached=bool(inside))
         self.judged.append(judged)
-        decision = judged.decision
-        if decision.final:
-            start_response(f"{decision.status} ", list(decision.headers))
-            return [decision.body]
-        if isinstance(judged.routing, HTTPException):
-            # The answer that Flask gives by itself, so that a redirect is followed as a browser would.
-            answer = judged.routing.get_response(environ)
-            start_response(answer.status, decision.apply(answer.headers.items()))
-            return []
-        start_response("200 OK", decision.apply([]))
-        return []
+        start_response(f"{answer.status} ", list(answer.headers))
+        return [judged.decision.body] if judged.decision.final and not judged.answered_outside else []
 
     def judge(self, environ: WSGIEnvironment) -> Judged:
-        """The decision on one request."""
-        state = self.state
-        chosen: list[CORSPolicy | None] = []
+        """The decision on one request, without sending it."""
+        # As in the first hook: the request is routed, and none of the app's functions has been called.
+        with self.state.app.request_context(environ) as context:
+            return self._judge(context.request)
 
-        def asking(ask: PolicyCallable) -> PolicyCallable:
-            def note(req: Any) -> CORSPolicy | None:
-                policy = ask(req)
-                chosen.append(state.site.default if policy is None else policy)
-                return policy
+    def _judge(self, req: Request) -> Judged:
+        facts = read_facts(req.environ, req.path)
+        choice = self.state.choose(facts, req)
+        policy = choice.policy if isinstance(choice.policy, CORSPolicy) else self._ask(choice.policy, req)
+        return Judged(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
 
-            return note
-
-        # The context in which the first hook runs: the request is routed, none of the app's functions has been called.
-        with state.app.request_context(environ) as context:
-            req = context.request
-            facts = read_facts(environ, req.path)
-            choice = state.choose(facts, req)
-            asked = choice._replace(policy=asking(choice.policy)) if callable(choice.policy) else choice
-            decision = judge_choice(state.site, asked, facts, lambda method: req)
-            policy = (chosen or [None])[0] if callable(choice.policy) else choice.policy
-            return Judged(facts, choice, policy, decision, *self._route(req, facts))
+    def _ask(self, choose: PolicyCallable | None, req: Request) -> CORSPolicy | None:
+        """The policy that a callable chooses; ``None`` where it fails, so that the request is refused."""
+        if choose is None:
+            return None
+        try:
+            return choose(req) or self.state.site.default
+        except Exception:  # the extension logs it for a real request
+            return None
 
     def _route(self, req: Any, facts: Facts) -> tuple[str | None, HTTPException | None, tuple[Guard, ...]]:
         method = facts.request_method if facts.is_preflight else facts.method
@@ -142,6 +224,22 @@ class Judge:
             return None, error, ()
         guards = () if endpoint is None else self.state.views.find(endpoint, method or "").guards
         return endpoint, None, guards
+
+
+def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
+    """The app's response, as far as the extension decides it."""
+    decision = judged.decision
+    if decision.final:
+        response = Response(decision.body, decision.status)
+        response.headers = Headers(decision.headers)
+        return response
+    response = Response()
+    if isinstance(judged.routing, HTTPException):
+        # Flask's own answer, so that a redirect is followed as a browser would follow it.
+        given = judged.routing.get_response(environ)
+        response.status, response.headers = given.status, given.headers
+    response.headers = Headers(decision.apply(response.headers.items()))
+    return response
 
 
 def route_words(judged: Judged) -> str:
@@ -157,9 +255,7 @@ def route_words(judged: Judged) -> str:
 
 
 def guard_words(guards: tuple[Guard, ...]) -> str:
-    """What callers must show, in words."""
-    if not guards:
-        return "none"
+    """What callers must show, in words; nothing where ``cors.protected`` asks for nothing."""
     kinds: dict[str, None] = {}
     for guard in guards:
         kinds.update(dict.fromkeys(guard.schemes))

@@ -1,4 +1,4 @@
-"""``explain``: one request of a browser, decided by the app as it would be, and every step of that in words."""
+"""``explain``: what the app decides about one request, and every step of that in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import cast
 
 from click import UsageError
 
@@ -14,27 +15,35 @@ from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..extension.gate import AppState
+from ..extension.marks import describe
 from ..testing import Browser
 from ..testing import CORSError
 from ..testing import Exchange
+from ..testing import HeaderList
+from ..testing import NetworkRequest
 from ..testing.errors import CORSFailure
+from ..testing.quirks import QUIRKS
 from ..testing.request import Request
+from ..testing.transport import WSGITransport
+from ..testing.urls import parse_url
 from .app import base_url
 from .app import guard_words
 from .app import Judge
 from .app import Judged
+from .app import layer_names
+from .app import quiet
 from .app import route_words
 from .terminal import paragraph
 from .terminal import printable
 from .terminal import steps
 
-#: What a browser MCP client sends with a ``POST``, where nobody says otherwise.
+#: The headers of a browser MCP client's ``POST``: the default of ``--header``.
 MCP_HEADERS = ("Authorization", "Content-Type", "MCP-Protocol-Version")
 
-#: Some headers need a preflight by their value, so a name alone gets one that does.
+#: Whether a header needs a preflight may depend on its value. A name alone gets one that does.
 _VALUES = {"content-type": "application/json", "authorization": "Bearer TOKEN", "accept": "application/json"}
 
-#: Headers that curl says itself, or that no decision rests on.
+#: Headers that curl sends itself, or that do not matter for a decision.
 _LEFT_OUT = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "content-length", "referer", "sec-fetch-dest"}
 )
@@ -45,9 +54,10 @@ class Explanation:
     """What happens to one ``fetch()``."""
 
     url: str
-    #: Where host and scheme in *url* are from.
+    #: Where host and scheme of *url* come from.
     url_source: str
-    origin: str
+    #: ``None``: no browser asks, but a program that sends no ``Origin``.
+    origin: str | None
     method: str
     headers: tuple[tuple[str, str], ...]
     steps: tuple[tuple[str, str], ...]
@@ -56,6 +66,12 @@ class Explanation:
     judged: tuple[Judged, ...]
     #: What the console says; ``None``: the fetch resolves.
     console: str | None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Does the request get to the app, and may the page read the response?"""
+        last = self.judged[-1]
+        return self.console is None and not last.decision.final and not last.answered_outside
 
     @property
     def curl(self) -> list[str]:
@@ -69,7 +85,7 @@ class Explanation:
             "origin": self.origin,
             "method": self.method,
             "headers": dict(self.headers),
-            "allowed": self.console is None,
+            "allowed": self.is_allowed,
             "console": self.console,
             "steps": [{"step": name, "says": words} for name, words in self.steps],
             "requests": [
@@ -78,9 +94,10 @@ class Explanation:
                     "policy": judged.choice.rule,
                     "reason": judged.decision.reason.value,
                     "allowed": judged.decision.allowed,
-                    "status": judged.decision.status,
+                    "status": _status(judged),
+                    "answered_outside": judged.answered_outside,
                     "offending": list(judged.decision.offending),
-                    "response_headers": [list(pair) for pair in judged.decision.headers],
+                    "response_headers": [list(pair) for pair in _headers(judged)],
                     "curl": command,
                 }
                 for judged, command in zip(self.judged, self.curl, strict=True)
@@ -89,54 +106,90 @@ class Explanation:
 
     def to_text(self) -> str:
         """What the terminal gets."""
-        head = f"{self.method} {printable(self.url)} from a page of {printable(self.origin)}"
+        whom = "a program that sends no Origin" if self.origin is None else f"a page of {printable(self.origin)}"
+        head = f"{self.method} {printable(self.url)} from {whom}"
         blocks = [paragraph(head) + f"\n({self.url_source})", steps(self.steps)]
         for judged in self.judged:
             title = "Answer to the preflight" if judged.facts.is_preflight else "Response"
-            status = judged.decision.status or "the app's own, with"
-            headers = [paragraph(f"{name}: {value}", "    ", "  ") for name, value in judged.decision.headers]
+            status = _status(judged) or "the app's own, with"
+            headers = [paragraph(printable(f"{name}: {value}"), "    ", "  ") for name, value in _headers(judged)]
             blocks.append("\n".join([f"{title}: {status}", *(headers or ["  no header of ours"])]))
-        console = "nothing: the fetch resolves" if self.console is None else printable(self.console, 2000)
-        blocks.append(f"The browser's console says\n{paragraph(console, '  ')}")
+        if self.origin is not None:
+            console = "nothing: the fetch resolves" if self.console is None else printable(self.console, 2000)
+            blocks.append(f"The browser's console says\n{paragraph(console, '  ')}")
         blocks.append("To see it\n" + "\n".join(f"  {command}" for command in self.curl))
         return "\n\n".join(blocks)
 
 
-def explain(app_state: AppState, path: str, origin: str, method: str, headers: Sequence[str]) -> Explanation:
+def explain(
+    state: AppState,
+    path: str,
+    origin: str | None,
+    method: str,
+    headers: Sequence[str],
+    *,
+    browser: str = "chromium",
+) -> Explanation:
     """Let a page of *origin* call *path*, and note every step.
 
     :param path: a path, or a whole URL where host and scheme matter.
+    :param origin: ``None`` for a program that is no browser.
     :param headers: ``Name`` or ``Name: value``.
+    :param browser: whose quirks and console words count.
     :raises UsageError: for arguments that no ``fetch()`` takes.
     """
     if "://" in path:
         url, source = path, "host and scheme: as given"
     else:
-        base, where = base_url(app_state)
+        base, where = base_url(state)
         url, source = f"{base}/{path.lstrip('/')}", f"host and scheme: {where}; give a whole URL for another"
     pairs = tuple(_header(header) for header in headers or MCP_HEADERS)
-    judge = Judge(app_state)
+    judge = Judge(state)
+    if origin is None:
+        with quiet():
+            exchange = _send(judge, url, method, pairs)
+        told = _steps(state, judge.judged, None)
+        return Explanation(url, source, None, method, pairs, tuple(told), (exchange,), tuple(judge.judged), None)
+    if browser not in QUIRKS:
+        raise UsageError(f"{browser!r} is none of the browsers {', '.join(QUIRKS)}.")
     console = None
     try:
-        browser = _InsistentBrowser(judge, origin, url, quirks="chromium")
+        page = _InsistentBrowser(judge, origin, url, quirks=cast(Any, browser))
         body = None if method.upper() in ("GET", "HEAD") else b""
-        browser.fetch(url, method, pairs, body=body)
+        with quiet():
+            page.fetch(url, method, pairs, body=body)
     except (TypeError, ValueError) as error:
         if not isinstance(error, CORSError) or not judge.judged:
             raise UsageError(str(error)) from error  # nothing was sent: the arguments themselves are at fault
         console = error.console_message
-    told = _steps(app_state, judge.judged, origin, pairs)
-    if browser.refusal is not None:
-        console = browser.refusal.console_message
-        told.append(("browser", "sends nothing of this: see its console. The steps above are what the server would do"))
-    exchanges, judged = tuple(browser.network), tuple(judge.judged)
-    return Explanation(url, source, origin, method, pairs, tuple(told), exchanges, judged, console)
+    told = _steps(state, judge.judged, origin)
+    if page.refusal is not None:
+        console = page.refusal.console_message
+        words = "sends no request (see the console message). The steps show what the server would have done"
+        told.append(("browser", words))
+    return Explanation(
+        url, source, origin, method, pairs, tuple(told), tuple(page.network), tuple(judge.judged), console
+    )
+
+
+def _send(judge: Judge, url: str, method: str, pairs: tuple[tuple[str, str], ...]) -> Exchange:
+    """One request of a program: without ``Origin``, and without what a browser says about a page."""
+    try:
+        host = parse_url(url).authority
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not is_token(method):
+        raise UsageError(f"{method!r} is not a valid method.")
+    sent = NetworkRequest(method, url, HeaderList([("Host", host), *pairs]), b"")
+    exchange = Exchange(sent, is_preflight=False)
+    exchange.response = WSGITransport(judge).send(sent)
+    return exchange
 
 
 class _InsistentBrowser(Browser):
-    """A browser that asks all the same where a page may not, such as for mixed content, and notes why not.
+    """A browser that sends requests which a browser blocks, such as mixed content, and notes why it would not.
 
-    The server decides whether or not it is ever asked, and that is what is to be explained.
+    What the server would decide is to be explained in any case.
     """
 
     refusal: CORSError | None = None
@@ -156,15 +209,14 @@ def _header(header: str) -> tuple[str, str]:
     return name.strip(), value.strip() if colon else _VALUES.get(name.strip().lower(), "x")
 
 
-def _steps(
-    state: AppState, judged: list[Judged], origin: str, headers: tuple[tuple[str, str], ...]
-) -> list[tuple[str, str]]:
+def _steps(state: AppState, judged: list[Judged], origin: str | None) -> list[tuple[str, str]]:
     first, last = judged[0], judged[-1]
     policy = first.policy
-    rows = [("route", route_words(first))]
-    rows.append(("protection", guard_words(first.guards) + (": not asked of a preflight" if first.guards else "")))
+    rows = [("route", route_words(first)), ("protection", _protection_words(first))]
     rows.append(("policy", f"{first.choice.rule}{_policy_words(state, first)}"))
-    if policy is not None:
+    if policy is not None and origin is None:
+        rows.append(("origin", "none: the request passes, as only pages in a browser must send one"))
+    elif policy is not None and origin is not None:
         rows.append(("origin", _origin_words(policy, origin)))
         if first.facts.is_preflight:
             rows += _preflight_steps(policy, first.facts)
@@ -172,12 +224,30 @@ def _steps(
             rows.append(("preflight", "none: method and headers are safelisted, so the browser sends it at once"))
     rows.append(("host", _host_words(state, first.facts)))
     if first.facts.is_preflight:
-        rows.append(("preflight", f"{first.decision.reason.value}: {_verdict(first)}"))
-    if not last.facts.is_preflight:
-        rows.append(("request", f"{last.decision.reason.value}: {_verdict(last)}"))
-    else:
+        rows.append(("preflight", _verdict(state, first)))
+    if last.facts.is_preflight:
         rows.append(("request", "never sent: the browser stops at the preflight"))
+    else:
+        rows.append(("request", _verdict(state, last)))
+        if not (last.decision.final or last.answered_outside):
+            rows.append(("not seen", _unseen(state)))
     return rows
+
+
+def _protection_words(judged: Judged) -> str:
+    if not judged.guards:
+        return "no cors.protected; other decorators and hooks cannot be seen"
+    return f"cors.protected: {guard_words(judged.guards)}" + (
+        "; not asked of a preflight" if judged.facts.is_preflight else ""
+    )
+
+
+def _unseen(state: AppState) -> str:
+    """The code that was not run and may answer differently."""
+    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
+    names = dict.fromkeys(describe(hook) for hook in hooks if hook not in (state.before_request, state.check_guards))
+    functions = f"the app's before_request functions ({', '.join(names)}), " if names else ""
+    return f"{functions}the view, and what stands in front of the server, such as a proxy or a CDN"
 
 
 def _policy_words(state: AppState, judged: Judged) -> str:
@@ -201,11 +271,14 @@ def _origin_words(policy: CORSPolicy, origin: str) -> str:
 
 
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
-    """Each thing that the preflight asks for, put to the policy by itself."""
+    """The method and each header that the preflight asks for, checked one by one."""
     if not policy.preflight(facts.origin, "GET").allowed:
         return [("method", "not looked at"), ("headers", "not looked at")]
     method = facts.request_method or ""
-    rows = [("method", f"{method}: {'allowed' if policy.preflight(facts.origin, method).allowed else 'not allowed'}")]
+    verdict = "allowed" if policy.preflight(facts.origin, method).allowed else "not allowed"
+    if verdict == "not allowed" and method != method.upper():
+        verdict += f"; write {method.upper()} in the page, in upper case: browsers send this name as it is written"
+    rows = [("method", f"{method}: {verdict}")]
     for name in (facts.request_headers or "").split(","):
         if name:
             allowed = policy.preflight(facts.origin, "GET", name).allowed
@@ -218,7 +291,17 @@ def _host_words(state: AppState, facts: Facts) -> str:
     return f"{facts.host}: {'served' if fault is None else fault.value}"
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(state: AppState, judged: Judged) -> str:
+    decision, answer = judged.decision, judged.answer
+    if judged.answered_outside and answer is not None:
+        layers = layer_names(state.app)
+        outside = f"{' around '.join(layers)} around the app" if layers else "something around the app"
+        what = f"raises {type(answer.error).__name__}" if answer.error else f"answers with {answer.status}"
+        return f"{outside} {what}, before the app can; the extension would say {decision.reason.value}"
+    return f"{decision.reason.value}: {_outcome(judged)}"
+
+
+def _outcome(judged: Judged) -> str:
     decision = judged.decision
     if decision.final:
         names = f" ({', '.join(decision.offending)})" if decision.offending else ""
@@ -231,6 +314,14 @@ def _verdict(judged: Judged) -> str:
     if judged.facts.is_preflight:
         return "left to the app"
     return "passes on to the app's hooks and the view"
+
+
+def _status(judged: Judged) -> int | None:
+    return judged.answer.status if judged.answered_outside and judged.answer else judged.decision.status
+
+
+def _headers(judged: Judged) -> tuple[tuple[str, str], ...]:
+    return judged.answer.headers if judged.answered_outside and judged.answer else judged.decision.headers
 
 
 def _curl(exchange: Exchange) -> str:

@@ -35,6 +35,8 @@ class Finding:
     fix: str
     #: What the browser's console says, where it says something.
     console: str | None = None
+    #: The code of the finding that probably explains this one.
+    because: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as it stands in ``--json``."""

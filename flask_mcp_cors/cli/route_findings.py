@@ -1,7 +1,7 @@
-"""What can be wrong with an app's routes, hooks and layers. Each finding is a fact: nothing here guesses.
+"""What can be wrong with an app's routes, hooks and layers.
 
-What cannot be read off the app is tried: a real preflight goes through ``app.wsgi_app``, and a request with a method
-that no view has, so that hooks answer it and views do not.
+What the app's tables do not show is tried: real preflights go through everything around the app, and ``before_request``
+functions are called as for a request without credentials. No view runs.
 """
 
 from __future__ import annotations
@@ -14,31 +14,37 @@ from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from flask import request_started
+from flask import Response
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
-from werkzeug.test import run_wsgi_app
 
-from ..auth.guards import Guard
 from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
 from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
+from ..extension.layer import Layer
 from ..extension.marks import describe
+from ..extension.marks import GuardMark
 from ..extension.routing import is_static
+from ..extension.routing import layers_around
+from ..extension.routing import mounts_of
+from ..extension.routing import patterns_without_routes
+from .app import Answer
+from .app import ask
 from .app import base_url
 from .app import example_origin
 from .app import Judge
+from .app import layer_names
+from .app import replaced
 from .findings import Finding
 from .findings import Severity
-from .routes import Route
+from .route_table import Route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-#: A method that no view has: routing ends in 405, and only hooks see the request.
-MADE_UP_METHOD = "FLASKMCPCORSPROBE"
 
 _STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -46,15 +52,103 @@ _STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
     """Everything that is wrong with an app."""
     governed = [route for route in routes if route.choice.policy is not None]
+    yield from _unused_patterns(state)
+    yield from _any_host(state)
     yield from _hooks(state)
     yield from _other_layers(state, governed)
+    yield from _other_servers(state)
     yield from _outer_layers(state, governed)
+    yield from _crashes(state)
     yield from _options(governed)
-    yield from _open_options(state, governed)
-    yield from _redirects(state, governed)
+    yield from _slash_redirects(state, governed)
+    yield from _answering_hooks(state, governed)
     yield from _cookies(state, governed)
     yield from _loopback_only(state)
     yield from _unprotected(state, routes)
+
+
+def _mounts(state: AppState) -> dict[str, bool]:
+    """Path prefixes at which other applications are mounted, and whether a layer of ours is around them."""
+    mounts: dict[str, bool] = {}
+    is_wrapped = False
+    for layer in layers_around(state.app):
+        is_wrapped = is_wrapped or isinstance(layer, Layer)
+        mounts.update(dict.fromkeys(mounts_of(state.app, layer), is_wrapped))
+    return mounts
+
+
+def _unused_patterns(state: AppState) -> Iterator[Finding]:
+    """Patterns that govern nothing: the paths that they were meant for are not protected."""
+    site = state.site
+    for unused in patterns_without_routes(state.app, site.paths, site.policies, served=state.metadata.bodies):
+        like = f" Routes like it: {', '.join(unused.similar)}." if unused.similar else ""
+        yield Finding(
+            "pattern_without_route",
+            Severity.WARNING,
+            f"{unused.setting}: {unused.pattern}",
+            f"No route matches this pattern, so it governs nothing.{like}",
+            "correct it; for an app that is mounted below a prefix, write the path without the prefix",
+        )
+
+
+def _any_host(state: AppState) -> Iterator[Finding]:
+    if state.site.hosts.any_host and state.configured.source("hosts") == "default":
+        yield Finding(
+            "any_host",
+            Severity.WARNING,
+            "",
+            "hosts is not set, so any Host is served: a page whose name is rebound to this server can read what a GET "
+            "without login gives.",
+            'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant',
+        )
+
+
+def _other_servers(state: AppState) -> Iterator[Finding]:
+    """Other applications and servers beside the app, with CORS rules of their own."""
+    for prefix, is_wrapped in _mounts(state).items():
+        if not is_wrapped:
+            yield Finding(
+                "mount_not_governed",
+                Severity.WARNING,
+                prefix,
+                "Another application is mounted here, in front of the app: no policy reaches it, and it answers "
+                "preflights by itself.",
+                "mount it before MCPCors is initialised and set wrap_wsgi=True, or wrap it in CORSMiddleware",
+            )
+    if type(state.app.json).__module__.partition(".")[0] == "connexion":
+        yield Finding(
+            "asgi_around",
+            Severity.WARNING,
+            "connexion 3",
+            "connexion routes and authenticates in ASGI middleware around this Flask app, so preflights end there.",
+            "instead of MCPCors write add_middleware(flask_mcp_cors.asgi.CORSMiddleware, "
+            "position=MiddlewarePosition.BEFORE_EXCEPTION, origins=[…])",
+        )
+    flask_socketio = getattr(state.app.extensions.get("socketio"), "server", None)
+    servers = [flask_socketio, *(getattr(layer, "engineio_app", None) for layer in layers_around(state.app))]
+    for server in servers:
+        engine = getattr(server, "eio", server)
+        if getattr(engine, "cors_allowed_origins", None) == "*":
+            credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
+            yield Finding(
+                "other_cors_server",
+                Severity.WARNING,
+                "Socket.IO",
+                f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
+                "give it the origins of this app: cors_allowed_origins=[…]",
+            )
+
+
+def _crashes(state: AppState) -> Iterator[Finding]:
+    if state.app.config["PROPAGATE_EXCEPTIONS"] and not state.configured.wrap_wsgi:
+        yield Finding(
+            "exceptions_propagate",
+            Severity.NOTE,
+            "PROPAGATE_EXCEPTIONS",
+            "The server, not the app, answers when a view crashes: without CORS headers, so the browser's console "
+            "blames CORS.",
+            "leave PROPAGATE_EXCEPTIONS unset, or set wrap_wsgi=True",
+        )
 
 
 def _places(routes: Iterable[Route]) -> str:
@@ -68,8 +162,10 @@ def _named(functions: Iterable[object]) -> str:
 
 
 def _hooks(state: AppState) -> Iterator[Finding]:
-    """Hooks that come between a browser and our own."""
+    """Hooks that run before or after the extension's."""
     app = state.app
+    if not state.has_hooks:
+        return  # the layer of wrap_wsgi does all of it
     before = app.before_request_funcs.get(None, [])
     first = before[: before.index(state.before_request)] if state.before_request in before else before
     if first:
@@ -117,7 +213,7 @@ def _own_hooks(state: AppState) -> list[Any]:
 
 
 def _mentions(code: CodeType | None, word: str) -> bool:
-    """Is this word written out in this code?"""
+    """Is this word among the constants of this code?"""
     for constant in () if code is None else code.co_consts:
         if isinstance(constant, CodeType):
             if _mentions(constant, word):
@@ -133,7 +229,7 @@ def _sets_cors_headers(function: Any) -> bool:
     while (inner := getattr(layers[-1], "__wrapped__", None)) is not None and inner not in layers:
         layers.append(inner)
     for layer in layers:
-        # A decorator's wrapper bears the module of what it wraps; its globals do not lie.
+        # functools.wraps copies __module__, but the globals are those of the wrapper's own module.
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
@@ -166,50 +262,32 @@ def _other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         yield Finding("other_cors_layer", Severity.WARNING, _places(views), words, fix)
 
 
-class _Answer(NamedTuple):
-    status: int
-    headers: list[tuple[str, str]]
-
-    def getall(self, name: str) -> list[str]:
-        return [value for other, value in self.headers if other.lower() == name.lower()]
-
-
 def _environ(path: str, method: str, base: str, headers: dict[str, str]) -> WSGIEnvironment:
     return EnvironBuilder(path=path, base_url=base, method=method, headers=Headers(headers)).get_environ()
 
 
-def _send(state: AppState, path: str, method: str, base: str, headers: dict[str, str]) -> _Answer | Exception:
-    """Let the app answer a request, whatever is wrapped around it."""
-    try:
-        chunks, status, sent = run_wsgi_app(state.app.wsgi_app, _environ(path, method, base, headers))
-        if hasattr(chunks, "close"):
-            chunks.close()
-    except Exception as error:  # whatever the app's own code raises is what there is to report
-        return error
-    return _Answer(int(status[:3]), list(sent))
-
-
 def _outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
-    """WSGI middleware outside, found by what becomes of a real preflight."""
+    """WSGI middleware outside that answers or changes a real preflight."""
+    app = state.app
     base, _ = base_url(state)
     judge = Judge(state)
     outside: dict[tuple[str, str], list[Route]] = {}
     for route in governed:
         if not isinstance(route.choice.policy, CORSPolicy):
-            continue
+            continue  # a callable of the user's is asked about real requests only
         headers = {
             "Origin": example_origin(route.choice.policy),
             "Access-Control-Request-Method": (route.methods or ("GET",))[0],
             "Access-Control-Request-Headers": "authorization,content-type",
         }
-        environ = EnvironBuilder(
-            path=route.path, base_url=base, method="OPTIONS", headers=Headers(headers)
-        ).get_environ()
-        expected = judge.judge(environ).decision
-        answer = _send(state, route.path, "OPTIONS", base, headers)
+        url = route.base_url(base, app.config["SERVER_NAME"])
+        expected = judge.judge(_environ(route.path, "OPTIONS", url, headers)).decision
+        # If a layer removes a header, this is an ordinary OPTIONS request, which a view may handle.
+        with replaced(app, "dispatch_request", lambda *_: Response()):
+            answer = ask(app, _environ(route.path, "OPTIONS", url, headers))
         if fault := _difference(answer, expected.status, dict(expected.headers).get(ALLOW_ORIGIN)):
             outside.setdefault(fault, []).append(route)
-    layers = _layer_names(state)
+    layers = layer_names(app)
     where = f" ({' around '.join(layers)})" if layers else ""
     for (code, sentence), routes in outside.items():
         fix = "put it inside the extension: wrap app.wsgi_app before MCPCors is initialised, and set wrap_wsgi=True"
@@ -218,10 +296,11 @@ def _outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         yield Finding(code, Severity.ERROR, _places(routes), f"{sentence}{where}.", fix)
 
 
-def _difference(answer: _Answer | Exception, status: int | None, allow_origin: str | None) -> tuple[str, str] | None:
+def _difference(answer: Answer, status: int | None, allow_origin: str | None) -> tuple[str, str] | None:
     """How the answer to a preflight differs from what the extension decided: a code and a sentence."""
-    if isinstance(answer, Exception):
-        return "preflight_crashes", f"A preflight ends in {type(answer).__name__} before the extension can answer it"
+    if answer.error is not None:
+        raised = type(answer.error).__name__
+        return "preflight_crashes", f"A preflight ends in {raised} before the extension can answer it"
     allowed = answer.getall(ALLOW_ORIGIN)
     if len(allowed) > 1:
         return "headers_doubled", f"A layer outside app.wsgi_app adds a second {ALLOW_ORIGIN}: browsers refuse both"
@@ -231,19 +310,6 @@ def _difference(answer: _Answer | Exception, status: int | None, allow_origin: s
     if next(iter(allowed), None) != allow_origin:
         return "outer_layer_changes", f"A layer outside changes {ALLOW_ORIGIN} of the answer to a preflight"
     return None
-
-
-def _layer_names(state: AppState) -> list[str]:
-    """The classes around the app, the outermost first."""
-    names: list[str] = []
-    layer: Any = state.app.wsgi_app
-    while layer is not None and getattr(layer, "__self__", None) is not state.app and len(names) < 10:
-        if not type(layer).__module__.startswith("flask_mcp_cors"):
-            names.append(describe(layer) if hasattr(layer, "__qualname__") else describe(type(layer)))
-        layer = next(
-            (getattr(layer, word) for word in ("wsgi_app", "app", "application") if hasattr(layer, word)), None
-        )
-    return names
 
 
 def _options(governed: list[Route]) -> Iterator[Finding]:
@@ -258,37 +324,13 @@ def _options(governed: list[Route]) -> Iterator[Finding]:
             "view_handles_options",
             Severity.WARNING,
             _places(handling),
-            "The view handles OPTIONS itself. No preflight reaches it; every other OPTIONS request does, "
-            "and whatever it answers there is no way to allow a browser anything.",
+            "The view handles OPTIONS itself. Preflights never reach it. Other OPTIONS requests do, but their answers "
+            "cannot grant a browser anything.",
             "take OPTIONS out of its methods: Flask answers it",
         )
 
 
-def _open_options(state: AppState, governed: list[Route]) -> Iterator[Finding]:
-    """Hooks that ask every request for credentials but ``OPTIONS``: what it takes where preflights reach them."""
-    hooks = [hook for hook in _own_hooks(state) if _mentions(_code_of(hook), "OPTIONS")]
-    base, _ = base_url(state)
-    for route in governed if hooks else ():
-        if not getattr(route.rule, "provide_automatic_options", True):
-            continue  # this view would run
-        refused = _send(state, route.path, MADE_UP_METHOD, base, {})
-        if isinstance(refused, Exception) or refused.status not in (401, 403):
-            continue
-        passed = _send(state, route.path, "OPTIONS", base, {})
-        if not isinstance(passed, Exception) and passed.status < 300:
-            yield Finding(
-                "options_let_through",
-                Severity.NOTE,
-                _named(hooks),
-                f"A hook answers requests without credentials with {refused.status}, but lets OPTIONS through. No "
-                "preflight gets that far any more; what the exception still does is to leave other OPTIONS requests "
-                "without authentication.",
-                "take the exception for OPTIONS out of the hook",
-            )
-        return
-
-
-def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+def _slash_redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     slashed = [
         route
         for route in governed
@@ -314,26 +356,74 @@ def _redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             _places(reading),
             "Without its last slash this URL is redirected (308). People's browsers follow; an MCP client that wants "
             "an event stream stops there.",
-            "where it is one, write the rule without the last slash, or with strict_slashes=False",
+            "for an event stream write the rule without the last slash, or with strict_slashes=False",
         )
+
+
+class _HookAnswer(NamedTuple):
+    """What a ``before_request`` function answers to a request without credentials."""
+
+    hook: Any
+    response: Response
+
+
+def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: bool = False) -> _HookAnswer | None:
+    """The first of the app's own ``before_request`` functions that answers.
+
+    :param before_guards: only those that run before ``cors.protected``.
+    """
+    app = state.app
+    environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
+    with app.request_context(environ) as context:
+        for hook in app.before_request_funcs.get(None, ()):
+            if hook == state.check_guards and before_guards:
+                return None
+            if hook in (state.before_request, state.check_guards):
+                continue
+            try:
+                answer = app.ensure_sync(hook)()
+            except HTTPException as error:
+                answer = error.get_response(context.request.environ)
+            except Exception:  # a hook may count on what others, or a real request, have set
+                return None
+            if answer is not None:
+                return _HookAnswer(hook, app.make_response(answer))
+    return None
+
+
+def _answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Hooks that redirect plain HTTP, or answer protected routes before their guard can."""
     base, _ = base_url(state)
-    ordered = sorted(governed, key=lambda route: not _STATE_CHANGING & set(route.methods))
-    if not ordered:
-        return
-    route = ordered[0]
-    answer = _send(state, route.path, MADE_UP_METHOD, base.replace("https://", "http://", 1), {})
-    if isinstance(answer, Exception) or not 300 <= answer.status < 400:
-        return
-    location = (answer.getall("Location") or [""])[0]
-    if location.startswith("https://"):
+    server_name = state.app.config["SERVER_NAME"]
+    plain = sorted(governed, key=lambda route: not _STATE_CHANGING & set(route.methods))[:1]
+    for route in plain:
+        url = route.base_url(base, server_name).replace("https://", "http://", 1)
+        found = _hook_answer(state, route, url)
+        if found is None or not found.response.headers.get("Location", "").startswith("https://"):
+            continue
         yield Finding(
             "https_redirect",
             Severity.WARNING,
             route.place,
-            f"Plain HTTP is redirected to HTTPS ({answer.status}). The preflight is answered before that. MCP clients "
-            "do not follow the redirect; another page's request follows it to another origin, so it arrives there with "
-            f"Origin: null{_fate_of_null(route.choice.policy)}.",
-            "give clients the https: URL, and redirect only where a person types: not on MCP paths",
+            f"Plain HTTP is redirected to HTTPS ({found.response.status_code}). The preflight is answered before "
+            "that. MCP clients do not follow the redirect; another page's request follows it to another origin, so it "
+            f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
+            "give clients the https: URL, and do not redirect MCP paths",
+        )
+    refused: dict[tuple[str, str], list[Route]] = {}
+    for route in governed:
+        url = route.base_url(base, server_name).replace("http://", "https://", 1)
+        found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
+        if found is not None and "WWW-Authenticate" not in found.response.headers:
+            refused.setdefault((_named([found.hook]), found.response.status), []).append(route)
+    for (hook, status), routes in refused.items():
+        yield Finding(
+            "hook_before_guard",
+            Severity.WARNING,
+            hook,
+            f"This before_request function answers requests without credentials ({status}) before cors.protected can, "
+            f"so clients get no challenge that says how to log in: {_places(routes)}.",
+            "let the function return None for these routes, or remove cors.protected from them",
         )
 
 
@@ -373,7 +463,7 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             _places(changing),
             f'Any web site may call this route (origins "*"), no cors.protected guards it, and the app has sessions '
             f"({why}): a browser sends their cookies along with a form or a no-cors request.",
-            "name the origins, or guard the route with cors.protected",
+            "list the origins, or guard the route with cors.protected",
         )
     if reading:
         yield Finding(
@@ -381,8 +471,8 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             Severity.NOTE,
             _places(reading),
             'Any web site may read this route (origins "*"), though only as somebody without cookies: a browser '
-            f"withholds what a page fetches with them. The app has sessions ({why}).",
-            "name the origins, unless what this route shows to strangers is meant for every site",
+            f"withholds responses to requests with cookies. The app has sessions ({why}).",
+            "list the origins, unless every site may show what this route returns without login",
         )
 
 
@@ -413,13 +503,13 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
 
 
 def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
-    """Routes that somebody meant to protect."""
-    for mark, target in state.extension.unused_marks():
-        guards = isinstance(mark, Guard)
+    """Guards and policies without effect, and paths that are guarded for some methods only."""
+    for mark in state.views.unused():
+        guards = isinstance(mark, GuardMark)
         yield Finding(
             "guard_unused" if guards else "policy_unused",
             Severity.ERROR if guards else Severity.WARNING,
-            describe(target),
+            describe(mark.target),
             f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route carries the mark"
             f"{': callers reach it unverified, or not at all' if guards else ', so it has no effect'}.",
             "put it directly above or below the route's decorator, and functools.wraps in the decorators in between",

@@ -1,19 +1,63 @@
-"""Plain text for a terminal: 80 columns, no colour, nothing that a server or client sent as it came."""
+"""Text for a terminal, as wide as it is. Values from servers and clients are escaped.
+
+Text has no colour until :func:`show` prints it.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import sys
 import textwrap
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+
+import click
 
 from .findings import Finding
 from .findings import Severity
 
-WIDTH = 80
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_SEVERITY = re.compile(rf"^(?:{'|'.join(severity.value.upper() for severity in Severity)})(?= )", re.MULTILINE)
+
+
+def terminal_width() -> int:
+    """The width of the terminal, between 40 and 120 columns; 80 where there is no terminal."""
+    return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
+
+
+def show(text: str) -> None:
+    """Print text: in colour on a terminal, and with escapes for characters that the output cannot encode."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    text = _SEVERITY.sub(lambda m: click.style(m[0], fg=_COLOURS[Severity(m[0].lower())], bold=True), text)
+    # https://no-color.org
+    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Show what is being done, in one line of standard error that is gone at the end; without a terminal nothing."""
+
+    def say(line: str) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K… {printable(line)[: terminal_width() - 2]}")
+            sys.stderr.flush()
+
+    try:
+        yield say
+    finally:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def printable(value: str, limit: int = 400) -> str:
-    """A value of somebody else's, safe to print: no control characters, not without end.
+    """A foreign value, safe to print: control characters are escaped, and its length is limited.
 
     >>> printable("a\\x1b[31m\\nb")
     'a\\\\x1b[31m\\\\nb'
@@ -26,7 +70,7 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
     """One paragraph, wrapped; URLs and header names stay whole."""
     return textwrap.fill(
         text,
-        WIDTH,
+        terminal_width(),
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
         break_long_words=False,
@@ -35,14 +79,14 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
 
 
 def steps(rows: Iterable[tuple[str, str]]) -> str:
-    """A column of names and what there is to say about each; an empty name continues the one above."""
+    """Names in a column, and beside each its text; an empty name continues the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(paragraph(text, " " * width, name.ljust(width)) for name, text in rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An aligned table that fits: cells that are too long are wrapped, the widest columns give way.
+    """An aligned table that fits the terminal: long cells are wrapped, in the widest columns first.
 
     >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
     A   B
@@ -50,7 +94,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     22  two
     """
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH and max(widths) > 8:
+    width = terminal_width()
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in (head, *rows):
@@ -81,4 +126,13 @@ def counted(findings: Sequence[Finding]) -> str:
     ('1 error', 'no findings')
     """
     numbers = [(sum(f.severity is severity for f in findings), severity.value) for severity in Severity]
-    return ", ".join(f"{n} {word}{'s' * (n > 1)}" for n, word in numbers if n) or "no findings"
+    return ", ".join(plural(n, word) for n, word in numbers if n) or "no findings"
+
+
+def plural(number: int, word: str) -> str:
+    """A number and what it counts.
+
+    >>> plural(1, "route"), plural(2, "route")
+    ('1 route', '2 routes')
+    """
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -141,6 +141,38 @@ class Decision(_Fields):
             touched |= _OF_A_FINAL_ANSWER
         return frozenset(name for name in _USUAL_HEADERS if name.lower() not in touched)
 
+    @cached_property
+    def encoded(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI has them: bytes, with names in lower case."""
+        return _encode(self.headers)
+
+    def apply_encoded(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The same as :meth:`apply`, for the header list of an ASGI message.
+
+        >>> from flask_mcp_cors import CORSPolicy
+        >>> decision = CORSPolicy(origins="*", security_headers=None, expose_headers=()).actual(None)
+        >>> decision.apply_encoded([(b"access-control-allow-origin", b"https://other.example"), (b"x-a", b"1")])
+        [(b'x-a', b'1'), (b'access-control-allow-origin', b'*')]
+        """
+        result = list(headers)
+        touched = self._touched
+        for name, value in result:
+            name = name.lower()
+            if (
+                name in touched
+                or name.startswith(b"access-control-")
+                or (name == b"content-type" and value.lower().startswith(b"text/event-stream"))
+            ):
+                return _encode(self.apply((key.decode("latin-1"), text.decode("latin-1")) for key, text in result))
+        result += self.encoded
+        return result
+
+    @cached_property
+    def _touched(self) -> frozenset[bytes]:
+        """The names, in lower case, that cannot simply be followed by ours."""
+        names = {b"vary", *(name for name, _ in self.encoded)}
+        return frozenset(names.union(name.encode() for name in _OF_A_FINAL_ANSWER if self.final))
+
     def _merge(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
         result: list[tuple[str, str]] = []
         present: set[str] = set()
@@ -173,6 +205,10 @@ _USUAL_HEADERS = ("Content-Type", "Content-Length", "Location", "Set-Cookie", "A
 
 #: What a final answer alone decides: an empty one has no type, and a refusal must not be kept.
 _OF_A_FINAL_ANSWER = frozenset({"content-type", "cache-control"})
+
+
+def _encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _is_event_stream(content_type: str) -> bool:

@@ -15,8 +15,17 @@ from .policy import CORSPolicy
 PUBLIC_METADATA = CORSPolicy(origins="*", allow_methods="GET")
 
 #: For an authorization server's ``/token``, ``/register`` and ``/revoke``: any origin, POST, no
-#: credentials. Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
+#: credentials. ``DPoP`` may be sent and ``DPoP-Nonce`` read, so that clients can bind their tokens (RFC 9449).
+#: Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
 PUBLIC_OAUTH = CORSPolicy(origins="*", allow_methods="POST")
+
+
+def _allows_nobody(origin: str) -> bool:
+    return False
+
+
+#: For a callable in ``policies`` that knows no such tenant: no page of another origin may call.
+NOBODY = CORSPolicy(origins=_allows_nobody)
 
 #: The documents' places: RFC 9728 section 3, RFC 8414 section 3, OpenID Connect Discovery section 4.
 PUBLIC_METADATA_PATHS: Mapping[str, CORSPolicy] = MappingProxyType(

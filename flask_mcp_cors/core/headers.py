@@ -1,4 +1,4 @@
-"""Methods and header names: what the Fetch standard and RFC 9110 say about the words themselves.
+"""Methods and header names: what the Fetch standard and RFC 9110 say about them.
 
 Only predicates and parsers of single values belong here. Nothing in this module knows a policy.
 """
@@ -169,10 +169,10 @@ def split_list(value: str) -> Iterator[str]:
 
 
 def parse_request_header_names(value: str) -> tuple[list[str], bool]:
-    """The names in ``Access-Control-Request-Headers``, in lower case, and whether that is all of it.
+    """The names in ``Access-Control-Request-Headers``, in lower case, and whether all of it was read.
 
     Read leniently, as RFC 9110 asks of a list, but never further than 64 names and 4 KiB; a name cut
-    off by that limit is dropped. A member that is no token is kept: it is the caller's to refuse.
+    off by that limit is dropped. A member that is not a token is kept; the caller refuses it.
 
     >>> parse_request_header_names("authorization,, Content-Type ")
     (['authorization', 'content-type'], True)
@@ -187,7 +187,7 @@ def parse_request_header_names(value: str) -> tuple[list[str], bool]:
 
 
 def merge_vary(present: Iterable[str], added: str) -> str:
-    """One ``Vary`` value out of those a response has and ours, no name twice.
+    """Merge ``Vary`` values: those of a response and ours, no name twice.
 
     >>> merge_vary(["Cookie, origin"], "Origin, Accept")
     'Cookie, origin, Accept'

@@ -20,9 +20,9 @@ from .origins import LOOPBACK_HOSTS
 from .origins import Origin
 from .origins import serialized_ip
 from .origins import to_ascii
-from .settings import as_list
-from .settings import PolicyProblem
-from .settings import string_list
+from .problems import as_list
+from .problems import PolicyProblem
+from .problems import string_list
 from .suffixes import covers_public_suffix
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
@@ -36,12 +36,12 @@ class Host(NamedTuple):
 
     @property
     def is_ip(self) -> bool:
-        """Is it an IP literal, which no DNS answer can stand behind?"""
+        """Is it an IP literal, so that no DNS answer is involved?"""
         return self.name.startswith("[") or is_ipv4(self.name)
 
     @property
     def is_address(self) -> bool:
-        """Is it an IP literal that people call a server by?
+        """Is it an IP literal that is a usual address of a server?
 
         The unspecified address reaches this machine from any page on some systems, and an IPv4-mapped one
         is another spelling of an address: browsers send no ``Sec-Fetch-*`` to either.
@@ -126,7 +126,7 @@ class HostIndex:
 
 
 def _spelled(name: str) -> str:
-    # Whoever types an IPv6 address may spell it in another way than browsers do.
+    # People may spell an IPv6 address differently from browsers.
     return (serialized_ip(name) or name) if name.startswith("[") else name
 
 
@@ -138,7 +138,7 @@ def _split_pattern(pattern: str) -> tuple[str, int | None]:
 
 
 def hosts_from_trusted_hosts(trusted: str | Iterable[str]) -> tuple[str, ...]:
-    """Flask's ``TRUSTED_HOSTS`` in our words: ``.example.com`` there is the name and what is below it.
+    """Flask's ``TRUSTED_HOSTS`` as host patterns: ``.example.com`` means the name and its subdomains.
 
     One string is one host there, and a port means nothing.
 
@@ -153,7 +153,7 @@ def hosts_from_trusted_hosts(trusted: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
-    """The host patterns of the setting ``hosts``, with a problem for each that is none."""
+    """Read the setting ``hosts``, with a problem for each invalid pattern."""
     count = len(problems)
     patterns = string_list("hosts", value, problems)
     if not patterns and len(problems) == count:
@@ -170,7 +170,7 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
         base = name.removeprefix("*.")
         if base == name or not covers_public_suffix(base):
             return False
-        # Whoever has a name there can point it at this server and have browsers send it.
+        # Anybody can register a name there and point it at this server (DNS rebinding).
         message = f"anyone can have a name below {base}; write your own names in full, as your-name.{base}"
         problems.append(PolicyProblem("host_public_suffix", "hosts", pattern, message))
         return True
@@ -185,7 +185,7 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
 
 
 def _meant(text: str) -> str | None:
-    """The host that somebody most likely meant by what is none, or ``None``."""
+    """The valid pattern that was probably meant, or ``None``."""
     authority = re.split(r"[/?#]", text.strip().rpartition("://")[2], maxsplit=1)[0]
     meant = to_ascii(authority.rpartition("@")[2]).lower()
     if meant.startswith("."):
@@ -198,5 +198,5 @@ def _is_pattern(pattern: str) -> bool:
     return host is not None and not (pattern.startswith("*.") and host.is_ip)
 
 
-#: The hosts of a server that nobody configured, and of own pages where no host is named.
+#: The hosts of a server without configuration, and the hosts of its own pages where none is named.
 LOOPBACK_INDEX = HostIndex(LOOPBACK_HOSTS)

@@ -1,16 +1,14 @@
 """What the Model Context Protocol needs of CORS, revision by revision.
 
-The table is the only place that knows a revision. The next one is one line here.
+The table is the only place that knows a revision. The next one is one line there, and its new names in the default
+policy's lists below it.
 https://modelcontextprotocol.io/specification/versioning
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from graphlib import TopologicalSorter
-from itertools import pairwise
 from types import MappingProxyType
-from typing import cast
 from typing import TypedDict
 
 
@@ -34,8 +32,8 @@ def _revision(methods: str, requests: tuple[str, ...], responses: tuple[str, ...
     )
 
 
-#: Revision → its ``allow_methods``, ``allow_headers`` and ``expose_headers``. The default policy is
-#: the union. To pin one: ``MCPCors(app, **MCP_REVISIONS["2025-11-25"])``.
+#: Revision → its ``allow_methods``, ``allow_headers`` and ``expose_headers``. The default policy
+#: allows all of them. To pin one: ``MCPCors(app, **MCP_REVISIONS["2025-11-25"])``.
 MCP_REVISIONS: Mapping[str, RevisionSettings] = MappingProxyType(
     {
         # HTTP with SSE: a GET stream that can resume, and a POST endpoint
@@ -64,16 +62,29 @@ MCP_REVISIONS: Mapping[str, RevisionSettings] = MappingProxyType(
 )
 
 
-def _union(key: str) -> tuple[str, ...]:
-    """The values of all revisions, in an order that agrees with the order of each."""
-    order: TopologicalSorter[str] = TopologicalSorter()
-    for revision in MCP_REVISIONS.values():
-        values = cast(Mapping[str, tuple[str, ...]], revision)[key]
-        for before, value in pairwise(values):
-            order.add(value, before)
-    return tuple(order.static_order())
-
-
-DEFAULT_ALLOW_METHODS = _union("allow_methods")
-DEFAULT_ALLOW_HEADERS = _union("allow_headers")
-DEFAULT_EXPOSE_HEADERS = _union("expose_headers")
+#: The default policy: what the revisions above name, and what real clients send besides. ``DPoP`` and ``DPoP-Nonce``
+#: are for clients that bind their tokens (RFC 9449), ``User-Agent`` and the last two for MCP Inspector and others that
+#: let the user choose a header.
+DEFAULT_ALLOW_METHODS = ("GET", "POST", "DELETE", "OPTIONS")
+DEFAULT_ALLOW_HEADERS = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "DPoP",
+    "Last-Event-ID",
+    "MCP-Protocol-Version",
+    "Mcp-Session-Id",
+    "Mcp-Method",
+    "Mcp-Name",
+    "Mcp-Param-*",
+    "User-Agent",
+    "X-API-Key",
+    "X-Custom-Auth-Headers",
+)
+DEFAULT_EXPOSE_HEADERS = (
+    "DPoP-Nonce",
+    "Mcp-Session-Id",
+    "MCP-Protocol-Version",
+    "WWW-Authenticate",
+    "Retry-After",
+)

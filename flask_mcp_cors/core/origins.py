@@ -41,7 +41,7 @@ _APPLICATION_HOST = re.compile(r"\.|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 # https://url.spec.whatwg.org/#ends-in-a-number-checker
 ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
 
-# What IDNA leaves out of a name: the soft hyphen, zero-width characters, variation selectors.
+# Characters that IDNA removes: the soft hyphen, zero-width characters, variation selectors.
 _IGNORED = re.compile("[\u00ad\u200b\u2060\ufeff\ufe00-\ufe0f]")
 
 # A host name of 253 characters is the longest that DNS can hold.
@@ -70,7 +70,7 @@ def ipv6_host(address: IPv6Address) -> str:
 
 
 def _ipv6_address(host: str) -> IPv6Address | None:
-    # A zone (fe80::1%eth0) is a matter of one machine: no URL and no origin carries it.
+    # A zone (fe80::1%eth0) means something on one machine only, so no URL and no origin has one.
     if "%" in host or not host.endswith("]"):
         return None
     try:
@@ -96,7 +96,7 @@ def is_host(host: str, scheme: str = "https") -> bool:
 
 
 def is_ascii_label(label: str) -> bool:
-    """Is this label, where it starts with ``xn--``, the ASCII form of one that needs such a form?
+    """Can a browser send this label? One that starts with ``xn--`` must decode to a valid Unicode label.
 
     https://unicode.org/reports/tr46/#Validity_Criteria, as far as the standard library knows.
     """
@@ -119,7 +119,7 @@ def _punycode(text: str) -> str:
 
 
 def is_ipv4(host: str) -> bool:
-    """Is this a dotted quad, the only spelling of an IPv4 address that a browser serializes?"""
+    """Is this a dotted quad, the only spelling of an IPv4 address in a serialized origin?"""
     try:
         IPv4Address(host)
     except AddressValueError:
@@ -128,7 +128,7 @@ def is_ipv4(host: str) -> bool:
 
 
 def parse_origin(value: str) -> Origin | None:
-    """The origin that *value* is the serialization of, or ``None``. Never raises.
+    """Parse a serialized origin; ``None`` where *value* is not one. Never raises.
 
     >>> parse_origin("http://localhost:3000")
     Origin(scheme='http', host='localhost', port=3000)
@@ -155,7 +155,7 @@ def is_serialized_origin(value: str) -> bool:
 def to_ascii(host: str) -> str:
     """A host name with its Unicode labels in their ``xn--`` form, as browsers make it."""
     mapped = unicodedata.normalize("NFKC", _IGNORED.sub("", host)).lower().replace("\u3002", ".")
-    # What is written as an ASCII form already, and is none, stays as it is: nothing can be made of it.
+    # A label that starts with xn-- stays as it is, even if it does not decode.
     return ".".join(x if x.isascii() or x.startswith("xn--") else f"xn--{_punycode(x)}" for x in mapped.split("."))
 
 

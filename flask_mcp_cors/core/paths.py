@@ -1,4 +1,4 @@
-"""Path patterns: ``*`` is one segment, ``**`` any number of them, all else stands for itself.
+"""Path patterns: ``*`` is one segment, ``**`` any number of segments; anything else is literal.
 
 Patterns are matched against the path as the application routes it: decoded once and never again.
 Empty segments do not count, because routers merge slashes and redirect at the last one: ``/mcp``,
@@ -16,7 +16,7 @@ from typing import Generic
 from typing import TypeVar
 from urllib.parse import unquote
 
-from .settings import as_list
+from .problems import as_list
 
 V = TypeVar("V")
 
@@ -88,16 +88,31 @@ def _path_fault(pattern: str) -> str | None:
 
 
 def _meant(pattern: str) -> str | None:
-    """The pattern that somebody most likely meant by what is none, or ``None``."""
+    """The valid pattern that was probably meant, or ``None``."""
     text = unquote(pattern.strip().removeprefix("^").removesuffix("$"))
     text = text.partition("://")[2].partition("/")[2] if "://" in text else text
-    # "**" is a variable of Flask's type path, and what a regular expression and flask-cors mean by the end of "/api/*".
+    # Flask's <path:…> and a regular expression's .* take any number of segments.
     text = re.sub(r"\\([./-])", r"\1", text)
     text = re.sub(r"<path:[^>]*>|\(?\.\*\)?|\*{2,}", "**", text)
     text = re.sub(r"(?:<[^>]*>|\{[^}]*\})+|(?<=/):\w+", "*", text)
     text = f"/{text.partition('?')[0].partition('#')[0].strip().lstrip('/')}"
     text = resolved_path(text) or text
     return text if text != pattern and _path_fault(text) is None else None
+
+
+def overlap(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Is there a path that both patterns match? They come as their segments.
+
+    >>> overlap(segments("/servers/*/mcp"), segments("/servers/**")), overlap(["tools", "mcp"], ["mcp"])
+    (True, False)
+    """
+    if not one or not other:
+        return {"**"}.issuperset((*one, *other))
+    if one[0] == "**":
+        return overlap(one[1:], other) or overlap(one, other[1:])
+    if other[0] == "**":
+        return overlap(other, one)
+    return (one[0] == other[0] or "*" in (one[0], other[0])) and overlap(one[1:], other[1:])
 
 
 class _Node(Generic[V]):
@@ -145,7 +160,7 @@ def _most_specific(node: _Node[V], parts: list[str], places: Sequence[int]) -> t
     end = len(parts)
     after: dict[str, list[int]] = {}
     for place in places:
-        # A path may hold a segment "*" or "**": there it is a name, not one of our signs.
+        # In a path, as opposed to a pattern, "*" and "**" are ordinary names.
         if place < end and (name := parts[place]) in children and name not in ("*", "**"):
             after.setdefault(name, []).append(place + 1)
     named = [_most_specific(children[name], parts, following) for name, following in after.items()]

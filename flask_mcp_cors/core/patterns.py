@@ -1,4 +1,4 @@
-"""Origin patterns: what one may say, and an index of many of them.
+"""Origin patterns: their grammar, and an index of many patterns.
 
 Rule 1: an ``Origin`` value is compared byte for byte; nothing is lower-cased, decoded or trimmed.
 Rule 2: a wildcard is matched label by label on a strictly parsed origin, never on the text.
@@ -31,9 +31,9 @@ from .origins import SCHEME
 from .origins import serialized_ip
 from .origins import to_ascii
 from .origins import WEB_SCHEMES
-from .settings import as_list
+from .problems import as_list
 
-#: Schemes over which anybody on the way can change a page.
+#: Schemes without encryption: anybody on the network can change a page.
 PLAINTEXT_SCHEMES = frozenset({"http", "ws", "ftp"})
 
 # The schemes of WebSockets: no page has an origin of these.
@@ -57,12 +57,12 @@ class Pattern(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Is every origin that it matches on this very machine?"""
+        """Are all origins that it matches on this machine?"""
         return self.host in LOOPBACK_HOSTS and not self.subdomains
 
 
 class PatternFault(ValueError):
-    """A text that is no origin pattern: a stable *code*, and what to write instead."""
+    """A text that is not an origin pattern: a stable *code*, and what to write instead."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -71,13 +71,13 @@ class PatternFault(ValueError):
 
 
 def _suggestion(text: str) -> str:
-    """The origin that somebody most likely meant, with "; write …" before it, or nothing."""
+    """The valid pattern that was probably meant, as "; write …", or nothing."""
     meant = _meant(text)
     return f"; write {meant}" if meant else ""
 
 
 def _meant(text: str) -> str | None:
-    """The origin that somebody most likely meant by what is none, or ``None``."""
+    """The valid pattern that was probably meant, or ``None``."""
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "", text
@@ -87,7 +87,7 @@ def _meant(text: str) -> str | None:
     port = re.search(r":0*([0-9]*|\*)$", authority)
     host = authority[: port.start()] if port else authority
     host = serialized_ip(host) or host
-    # Without TLS only a page on this machine or in the local network is what people mean.
+    # Pages on this machine and in the local network usually have no TLS.
     is_local = host in LOOPBACK_HOSTS or host.startswith("[") or is_ipv4(host)
     scheme = scheme.lower() or ("http" if is_local else "https")
     scheme = _WEBSOCKET_SCHEMES.get(scheme, scheme)
@@ -119,7 +119,7 @@ def _from_regex(text: str) -> str | None:
 
 
 def regex_message(text: str) -> str:
-    """What to tell about a regular expression."""
+    """The message for a regular expression."""
     pattern = _from_regex(text) or "a pattern such as https://*.example.com"
     return (
         f"this looks like a regular expression, which is not supported; write {pattern}, "
@@ -185,7 +185,7 @@ def parse_pattern(text: str) -> Pattern:
 
 
 def _upper_case(text: str, scheme: str) -> PatternFault:
-    # Lower-casing the id of an application would make another one of it.
+    # An application's id in lower case would be another id.
     is_id = scheme not in WEB_SCHEMES and text.lower().partition("://")[0] == text.partition("://")[0]
     if is_id:
         message = f"patterns are in lower case; for ids in upper case write {scheme}://*"
@@ -198,14 +198,16 @@ def _refuse_foreign_text(text: str) -> None:
     if not text or text.isspace():
         raise PatternFault("origin_empty", "empty; write an origin such as https://app.example.com")
     if text != text.strip():
-        raise PatternFault("origin_white_space", f"remove the white space around it; write {text.strip()}")
+        stripped = text.strip()
+        advice = f"; write {stripped}" if _is_pattern(stripped) else _suggestion(stripped)
+        raise PatternFault("origin_white_space", f"remove the white space around it{advice}")
     if text[0] in "[{'\"" and re.search(r"['\"]", text):
         members = re.findall(r"""['"]([^'"]+)['"]""", text)
         raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
         raise PatternFault("origin_regex", regex_message(text))
-    if re.search(r"[,;\s]", text):
-        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text) if member]
+    if re.search(r"[,;\s]", text, re.ASCII):
+        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text, flags=re.ASCII) if member]
         raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 
@@ -268,7 +270,7 @@ def _host_fault(text: str, host: str) -> PatternFault:
 
 
 class Match(Enum):
-    """What an index says of an ``Origin`` value."""
+    """What an index says about an ``Origin`` value."""
 
     ALLOWED = "allowed"
     NOT_ALLOWED = "not allowed"

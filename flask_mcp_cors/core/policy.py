@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Collection
-from collections.abc import Iterable
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -17,31 +16,14 @@ from typing import Literal
 from typing import NoReturn
 from typing import Unpack
 
-from . import headers as names
+from .answers import Answers
 from .decision import Decision
-from .decision import Headers
 from .decision import Reason
-from .decision import REFUSAL_BODIES
-from .decision import refusal_status
-from .headers import is_token
-from .patterns import Match
-from .patterns import OriginCallable
 from .patterns import OriginIndex
 from .security import SecurityHeaders
 from .settings import POLICY_SETTINGS
 from .settings import PolicySettings
 from .validation import read_policy_settings
-
-VARY_ACTUAL = ("Vary", "Origin")
-VARY_OPTIONS = ("Vary", f"Origin, {names.REQUEST_METHOD}, {names.REQUEST_HEADERS}")
-
-_REFUSED = {
-    Match.NOT_ALLOWED: Reason.ORIGIN_NOT_ALLOWED,
-    Match.MALFORMED: Reason.ORIGIN_MALFORMED,
-    Match.REPEATED: Reason.ORIGIN_REPEATED,
-}
-
-_NOT_A_PREFLIGHT = Decision(False, Reason.NOT_A_PREFLIGHT, None, ())
 
 
 class CORSPolicy:
@@ -100,48 +82,12 @@ class CORSPolicy:
     def __init__(self, **settings: Unpack[PolicySettings]) -> None:
         given = dict(settings)
         values, origins = read_policy_settings(given)
-        state = self.__dict__
-        state.update(values)
-        # Which settings were written matters: credentials need origins that somebody chose.
-        state["_given"] = {word: values[word] for word in PolicySettings.__annotations__ if word in given}
-        state["_origins"] = origins
-        self._compile()
-
-    def _compile(self) -> None:
-        state = self.__dict__
-        allow_headers = _unique((*self.allow_headers, *self.extra_allow_headers))
-        exact = [name for name in allow_headers if not name.endswith("*")]
-        state["_methods"] = frozenset(self.allow_methods) | names.SAFELISTED_METHODS
-        state["_any_method"] = "*" in self.allow_methods
-        state["_method_names"] = [method for method in self.allow_methods if method != "*"]
-        state["_allow_methods"] = (names.ALLOW_METHODS, ", ".join(self._method_names))
-        state["_any_header"] = "*" in allow_headers
-        state["_header_names"] = frozenset(name.lower() for name in exact)
-        state["_header_families"] = tuple(name[:-1].lower() for name in allow_headers if name.endswith("-*"))
-        state["_allow_headers"] = ", ".join(exact)
-        state["_any_origin"] = self._origins.any_origin
-        exposed = ", ".join(_unique((*self.expose_headers, *self.extra_expose_headers)))
-
-        credentials: Headers = ((names.ALLOW_CREDENTIALS, "true"),) if self.allow_credentials else ()
-        max_age: Headers = () if self.max_age is None else ((names.MAX_AGE, str(self.max_age)),)
-        expose: Headers = ((names.EXPOSE_HEADERS, exposed),) if exposed else ()
-        # Each pair of tuples is indexed by ``secure``: some headers are for HTTPS only.
-        security = [self.security_headers.to_headers(secure=s) if self.security_headers else () for s in (False, True)]
-        vary = () if self._any_origin else (VARY_ACTUAL,)
-        # Security headers come first: they fill gaps, so where a layer further out applies the same
-        # decision again it finds them at the place where they stay.
-        state["_security"] = security
-        state["_preflight_tail"] = (*max_age, *credentials, VARY_OPTIONS)
-        state["_actual_tail"] = (*credentials, *expose, *vary)
-        anyone: Headers = ((names.ALLOW_ORIGIN, "*"), *expose) if self._any_origin else ()
-        state["_unmatched"] = [(*s, *anyone, *vary) for s in security]
-        state["_no_origin"] = [Decision(True, Reason.NO_ORIGIN, None, h) for h in self._unmatched]
-        state["_same_origin"] = [Decision(True, Reason.SAME_ORIGIN, None, h) for h in self._unmatched]
-        fixed = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-        state["_refusal"] = [(*fixed, *(h for h in s if h[0].lower() != "cache-control")) for s in security]
-
-        #: Does the same question always get the same answer? A callable may change its mind.
-        state["is_constant"] = isinstance(self._origins, OriginIndex)
+        self.__dict__.update(
+            values,
+            # Which settings were written matters: credentials need origins that somebody chose.
+            _given={word: values[word] for word in PolicySettings.__annotations__ if word in given},
+            _answers=Answers(values, origins),
+        )
 
     def replace(self, **settings: Unpack[PolicySettings]) -> CORSPolicy:
         """A new policy: this one's settings with *settings* over them, validated together.
@@ -174,62 +120,7 @@ class CORSPolicy:
         :param secure: the request came over HTTPS.
         :param methods: those of the policy's methods that it governs at this URL; ``None``: all of them.
         """
-        if origin is None or method is None:
-            return _NOT_A_PREFLIGHT
-        match = self._origins.match(origin)
-        if match is not Match.ALLOWED:
-            return self.refuse(_REFUSED[match], options=True, secure=secure)
-
-        reason = Reason.PREFLIGHT_ALLOWED
-        offending: tuple[str, ...] = ()
-        allow_headers = self._allow_headers
-        # What browsers send, and all of it named in the policy: the common case needs no parsing.
-        if headers and not (
-            len(headers) <= names.MAX_REQUEST_HEADERS_LENGTH and self._header_names.issuperset(headers.split(","))
-        ):
-            allow_headers, offending, whole = self._admit_headers(headers)
-            if offending:
-                reason = Reason.HEADER_NOT_ALLOWED
-            elif not whole:
-                reason = Reason.TOO_MANY_HEADERS
-        listed = self._method_names if methods is None else [m for m in self._method_names if m in methods]
-        allow_methods = self._allow_methods if methods is None else (names.ALLOW_METHODS, ", ".join(listed))
-        if method not in self._methods or self._any_method:
-            if self._any_method and is_token(method) and method.upper() not in names.FORBIDDEN_METHODS:
-                allow_methods = (names.ALLOW_METHODS, ", ".join(dict.fromkeys((*listed, method))))
-            else:
-                reason, offending = Reason.METHOD_NOT_ALLOWED, (method, *offending)
-
-        answer = [*self._security[secure], (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)]
-        if allow_methods[1]:
-            answer.append(allow_methods)
-        if allow_headers:
-            answer.append((names.ALLOW_HEADERS, allow_headers))
-        answer += self._preflight_tail
-        return Decision(
-            reason is Reason.PREFLIGHT_ALLOWED, reason, self.preflight_status, tuple(answer), b"", True, offending
-        )
-
-    def _admit_headers(self, asked: str) -> tuple[str, tuple[str, ...], bool]:
-        """The value of ``Access-Control-Allow-Headers``, the refused names, and whether all were read."""
-        requested, whole = names.parse_request_header_names(asked)
-        admitted: list[str] = []
-        offending: list[str] = []
-        for name in _unique(requested):
-            if name in self._header_names:
-                continue
-            (admitted if self._admits_header(name) else offending).append(name)
-        value = ", ".join((self._allow_headers, *admitted) if self._allow_headers else admitted)
-        return value, tuple(offending), whole
-
-    def _admits_header(self, name: str) -> bool:
-        """May this lower-case name be reflected, though it is not on the list itself?"""
-        # As a token "*" is a name, but in the answer it would be the wildcard.
-        if not is_token(name) or name == "*":
-            return False
-        if self._any_header and name != names.NON_WILDCARD:
-            return True
-        return name.startswith(self._header_families) and name not in self._header_families
+        return self._answers.preflight(origin, method, headers, secure, methods)
 
     def actual(self, origin: str | None, *, same_origin: bool = False, secure: bool = False) -> Decision:
         """Decide on a real request: the headers of its response, and whether to refuse it.
@@ -240,38 +131,23 @@ class CORSPolicy:
         :param same_origin: the caller knows that the request comes from the application's own pages.
         :param secure: the request came over HTTPS.
         """
-        if origin is None:
-            return self._no_origin[secure]
-        match = self._origins.match(origin)
-        if match is Match.ALLOWED:
-            allow_origin = (names.ALLOW_ORIGIN, "*" if self._any_origin else origin)
-            headers = (*self._security[secure], allow_origin, *self._actual_tail)
-            return Decision(True, Reason.ORIGIN_ALLOWED, None, headers)
-        if same_origin:
-            return self._same_origin[secure]
-        if self.validate_origin is True:
-            return self.refuse(_REFUSED[match], secure=secure)
-        decision = self.let_pass(_REFUSED[match], secure=secure)
-        return decision._replace(reported=self.validate_origin == "report")
+        return self._answers.actual(origin, same_origin, secure)
 
     def refuse(self, reason: Reason, *, options: bool = False, secure: bool = False) -> Decision:
         """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header.
 
         :param options: it answers an ``OPTIONS`` request.
         """
-        vary = VARY_OPTIONS if options else VARY_ACTUAL
-        return Decision(
-            False, reason, refusal_status(reason), (*self._refusal[secure], vary), REFUSAL_BODIES[reason], True
-        )
+        return self._answers.refuse(reason, options=options, secure=secure)
 
-    def let_pass(self, reason: Reason, *, secure: bool = False) -> Decision:
+    def report_only(self, reason: Reason, *, secure: bool = False) -> Decision:
         """What a request gets that would be refused for *reason*, where the policy only reports."""
-        return Decision(False, reason, None, self._unmatched[secure], reported=True)
+        return self._answers.report_only(reason, secure=secure)
 
     @property
     def allows_any_origin(self) -> bool:
         """Is ``*`` among the origins?"""
-        return bool(self._any_origin)
+        return self._answers.origins.any_origin
 
     @property
     def denies_frames(self) -> bool:
@@ -284,26 +160,14 @@ class CORSPolicy:
         """Were the origins left to the default?"""
         return "origins" not in self._given
 
-    # Everything above is set through ``__dict__``; this tells mypy what the compiled parts are.
+    @property
+    def is_constant(self) -> bool:
+        """Does the same request always get the same answer? A callable in ``origins`` may change its mind."""
+        return isinstance(self._answers.origins, OriginIndex)
+
+    # Both are set through ``__dict__``.
     _given: Mapping[str, Any]
-    _origins: OriginIndex | OriginCallable
-    _any_origin: bool
-    _methods: frozenset[str]
-    _any_method: bool
-    _method_names: list[str]
-    _allow_methods: tuple[str, str]
-    _any_header: bool
-    _header_names: frozenset[str]
-    _header_families: tuple[str, ...]
-    _allow_headers: str
-    _security: list[Headers]
-    _preflight_tail: Headers
-    _actual_tail: Headers
-    _unmatched: list[Headers]
-    _no_origin: list[Decision]
-    _same_origin: list[Decision]
-    _refusal: list[Headers]
-    is_constant: bool
+    _answers: Answers
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a CORSPolicy is immutable; write policy.replace({name}=…)")
@@ -332,11 +196,3 @@ class CORSPolicy:
 
 def _remade(settings: dict[str, Any]) -> CORSPolicy:
     return CORSPolicy(**settings)
-
-
-def _unique(items: Iterable[str]) -> tuple[str, ...]:
-    """The items in order, none twice, whatever its case."""
-    seen: dict[str, str] = {}
-    for item in items:
-        seen.setdefault(item.lower(), item)
-    return tuple(seen.values())

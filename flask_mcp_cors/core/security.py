@@ -1,4 +1,4 @@
-"""Security headers: the response headers that are good for every response, CORS or not."""
+"""Security headers: response headers for every response, CORS or not."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from .decision import Headers
 from .headers import is_token
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import shown
-from .settings import wrong_type
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import shown
+from .problems import wrong_type
 
 _NAMES = {
     "content_type_options": "X-Content-Type-Options",
@@ -27,7 +27,7 @@ _NAMES = {
     "cache_control": "Cache-Control",
 }
 
-#: Headers with an owner of their own: the policy, the framework, or the connection.
+#: Headers that the policy, the framework or the connection sets.
 _NOT_OURS = frozenset({"vary", "set-cookie", "content-type", "content-length", "transfer-encoding", "connection"})
 
 
@@ -123,7 +123,7 @@ def security_headers_from(value: object, problems: list[PolicyProblem]) -> Secur
             wrong_type("security_headers", value, "SecurityHeaders(…), a mapping of its arguments, or None")
         )
         return None
-    # Nested keys that came in through the environment are in upper case.
+    # Nested keys from environment variables are in upper case.
     arguments = {str(word).lower(): argument for word, argument in value.items()}
     known = [f.name for f in fields(SecurityHeaders)]
     unknown = [word for word in arguments if word not in known]

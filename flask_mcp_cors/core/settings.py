@@ -1,4 +1,4 @@
-"""Settings: their names and types, what can be wrong with them, and where they come from.
+"""Settings: their names and types, and how they are read from ``app.config``.
 
 Everything that a user writes passes through here once. The meaning of a value (what an origin
 pattern may look like, say) belongs to the module that compiles it; this one knows words and types.
@@ -9,19 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Collection
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 from typing import Literal
-from typing import NamedTuple
-from typing import TYPE_CHECKING
 from typing import TypedDict
 
-if TYPE_CHECKING:
-    from .policy import CORSPolicy
-    from .security import SecurityHeaders
+from .problems import as_list
+from .problems import PolicyProblem
+from .security import SecurityHeaders
 
 #: What every key of ``app.config`` starts with.
 CONFIG_PREFIX = "MCP_CORS_"
@@ -30,26 +27,26 @@ CONFIG_PREFIX = "MCP_CORS_"
 class PolicySettings(TypedDict, total=False):
     """The settings of a :class:`CORSPolicy`. Each is described here once, where editors look."""
 
-    origins: str | Iterable[str] | Callable[[str], object]
+    origins: str | Collection[str] | Callable[[str], object]
     """The pages that may call: ``"https://app.example.com"``, ``"https://*.example.com"``, a list of these, ``"*"``
     for every page, or a callable ``(origin) -> bool`` such as ``re.compile(…).fullmatch``. Default: pages on this
     machine (``LOOPBACK``)."""
 
-    allow_methods: str | Iterable[str]
+    allow_methods: str | Collection[str]
     """Methods that pages may use besides ``GET``, ``HEAD`` and ``POST``, which browsers always allow; ``"*"`` for any.
     Default: ``GET, POST, DELETE, OPTIONS``."""
 
-    allow_headers: str | Iterable[str]
+    allow_headers: str | Collection[str]
     """Request headers that pages may send: names, ``"Prefix-*"`` for a family, or ``"*"`` for all but
     ``Authorization``. Replaces the default list; ``extra_allow_headers`` adds to it."""
 
-    expose_headers: str | Iterable[str]
+    expose_headers: str | Collection[str]
     """Response headers that JavaScript may read. Replaces the default list; ``extra_expose_headers`` adds to it."""
 
-    extra_allow_headers: str | Iterable[str]
+    extra_allow_headers: str | Collection[str]
     """Request headers that pages may send in addition to ``allow_headers``."""
 
-    extra_expose_headers: str | Iterable[str]
+    extra_expose_headers: str | Collection[str]
     """Response headers that JavaScript may read in addition to ``expose_headers``."""
 
     allow_credentials: bool
@@ -81,40 +78,22 @@ class PolicySettings(TypedDict, total=False):
     """Accept the origins ``null`` and ``file://``, which every sandboxed frame and every local file has."""
 
 
-class SiteSettings(PolicySettings, total=False):
-    """The settings of one site: its default policy, and which paths and hosts are whose."""
-
-    hosts: str | Iterable[str]
-    """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
-    ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names while ``origins`` is
-    unset too, else Flask's ``TRUSTED_HOSTS``, else any."""
-
-    paths: str | Iterable[str]
-    """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
-
-    policies: Mapping[str, CORSPolicy | PolicySettings | Callable[[Any], CORSPolicy | None] | None]
-    """Other policies, by path pattern: a ``CORSPolicy``, settings over the default policy, ``None`` (not governed), or
-    a callable ``(request) -> CORSPolicy | None``."""
-
-
-class ExtensionSettings(SiteSettings, total=False):
-    """The settings of the Flask extension."""
-
-    wrap_wsgi: bool
-    """Put a layer around ``app.wsgi_app`` as well, which answers preflights before any other middleware, session or
-    signal, and sends the headers on crashes too. Default ``False``."""
-
-
 POLICY_SETTINGS = frozenset(PolicySettings.__annotations__)
-SITE_SETTINGS = frozenset(SiteSettings.__annotations__)
-EXTENSION_SETTINGS = frozenset(ExtensionSettings.__annotations__)
+#: Those and the settings of a site: ``site_settings.SiteSettings``.
+SITE_SETTINGS = POLICY_SETTINGS | {"hosts", "paths", "policies"}
+#: Those and the extension's own: ``site_settings.ExtensionSettings``.
+EXTENSION_SETTINGS = SITE_SETTINGS | {"wrap_wsgi"}
 
 #: Settings for which a comma-separated string in ``app.config`` means a list.
 LIST_SETTINGS = frozenset(
-    word for word, kind in ExtensionSettings.__annotations__.items() if "Iterable[str]" in str(kind)
+    {
+        "hosts",
+        "paths",
+        *(word for word, kind in PolicySettings.__annotations__.items() if "Collection[str]" in str(kind)),
+    }
 )
 
-#: Words that other CORS layers and MCP servers use for what has another name (or none) here.
+#: Names that other CORS libraries and MCP servers use, and the setting that each stands for.
 OTHER_WORDS = {
     "allow_origin": "origins",
     "allow_origins": "origins",
@@ -149,7 +128,7 @@ _RESOURCES = (
     'settings of their own, as {{"/api/public/**": {{"origins": "*"}}}}'
 )
 
-#: Words that have no counterpart, and why.
+#: Names from other libraries that stand for no setting, and why.
 WORDS_WITHOUT_COUNTERPART = {
     "send_wildcard": '"*" is sent as such, every other origin as itself',
     "vary_header": "Vary is always set where an answer could have differed",
@@ -160,64 +139,8 @@ WORDS_WITHOUT_COUNTERPART = {
 }
 
 
-class PolicyProblem(NamedTuple):
-    """One fault of a configuration.
-
-    *code* is stable and names the kind of fault; *message* says what is wrong and what to write
-    instead; *key* is the ``app.config`` key that the value came from, where it came from there.
-    """
-
-    code: str
-    setting: str
-    value: object
-    message: str
-    key: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.key} ({self.setting})" if self.key else self.setting
-        return f"{where}={shown(self.value)}: {self.message} [{self.code}]"
-
-
-class PolicyError(ValueError):
-    """A configuration that cannot be used, with every fault of it in :attr:`problems`.
-
-    >>> from flask_mcp_cors import CORSPolicy
-    >>> try:
-    ...     CORSPolicy(origins="https://app.example.com/", max_age=-1)
-    ... except PolicyError as error:
-    ...     print([problem.code for problem in error.problems])
-    ['origin_trailing_slash', 'max_age_out_of_range']
-    """
-
-    def __init__(self, problems: Iterable[PolicyProblem]) -> None:
-        #: Every :class:`PolicyProblem` found, in the order of the settings.
-        self.problems: tuple[PolicyProblem, ...] = tuple(problems)
-        count = len(self.problems)
-        head = "1 problem" if count == 1 else f"{count} problems"
-        super().__init__("\n  - ".join([f"{head} in the CORS configuration:", *map(str, self.problems)]))
-
-    def __reduce__(self) -> tuple[type[PolicyError], tuple[tuple[PolicyProblem, ...]]]:
-        return type(self), (self.problems,)
-
-    def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
-        """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
-        located = []
-        for problem in self.problems:
-            place = f"{setting}.{problem.setting}" if setting else problem.setting
-            # One key holds all that is below it: policies['/mcp'].max_age, security_headers.frame_options.
-            word = place.partition("[")[0].partition(".")[0]
-            located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
-        return PolicyError(located)
-
-
-def shown(value: object) -> str:
-    """A value as a message shows it: ASCII, and cut where somebody set a book."""
-    text = ascii(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
-
-
 def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None, value: object = None) -> PolicyProblem:
-    """The problem of a word that is no setting, with the one that was meant."""
+    """The problem for an unknown setting. It names the setting that was probably meant."""
 
     def spelled(name: str) -> str:
         return f"{CONFIG_PREFIX}{name.upper()}" if key else name
@@ -242,7 +165,7 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
 
 
 def check_words(settings: Mapping[str, object], known: frozenset[str]) -> list[PolicyProblem]:
-    """A problem for each keyword argument that is no setting."""
+    """A problem for each keyword argument that is not a setting."""
     return [unknown_setting(word, known, value=value) for word, value in settings.items() if word not in known]
 
 
@@ -287,7 +210,7 @@ def _is_json(text: str) -> bool:
 
 
 def _members(text: str) -> list[str]:
-    """The members that somebody meant by a string with quotes, brackets or separators in the wrong places."""
+    """The members of a list whose quotes, brackets or separators are wrong."""
     if _is_json(text):
         text = text.strip().strip("[]{}")
     members = [member.strip(" \t\r\n'\"") for member in re.split("[,;]", text)]
@@ -319,42 +242,3 @@ def _syntax_fault(word: str, text: str) -> str | None:
     if fault and word in LIST_SETTINGS:
         fault += f"; write {as_list(_members(text))}"
     return fault
-
-
-def as_list(members: Iterable[str]) -> str:
-    """Strings as a list that is right in Python and in an environment variable; a long one is cut."""
-    listed = list(members)
-    text = json.dumps(listed[:5])
-    return text if len(listed) <= 5 else f"{text[:-1]}, …]"
-
-
-def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
-    """One string or many as a tuple; a problem for anything else."""
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, Iterator):
-        # It would be empty when the next app, or the next policy, is made of the same settings.
-        message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
-        problems.append(PolicyProblem("wrong_type", setting, value, message))
-        return ()
-    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
-        problems.append(wrong_type(setting, value, "a string or a list of strings"))
-        return ()
-    members = tuple(value)
-    for member in members:
-        if not isinstance(member, str):
-            problems.append(wrong_type(setting, member, "a string"))
-    return tuple(member for member in members if isinstance(member, str))
-
-
-# What people write for a value of JSON in an environment variable.
-_JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
-_JSON_WORDS |= {"none": "null", "null": "null"}
-
-
-def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
-    """The problem of a value of another type than the setting's."""
-    message = f"{type(value).__name__} is the wrong type; write {expected}"
-    if isinstance(value, str) and value.lower() in _JSON_WORDS:
-        message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"
-    return PolicyProblem("wrong_type", setting, value, message)

@@ -14,9 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from .answers import VARY_ACTUAL
+from .answers import VARY_OPTIONS
 from .decision import Decision
+from .decision import MESSAGES
 from .decision import Reason
 from .discovery import PUBLIC_METADATA_PATHS
+from .headers import ALLOW_ORIGIN
 from .hosts import Host
 from .hosts import HostIndex
 from .hosts import hosts_from_trusted_hosts
@@ -30,21 +34,19 @@ from .paths import path_fault
 from .paths import PathIndex
 from .paths import resolved_path
 from .policy import CORSPolicy
-from .policy import VARY_ACTUAL
-from .policy import VARY_OPTIONS
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import string_list
-from .settings import wrong_type
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import string_list
+from .problems import wrong_type
 
 # Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
-_MEMO_ENTRIES = 256
+MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
 #: https://fetch.spec.whatwg.org/#concept-request-destination: what ``X-Frame-Options`` applies to.
-_FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
+FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
 
 #: RFC 9110, section 9.2.1
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -159,37 +161,29 @@ class Site:
         decision = self.passing.get(facts) or self._answering.get(facts)
         return self._judge(facts) if decision is None else decision
 
+    def keeps(self, facts: Facts) -> bool:
+        """Is the decision on these facts kept, so that a door may keep it too?"""
+        return facts in self.passing or facts in self._answering
+
     def _judge(self, facts: Facts) -> Decision | None:
-        method = facts.policy_method
-        choice = self.choose(facts.path, method)
-        choices = [choice, *self.choices_below(facts, choice)]
-        decisions = []
-        for policy, *_ in choices:
-            if policy is not None and not isinstance(policy, CORSPolicy):
-                return None
-            decisions.append(self.decide(facts, policy, self.listed_methods(facts, policy)))
-        decision = strictest(decisions)
-        is_constant = all(p is None or p.is_constant for p, *_ in choices)  # type: ignore[union-attr]
+        choice = self.choose(facts.path, facts.policy_method)
+        policy = choice.policy
+        if policy is not None and not isinstance(policy, CORSPolicy):
+            return None
+        decision = self.decide(facts, policy, self.listed_methods(facts, policy))
+        resolved = resolved_facts(facts)
+        if resolved is not None:
+            below = self.judge(resolved)
+            return None if below is None else strictest([decision, below])
         # What depends on the view, too, is asked each time: discovery documents and static files.
-        depends_on_view = any(choice.is_discovery for choice in choices) or decision.reason is Reason.CROSS_SITE
-        if is_constant and not depends_on_view and sum(len(fact) for fact in facts[:-1] if fact) <= _MEMO_ENTRY_LENGTH:
+        depends_on_view = choice.is_discovery or decision.reason is Reason.CROSS_SITE
+        is_constant = policy is None or policy.is_constant
+        if is_constant and not depends_on_view and sum(len(f) for f in facts[:-1] if f) <= _MEMO_ENTRY_LENGTH:
             memo = self._answering if decision.final or decision.reported else self.passing
-            if len(memo) >= _MEMO_ENTRIES:
+            if len(memo) >= MEMO_ENTRIES:
                 memo.clear()
             memo[facts] = decision
         return decision
-
-    def choices_below(self, facts: Facts, choice: Choice) -> list[Choice]:
-        """The choice that must not be undercut: that of the path which ``.`` and ``..`` segments resolve to.
-
-        Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static
-        file view follows it.
-        """
-        resolved = resolved_path(facts.path)
-        if resolved is None:
-            return []
-        below = self.choose(resolved, facts.policy_method)
-        return [] if below.policy is choice.policy else [below]
 
     def listed_methods(self, facts: Facts, policy: CORSPolicy | None) -> Collection[str] | None:
         """The methods that *policy* governs at this path, for the answer to a preflight; ``None``: all."""
@@ -208,7 +202,10 @@ class Site:
         options = facts.method == "OPTIONS"
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
-            return self.default.refuse(fault, options=options, secure=secure) if fault else _NOT_GOVERNED
+            if fault is None:
+                return _NOT_GOVERNED
+            # No MCP endpoint, so a person may read it.
+            return _in_plain_text(self.default.refuse(fault, options=options, secure=secure))
         if facts.is_preflight:
             decision = policy.preflight(
                 facts.origin, facts.request_method, facts.request_headers, secure=secure, methods=methods
@@ -246,7 +243,7 @@ class Site:
             and _is_embedded(facts, policy)
         ):
             if policy.validate_origin == "report":
-                return policy.let_pass(Reason.CROSS_SITE, secure=secure)
+                return policy.report_only(Reason.CROSS_SITE, secure=secure)
             return policy.refuse(Reason.CROSS_SITE, secure=secure)
         return policy.actual(None, secure=secure)
 
@@ -275,11 +272,26 @@ class Site:
         return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
 
 
+def _in_plain_text(refusal: Decision) -> Decision:
+    headers = (("Content-Type", "text/plain; charset=utf-8"), *refusal.headers[1:])
+    return refusal._replace(headers=headers, body=MESSAGES[refusal.reason].encode())
+
+
 def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
     """Is a request of another site, without ``Origin``, more than a person following a link?"""
     if facts.fetch_mode not in (None, "navigate") or facts.method not in _SAFE_METHODS:
         return True
-    return facts.fetch_dest in _FRAMES and policy.denies_frames
+    return facts.fetch_dest in FRAMES and policy.denies_frames
+
+
+def resolved_facts(facts: Facts) -> Facts | None:
+    """The same request for the path that ``.`` and ``..`` segments resolve to, or ``None`` where there are none.
+
+    Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static file
+    view follows it. So the policy of that path must not be undercut.
+    """
+    resolved = resolved_path(facts.path)
+    return None if resolved is None else facts._replace(path=resolved)
 
 
 def strictest(decisions: Iterable[Decision]) -> Decision:
@@ -288,8 +300,9 @@ def strictest(decisions: Iterable[Decision]) -> Decision:
     Of two that are equally strict the later one counts.
     """
 
-    def looseness(decision: Decision) -> tuple[bool, bool, bool]:
-        return not decision.is_refusal, decision.allowed, decision.reason is Reason.NOT_GOVERNED
+    def looseness(decision: Decision) -> tuple[bool, bool, bool, bool]:
+        grants = any(name == ALLOW_ORIGIN for name, _ in decision.headers)
+        return not decision.is_refusal, decision.allowed, decision.reason is Reason.NOT_GOVERNED, grants
 
     return min(reversed(list(decisions)), key=looseness)
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
-#: Domains below which anybody gets a name, as on a public suffix, whose owners have not put them on the list
-#: (checked against the list of October 2026). In the format of the list; ``*`` stands for the region, or for
-#: the part of the service, that comes before the user's own name.
+#: Domains below which anybody can get a name, but which are not on the public suffix list (of October 2026).
+#: In the format of that list. ``*`` stands for a region or a part of the service.
 SHARED_PLACES = """
 // GitHub Codespaces, forwarded ports:
 // https://docs.github.com/codespaces/developing-in-a-codespace/forwarding-ports-in-your-codespace
@@ -79,7 +78,7 @@ def _rules() -> Iterator[str]:
 def _public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList
 
-    # A top-level domain on no list ("internal", "localhost", "test") is nobody's registry.
+    # An unlisted top-level domain ("internal", "localhost", "test") is not a registry.
     return PublicSuffixList(_rules(), accept_unknown=False)
 
 
@@ -99,7 +98,7 @@ def _parents() -> frozenset[str]:
 def covers_public_suffix(base: str) -> bool:
     """Can strangers have a page at a name that ``*.base`` matches?
 
-    They can where *base* is a public suffix or a shared place, and where there is one anywhere below it.
+    Yes, if *base* is a public suffix or a shared place, or if there is one below it.
 
     >>> covers_public_suffix("github.io"), covers_public_suffix("amazonaws.com"), covers_public_suffix("loca.lt")
     (True, True, True)

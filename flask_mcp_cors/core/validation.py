@@ -27,18 +27,18 @@ from .patterns import Pattern
 from .patterns import PatternFault
 from .patterns import PLAINTEXT_SCHEMES
 from .patterns import regex_message
+from .problems import as_list
+from .problems import PolicyError
+from .problems import PolicyProblem
+from .problems import string_list
+from .problems import wrong_type
 from .security import security_headers_from
 from .security import SecurityHeaders
-from .settings import as_list
 from .settings import check_words
 from .settings import POLICY_SETTINGS
-from .settings import PolicyError
-from .settings import PolicyProblem
-from .settings import string_list
-from .settings import wrong_type
 from .suffixes import covers_public_suffix
 
-#: A day. Firefox keeps no answer longer, and a wrong one could not be taken back.
+#: A day. Firefox keeps no answer longer, and nothing can make a browser forget a wrong answer sooner.
 MAX_AGE_LIMIT = 86400
 
 
@@ -67,7 +67,7 @@ class _Reader:
         return self.given.get(word, SETTINGS[word].default)
 
     def is_set(self, word: str) -> bool:
-        """Is this switch on? Whether it is a switch at all is looked at when it is read itself."""
+        """Is this switch on? A value of another type is off here, and a problem where the switch itself is read."""
         return self.value(word) is True
 
     def add(self, code: str, word: str, value: object, message: str) -> None:
@@ -256,7 +256,7 @@ def _not_a_token(kind: str, text: str) -> str:
 
 
 class Setting(NamedTuple):
-    """The default of a setting, and what reads its value: checks it, and says what it means."""
+    """The default of a setting, and the function that checks and returns its value."""
 
     default: Any
     read: Callable[[_Reader, str, Any], Any]

@@ -1,45 +1,48 @@
-"""MCPCors: the Flask extension, as a user meets it. What happens per request is in ``hooks.py``."""
+"""MCPCors: the Flask extension, as a user meets it. What happens per request is in ``gate.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from typing import cast
 from typing import TypeVar
 from typing import Unpack
-from weakref import WeakSet
 
 from flask import Blueprint
 from flask import Flask
 from flask import got_request_exception
+from flask import has_request_context
+from werkzeug.local import LocalProxy
 
 from ..auth.guards import Guard
-from ..auth.guards import guard_view
+from ..auth.guards import guarded
 from ..auth.guards import Verify
 from ..auth.metadata import make_document
 from ..auth.metadata import ResourceMetadata
 from ..auth.metadata import serve
 from ..configure import configure
 from ..core.policy import CORSPolicy
+from ..core.problems import PolicyError
+from ..core.problems import PolicyProblem
 from ..core.settings import check_words
 from ..core.settings import EXTENSION_SETTINGS
-from ..core.settings import ExtensionSettings
 from ..core.settings import POLICY_SETTINGS
-from ..core.settings import PolicyError
-from ..core.settings import PolicyProblem
 from ..core.settings import PolicySettings
-from ..reporting import log
+from ..core.site_settings import ExtensionSettings
 from .gate import AppState
 from .layer import check_proxy_fix
 from .layer import wrap
-from .marks import describe
-from .marks import guard_enclosed
-from .marks import mark_policy
-from .marks import markable
+from .marks import can_be_marked
+from .marks import GuardMark
+from .marks import leave
 from .marks import MarkedViews
 from .marks import PolicyMark
+from .marks import Registry
 
 V = TypeVar("V")
+
+_NO_TARGET: Any = object()
 
 
 class MCPCors:
@@ -82,12 +85,9 @@ class MCPCors:
     ) -> None:
         self._policy = policy
         self._settings: dict[str, Any] = dict(settings)
-        # The states are in the apps: kept here, they would keep their apps alive.
-        self._apps: WeakSet[Flask] = WeakSet()
-        self._was_initialised = False
-        #: Marks and guards made through this object, and what they are on.
-        self._made: list[tuple[PolicyMark | Guard, object]] = []
-        self._warned_of: list[tuple[PolicyMark | Guard, object]] = []
+        self._marks = Registry()
+        #: Marks that no route was found for yet, and those of them that the log has named.
+        self._made, self._warned_of = self._marks.made, self._marks.warned_of
         if app is not None:
             self.init_app(app)
         elif problems := check_words(settings, EXTENSION_SETTINGS):
@@ -101,6 +101,9 @@ class MCPCors:
         :raises PolicyError: naming every fault of the configuration at once.
         :raises RuntimeError: where the app has been initialised already.
         """
+        if isinstance(app, LocalProxy):
+            # ``current_app``: some hosts of cloud functions give nothing else.
+            app = app._get_current_object()
         if "mcp_cors" in app.extensions:
             raise RuntimeError(
                 f"MCPCors is initialised on this app ({app.name!r}) already: create it once, with or without init_app"
@@ -109,9 +112,9 @@ class MCPCors:
         configured = configure(EXTENSION_SETTINGS, policy or self._policy, keywords, app.config)
         if configured.wrap_wsgi:
             check_proxy_fix(app)
-        views = MarkedViews(app, configured.site.default, self.warn_of_unused_marks)
-        _check_marks([mark for mark, _ in self._made if isinstance(mark, PolicyMark)], configured.site.default)
-        state = AppState(app, self, configured, views, ResourceMetadata())
+        views = MarkedViews(app, configured.site.default, self._marks)
+        _check_marks([mark for mark in self._made if isinstance(mark, PolicyMark)], configured.site.default)
+        state = AppState(app, configured, views, ResourceMetadata())
 
         # Flask's own check that the app has not handled a request yet.
         app.before_request(state.before_request)
@@ -120,9 +123,8 @@ class MCPCors:
             state.register_hooks()
         got_request_exception.connect(state.explain_exception, app)
         app.extensions["mcp_cors"] = state
-        self._apps.add(app)
-        self._was_initialised = True
-        if any(isinstance(mark, Guard) for mark, _ in self._made):
+        self._marks.begin(app, views)
+        if self._marks.has_guards:
             state.register_guard_hook()
         if configured.wrap_wsgi:
             wrap(state)
@@ -136,24 +138,26 @@ class MCPCors:
         A mark, not a wrapper: it works above and below ``@app.route``, on functions, ``async`` ones,
         ``MethodView`` classes and their methods, and called on a :class:`~flask.Blueprint`. A view's
         own mark beats its blueprint's, an inner blueprint's the outer one's. It holds in the apps of this
-        object, or, while it has none, wherever the view is. A bound method is given back wrapped, because
-        nothing can be left on it.
+        object, or, while it has none, wherever the view is.
 
         :raises PolicyError: naming every fault at once; at the latest when the app is initialised.
+        :raises TypeError: for anything but a view or a blueprint, and for a bound method or an object with slots,
+            on which nothing can be left: name its path in ``policies``.
 
         >>> cors = MCPCors()
         >>> @cors.policy(origins="*", max_age=600)
         ... def status():
         ...     return "ok"
         """
-        problems = check_words(settings, POLICY_SETTINGS)
-        if problems:
-            raise PolicyError(problems)
         if policy is not None and not isinstance(policy, CORSPolicy):
             raise TypeError("cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])")
-        return self._marker(policy, dict(settings), exempt=False)
+        if policy is None and not settings:
+            raise TypeError("cors.policy(…) needs a CORSPolicy or settings: write @cors.policy(origins=[…])")
+        if problems := check_words(settings, POLICY_SETTINGS):
+            raise PolicyError(problems)
+        return self._marker(policy, dict(settings), is_exempt=False)
 
-    def exempt(self, target: V) -> V:
+    def exempt(self, target: V = _NO_TARGET, /) -> V:
         """No policy for a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.
 
         ``hosts`` still applies. Takes what :meth:`policy` takes.
@@ -163,20 +167,30 @@ class MCPCors:
         ... def health():
         ...     return "ok"
         """
-        return self._marker(None, {}, exempt=True)(target)
+        if target is _NO_TARGET:
+            raise TypeError("cors.exempt takes the view or the blueprint: write @cors.exempt, without parentheses")
+        return self._marker(None, {}, is_exempt=True)(target)
 
-    def _marker(self, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> Callable[[V], V]:
+    def _marker(self, policy: CORSPolicy | None, settings: dict[str, Any], *, is_exempt: bool) -> Callable[[V], V]:
         def mark(target: V) -> V:
             if isinstance(target, Flask) or not (callable(target) or isinstance(target, Blueprint)):
                 raise TypeError(f"cors.policy and cors.exempt mark views and blueprints, not {target!r}")
-            target = markable(target)
-            made = PolicyMark(self, policy, settings, exempt=exempt)
+            if not can_be_marked(target):
+                raise TypeError(
+                    f"nothing can be left on {target!r}, a bound method or an object with slots: "
+                    'mark the function itself, or name its path: policies={"/path": …}'
+                )
+            made = PolicyMark(target, self._marks.apps, policy, settings, is_exempt=is_exempt)
             for state in self._states():
                 made.resolve(state.site.default)
-            if not self._apps and policy is not None:
+            if not self._marks.apps and policy is not None:
                 made.resolve(policy)
-            mark_policy(target, made)
-            self._made.append((made, target))
+            if has_request_context():
+                # Nothing that happens per request may make anything grow.
+                leave(made, on_wrapped=False)
+            else:
+                leave(made)
+                self._marks.add(made)
             return target
 
         return mark
@@ -196,6 +210,12 @@ class MCPCors:
         extension enforces before the view, ``OPTIONS`` requests included. A CORS-preflight request never
         reaches *verify*. On a ``MethodView`` write it into ``decorators``; it may also be called on a
         :class:`~flask.Blueprint`.
+
+        A guard has to find its route. Where no route carries it, and it was put on something that may hide a
+        view (an object, a partial, a bound method, a closure), the app is closed: every request but a preflight
+        is a 500, with a ``RuntimeError`` that says what to write. On a plain function of a module it is a
+        warning: such a view is one that was not registered on purpose. A guard that is made while a request is
+        handled (``method_decorators`` of Flask-RESTful) only wraps.
 
         Missing credentials are answered with 401, wrong ones with 401 and ``error="invalid_token"``, too
         few scopes with 403 and ``error="insufficient_scope"`` (RFC 6750, section 3.1).
@@ -219,12 +239,23 @@ class MCPCors:
         """
         guard = Guard(verify, scopes=scopes, schemes=schemes, realm=realm, api_key_header=api_key_header)
 
-        def protect(target: V) -> V:
-            guarded = guard_view(target, guard)
-            self._made.append((guard, target))
-            for state in self._states():
-                state.register_guard_hook()
-            return guarded
+        if not has_request_context():
+            self._marks.unapplied.append(guard)
+
+        # By position only: as a view, which it is no more than by mistake, it must not take a URL's variable.
+        def protect(target: V, /) -> V:
+            if isinstance(target, Blueprint):
+                mark, protected = GuardMark(target, self._marks.apps, guard, target), target
+            else:
+                _check_guarded(target)
+                wrapper: Any = guarded(cast(Callable[..., Any], target), guard)
+                mark, protected = GuardMark(wrapper, self._marks.apps, guard, target), wrapper
+            if not has_request_context():
+                leave(mark)
+                self._marks.add(mark)
+                for state in self._states():
+                    state.register_guard_hook()
+            return protected
 
         return protect
 
@@ -266,49 +297,16 @@ class MCPCors:
         serve(app, state.metadata, make_document(resource, authorization_servers, scopes_supported, **more))
 
     def _states(self) -> list[AppState]:
-        return [app.extensions["mcp_cors"] for app in self._apps]
+        return [app.extensions["mcp_cors"] for app in self._marks.apps]
 
-    def may_serve(self, app: Flask) -> bool:
-        """Do the policies that this object's marks name hold in *app*? Not where it serves other apps only."""
-        return app in self._apps or not self._was_initialised
 
-    def unused_marks(self) -> list[tuple[PolicyMark | Guard, object]]:
-        """The marks of this object that no route of its apps carries, and what each was left on."""
-        carried: set[object] = set()
-        views: set[object] = set()
-        for state in self._states():
-            carried |= state.views.carried()
-            views.update(state.app.view_functions.values())
-        unused = []
-        for mark, target in self._made:
-            if mark in carried:
-                continue
-            hidden = guard_enclosed(target, mark, views) if isinstance(mark, Guard) else []
-            for view in hidden:
-                log.warning(
-                    "cors.protected was left on %s, which no route calls, but which encloses the view %s: that is "
-                    "guarded now; use functools.wraps in the decorators above the route's",
-                    describe(target),
-                    describe(view),
-                )
-            if not hidden:
-                unused.append((mark, target))
-        return unused
-
-    def warn_of_unused_marks(self) -> None:
-        """Log a warning for each mark of this object that no route of its apps carries."""
-        for made in self.unused_marks():
-            if made in self._warned_of:
-                continue
-            self._warned_of.append(made)  # said once
-            mark, target = made[0], describe(made[1])
-            word = "cors.protected" if isinstance(mark, Guard) else "cors.policy or cors.exempt"
-            log.warning(
-                "no route carries the mark that %s left on %s: put it directly above or below the route's "
-                "decorator, and use functools.wraps in the decorators in between",
-                word,
-                target,
-            )
+def _check_guarded(target: object) -> None:
+    if isinstance(target, type):
+        raise TypeError(
+            f"cors.protected cannot wrap the class {target.__name__}; write decorators = [cors.protected(…)] in it"
+        )
+    if isinstance(target, Flask) or not callable(target):
+        raise TypeError(f"cors.protected guards views and blueprints, not {target!r}")
 
 
 def _check_marks(marks: Iterable[PolicyMark], default: CORSPolicy) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from threading import Lock
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,22 @@ from ..core.decision import Reason
 from ..core.site import Choice
 from ..core.site import Facts
 from ..core.site import Site
+from ..doors import AROUND
+from ..doors import claim
+from ..doors import HANDOVER
+from ..doors import Handover
+from ..doors import judge_choice
+from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
+from ..reporting import report_lost_method
 from ..wsgi import announcing
-from ..wsgi import claim
-from ..wsgi import HANDOVER
-from ..wsgi import Handover
-from ..wsgi import judge_choice
 from ..wsgi import read_facts
 from ..wsgi import read_key
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
+from .routing import patterns_without_routes
 from .routing import takes_well_known_part
 from .routing import url_adapter
 
@@ -62,17 +67,18 @@ class _FinalResponse(Response):
 class AppState:
     """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
 
-    def __init__(
-        self, app: Flask, extension: Any, configured: Configured, views: MarkedViews, metadata: ResourceMetadata
-    ) -> None:
+    def __init__(self, app: Flask, configured: Configured, views: MarkedViews, metadata: ResourceMetadata) -> None:
         self.app = app
-        self.extension = extension
         self.configured = configured
         self.views = views
         self.metadata = metadata
         #: The two hooks that every request calls. Functions, because Flask calls them faster than methods.
         self.before_request = _make_before_request(self)
         self.after_request = _make_after_request(self)
+        #: Are they registered?
+        self.has_hooks = False
+        self._has_checked_patterns = False
+        self._lock = Lock()
 
     @property
     def site(self) -> Site:
@@ -133,6 +139,11 @@ class AppState:
             return self.configured.site.choose(path, method, discovery=False)
         return choice
 
+    def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
+        """Tell the log and the signals of a decision."""
+        in_force = InForce(self.site, self.configured.source)
+        report(self.app, facts, decision, environ, in_force, choose, debug=self.app.debug)
+
     # hooks
 
     def register_hooks(self) -> None:
@@ -140,14 +151,31 @@ class AppState:
 
         New lists take the place of the old ones, because a request may be going through these.
         """
-        before, after = self.app.before_request_funcs, self.app.after_request_funcs
-        if self.before_request not in before[None]:
+        with self._lock:
+            if self.has_hooks:
+                return
+            before, after = self.app.before_request_funcs, self.app.after_request_funcs
             before[None] = [self.before_request, *before[None]]
             after[None] = [self.after_request, *after[None]]  # called from the end to the beginning
+            self.has_hooks = True
+
+    def check_patterns(self) -> None:
+        """At the first request, when all routes are there: warn of patterns that govern nothing."""
+        if self._has_checked_patterns:
+            return
+        self._has_checked_patterns = True
+        site = self.site
+        for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
+            log.warning(
+                "%s, so it governs nothing: correct it; for an app that is mounted below a prefix, write the path "
+                "without the prefix",
+                unused,
+            )
 
     def judge(self, req: Request, facts: Facts) -> Response | None:
         """Decide on a request, and the response where that is already one."""
         environ = req.environ
+        self.check_patterns()
         if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
             # A request class of the app's own overrides the method, and a MethodView goes by that.
             facts = facts._replace(method=req.method, request_method=None)
@@ -160,18 +188,20 @@ class AppState:
             setattr(req, _OUTER, handover)
             if handover.facts == facts:
                 decision = handover.decision
-        elif handover is not None:
-            setattr(req, _OUTER, claim(environ))
+        else:
+            setattr(req, _OUTER, claim(environ, facts.origin))
         if decision is None:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
                 decision = self.decide(facts._replace(embeddable=True), req)
             if decision.final or decision.reported:
-                report(self.app, facts, decision, environ, debug=self.app.debug)
+                self.report(facts, decision, environ, lambda: self.choose(facts, req))
+            report_lost_method(facts)
         setattr(req, _DECISION, decision)
         if decision.final:
             # The headers are left to ``after_request``: putting them in twice costs 7 µs.
             return _FinalResponse(decision.body or None, decision.status)
+        self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.bodies[facts.path])
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
@@ -236,6 +266,7 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
     views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+    around = AROUND.get
 
     def before_request() -> Response | None:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
@@ -243,7 +274,14 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         environ = req.environ
         key = read_key(environ, req.path)
         decision = kept(key)
-        if decision is None or HANDOVER in environ or views.exist() or req.method != key[0] or req.path in documents:
+        if (
+            decision is None
+            or HANDOVER in environ
+            or around() is not None
+            or views.exist()
+            or req.method != key[0]
+            or req.path in documents
+        ):
             return state.judge(req, Facts._make(key))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]
         return None

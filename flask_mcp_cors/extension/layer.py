@@ -16,10 +16,9 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
+from ..doors import judge_choice
 from ..reporting import log
-from ..reporting import report
 from ..wsgi import Door
-from ..wsgi import judge_choice
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule
@@ -77,11 +76,15 @@ class Layer(Door):
         super().__init__(wsgi_app, state.configured)
         self._state = state
         self._app = state.app
-        # Middleware in between may answer by itself, or be other applications.
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
+        if not self._is_next_to_flask:
+            # Other applications may stand in between. The hook tells which requests are this app's.
+            state.register_hooks()
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
-        report(self._app, facts, decision, environ, debug=self._app.debug)
+        state = self._state
+        req = self._app.request_class(environ)
+        state.report(facts, decision, environ, lambda: state.choose(facts, req))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
@@ -89,41 +92,51 @@ class Layer(Door):
     def _decides_by_path(self) -> bool:
         return not self._state.views.exist()
 
+    def _has_doors_inside(self) -> bool:
+        # An application that a view calls is none that stands inside.
+        return self._state.has_hooks
+
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if self._state.views.exist():
-            self._state.register_hooks()
-            return self._decide_by_route(environ, facts)
-        if ".well-known" in facts.path:
-            return self._decide_by_route(environ, facts)
+        self._state.check_patterns()
+        has_marks = self._state.views.exist()
+        if has_marks and self._is_next_to_flask and not facts.is_preflight:
+            return self._leave_to_hook()
+        if has_marks or ".well-known" in facts.path:
+            return self._decide_by_route(environ, facts, has_marks)
         decision = self._site.judge(facts)
-        if decision is not None and decision.reason is Reason.CROSS_SITE and self._is_static(environ, facts):
+        if decision is None:
+            return self._leave_to_hook()
+        if decision.reason is Reason.CROSS_SITE and self._is_static(environ, facts):
             return self._site.judge(facts._replace(embeddable=True))
         return decision
 
-    def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        if not facts.is_preflight and self._is_next_to_flask:
-            return None
+    def _leave_to_hook(self) -> Decision | None:
+        """Let the hook decide. It is registered here at the latest: without it nothing would."""
+        self._state.register_hooks()
+        return None
+
+    def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts, has_marks: bool) -> Decision | None:
         state, site = self._state, self._site
         try:
             # Without an application context, so a converter that needs one leaves the request to the hook.
             adapter = self._adapter(environ)
             rule = matched_rule(adapter, facts.policy_method)
-            if not facts.is_preflight:
-                # Where Flask has no view, another application in between may have one, and no hook.
-                return site.judge(facts) if rule is None else None
-            choice = state.choose_by_rule(facts.path, facts.policy_method, rule)
-            if not isinstance(choice.policy, CORSPolicy):
-                return None
-            return judge_choice(
-                site,
-                choice,
-                facts,
-                lambda method: self._app.request_class(environ),
-                lambda method: state.choose_by_rule(facts.path, method, matched_rule(adapter, method)),
-            )
         except Exception:
             log.debug("routing failed outside of the application, so its hook decides", exc_info=True)
-            return None
+            return self._leave_to_hook()
+        if has_marks and not facts.is_preflight:
+            # Where Flask has no view, another application in between may have one, and no hook.
+            return self._leave_to_hook() if rule is not None else site.judge(facts) or self._leave_to_hook()
+        choice = state.choose_by_rule(facts.path, facts.policy_method, rule)
+        if not isinstance(choice.policy, CORSPolicy):
+            return self._leave_to_hook()
+        return judge_choice(
+            site,
+            choice,
+            facts,
+            lambda method: self._app.request_class(environ),
+            lambda method: state.choose_by_rule(facts.path, method, matched_rule(adapter, method)),
+        )
 
     def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
         site = self._site

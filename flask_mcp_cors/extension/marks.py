@@ -1,70 +1,104 @@
-"""Marks: what decorators leave on views and blueprints, and how it is found again for a request.
+"""Marks: what decorators say of views and blueprints, and for which routes it holds.
 
-A mark is no wrapper. It is looked up on the function that the route really calls, so the order of
-decorators does not matter as long as the wrappers in between use ``functools.wraps``.
+Rule 1: a mark remembers what it was put on. It is left there as an attribute, and on what that wraps.
+Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
+wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
+holds for the first two together: it closes a route too many rather than one too few.
+Rule 3: a mark that has found its route by the first clause of rule 2 is placed. The other two never apply to it
+again, so that it says nothing of another app that shares a function.
+Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
 """
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Iterator
-from functools import wraps
+from threading import Lock
 from types import FunctionType
 from types import MethodType
+from types import ModuleType
 from typing import Any
-from typing import cast
 from typing import NamedTuple
-from typing import TYPE_CHECKING
-from typing import TypeVar
 from weakref import WeakSet
 
 from flask import Blueprint
-from flask import current_app
+from flask import Flask
 
+from ..auth.guards import Guard
+from ..auth.guards import is_guarded
 from ..core.policy import CORSPolicy
 from ..core.site import Choice
+from ..reporting import log
 
-if TYPE_CHECKING:
-    from flask import Flask
+_MARKS = "__mcp_cors_marks__"
 
-    from ..auth.guards import Guard
-    from .cors import MCPCors
-
-V = TypeVar("V")
-
-_POLICIES = "__mcp_cors_policies__"
-_GUARDS = "__mcp_cors_guards__"
-
-#: The functions that are themselves the wrapper of a guard.
-_guarded: WeakSet[Any] = WeakSet()
+#: How many objects are looked at for a guard under a decorator that hides it.
+_SEARCHED = 10_000
 
 
-class PolicyMark:
-    """Another policy for a view or blueprint: settings over *policy* or over the app's default; or none."""
+class Mark:
+    """What a decorator says of *on*: a policy for it, or a guard in front of it."""
 
-    def __init__(self, owner: MCPCors, policy: CORSPolicy | None, settings: dict[str, Any], *, exempt: bool) -> None:
-        self.owner = owner
+    def __init__(self, on: object, apps: Collection[Flask]) -> None:
+        #: What it was put on; of a guard, the function that wraps the view in it.
+        self.on = on
+        #: What the user put it on.
+        self.target = on
+        #: The apps of the extension that made it; while there are none, it holds in every app.
+        self.apps = apps
+        #: Does a route of some app call, or wrap, what it was put on?
+        self.is_placed = False
+
+    def is_at_home(self, app: Flask) -> bool:
+        """Was it made by the extension of *app*, or by one that has no app?"""
+        return not self.apps or app in self.apps
+
+
+class PolicyMark(Mark):
+    """Another policy: settings over *policy* or over the app's default; or none."""
+
+    def __init__(
+        self,
+        on: object,
+        apps: Collection[Flask],
+        policy: CORSPolicy | None,
+        settings: dict[str, Any],
+        *,
+        is_exempt: bool,
+    ) -> None:
+        super().__init__(on, apps)
         self.policy = policy
         self.settings = settings
-        self.exempt = exempt
+        self.is_exempt = is_exempt
 
     def resolve(self, default: CORSPolicy) -> CORSPolicy | None:
         """The policy that it means in an app with this default policy; ``None``: not governed.
 
         :raises PolicyError: where the settings do not go with the default's.
         """
-        if self.exempt:
+        if self.is_exempt:
             return None
         return (self.policy or default).replace(**self.settings)
 
 
-class Marks(NamedTuple):
-    """The marks that hold for one view, as a request reaches it with one method."""
+class GuardMark(Mark):
+    """A guard. Whoever routes what it was put on has it, whichever extension has made it."""
 
-    policy: PolicyMark | None
-    #: Where the policy mark was found, in words.
-    place: str
-    guards: tuple[Guard, ...]
+    def __init__(self, on: object, apps: Collection[Flask], guard: Guard, target: object) -> None:
+        super().__init__(on, apps)
+        self.guard = guard
+        self.target = target
+
+
+class _Made:
+    """How many marks were left, so that what was looked up before the last one is looked up again."""
+
+    count = 0
+    lock = Lock()
 
 
 def describe(target: Any) -> str:
@@ -75,93 +109,58 @@ def describe(target: Any) -> str:
     return f"{target.__module__}.{name}"
 
 
-def markable(view: V) -> V:
-    """The view itself or, where nothing can be left on it (a bound method, slots), a function that calls it."""
-    if isinstance(view, type | Blueprint) or _can_carry(view):
-        return view
-    call: Callable[..., Any] = cast(Callable[..., Any], view)
-
-    @wraps(call, updated=())
-    def called(*args: Any, **kwargs: Any) -> Any:
-        return current_app.ensure_sync(call)(*args, **kwargs)
-
-    return cast(V, called)
-
-
-def _can_carry(target: object) -> bool:
+def can_be_marked(target: object) -> bool:
+    """Can a mark be left on this? Bound methods and objects with slots hold no attributes of their own."""
     return hasattr(target, "__dict__") and not isinstance(target, MethodType)
 
 
-def mark_policy(target: Any, mark: PolicyMark) -> None:
-    """Leave a policy mark, on what *target* wraps too: that may be what the route calls."""
-    for function in filter(_can_carry, _chain(target)):
-        marks: tuple[PolicyMark, ...] = vars(function).get(_POLICIES, ())
-        if function is target:
-            setattr(function, _POLICIES, (mark, *marks))
-        elif all(other.owner is not mark.owner for other in marks):
-            setattr(function, _POLICIES, (*marks, mark))
-    _made.count += 1
+def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
+    """Leave a mark on what it was put on, and on what that wraps: the route may call either.
 
-
-def mark_guard(target: Any, guard: Guard) -> None:
-    """Leave a guard, on what *target* wraps too."""
-    for function in filter(_can_carry, _chain(target)):
-        setattr(function, _GUARDS, (*getattr(function, _GUARDS, ()), guard))
-    _made.count += 1
-
-
-def mark_wrapper(wrapper: Any, view: Any, guard: Guard) -> None:
-    """Leave a guard on the function that wraps *view* in it.
-
-    The wrapper has the guards of those wrappers that *view* has already, but none of those that other
-    wrappers of the same function left there.
+    A policy takes the place of an earlier one on the same target: the outer decorator counts.
     """
-    inner = next((function for function in _chain(view) if function in _guarded), None)
-    setattr(wrapper, _GUARDS, getattr(inner, _GUARDS, ()))
-    _guarded.add(wrapper)
-    mark_guard(wrapper, guard)
+    with _Made.lock:
+        for function in _wrapped_by(mark.on) if on_wrapped else (mark.on,):
+            if can_be_marked(function):
+                earlier = vars(function).get(_MARKS, ())
+                kept = [other for other in earlier if not _is_replaced(other, mark)]
+                setattr(function, _MARKS, (*kept, mark))
+        _Made.count += 1
 
 
-def guard_enclosed(target: Any, guard: Guard, views: set[Any]) -> list[Any]:
-    """Leave a guard on those of *views* that a decorator without ``functools.wraps`` has hidden in *target*.
-
-    For a guard that no route carries: only then is it certain that *target* itself is no view.
-
-    :return: the views that it found.
-    """
-    hidden = [function for function in _enclosed(target) if function in views]
-    for function in hidden:
-        mark_guard(function, guard)
-    return hidden
+def _place(mark: Mark) -> None:
+    """The mark has found its route: take it off what it wraps, which another app may route as well."""
+    with _Made.lock:
+        mark.is_placed = True
+        for function in _wrapped_by(mark.on):
+            if function is not mark.on and can_be_marked(function) and _MARKS in vars(function):
+                setattr(function, _MARKS, tuple(other for other in vars(function)[_MARKS] if other is not mark))
 
 
-def _chain(function: Any) -> Iterator[Any]:
-    """A function, and what it wraps."""
+def _is_replaced(other: Mark, mark: Mark) -> bool:
+    both_policies = isinstance(other, PolicyMark) and isinstance(mark, PolicyMark)
+    return both_policies and other.on is mark.on and other.apps is mark.apps
+
+
+def _wrapped_by(function: Any) -> Iterator[Any]:
+    """A function, and what it wraps; a class, and what it inherits from."""
+    if isinstance(function, type):
+        yield from function.__mro__[:-1]
+        return
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
         seen.add(id(function))
         yield function
-        function = getattr(function, "__wrapped__", None)
+        is_bound = isinstance(function, MethodType)
+        function = function.__func__ if is_bound else getattr(function, "__wrapped__", None)
 
 
-def _enclosed(function: Any) -> Iterator[Any]:
-    waiting = [function]
-    seen: set[int] = set()
-    while waiting:
-        function = waiting.pop()
-        if id(function) in seen or not isinstance(function, FunctionType):
-            continue
-        seen.add(id(function))
-        yield function
-        for cell in function.__closure__ or ():
-            try:
-                waiting.append(cell.cell_contents)
-            except ValueError:  # not bound yet
-                continue
+def _contains(functions: Iterable[object], wanted: object) -> bool:
+    return any(function is wanted for function in functions)
 
 
-def _carriers(view: Callable[..., Any], method: str) -> Iterator[Any]:
-    """What may carry a mark for this view, the most specific first; each stands for all that it wraps."""
+def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
+    """What may carry a mark for a view, the most specific first."""
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         handler = getattr(view_class, method.lower(), None)
@@ -169,32 +168,40 @@ def _carriers(view: Callable[..., Any], method: str) -> Iterator[Any]:
             handler = getattr(view_class, "get", None)
         if handler is not None:
             yield handler
+        yield view_class.dispatch_request
         yield view_class
-    yield view
+    if view is not None:
+        yield view
 
 
-def find_marks(app: Flask, view: Callable[..., Any] | None, blueprints: list[str], method: str) -> Marks:
-    """The marks for a view: its own, else its innermost blueprint's; guards add up.
+# Which routes a mark holds for
 
-    :param blueprints: names as ``request.blueprints`` has them, the innermost first.
-    """
-    carriers = [] if view is None else list(_carriers(view, method))
-    carriers += [app.blueprints[name] for name in blueprints if name in app.blueprints]
-    policy: PolicyMark | None = None
-    place = ""
-    guards: dict[Guard, None] = {}
-    for carrier in carriers:
-        is_reached = True
-        for function in _chain(carrier):
-            for mark in getattr(function, _POLICIES, ()):
-                # A view may be shared with an app of another object, which says what holds there.
-                if policy is None and mark.owner.may_serve(app):
-                    policy, place = mark, f"the mark on {describe(function)}"
-            if is_reached:
-                guards.update(dict.fromkeys(getattr(function, _GUARDS, ())))
-            # Below the wrapper of a guard there are guards of other wrappers of the same function.
-            is_reached = is_reached and function not in _guarded
-    return Marks(policy, place, tuple(guards))
+
+def _above(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
+    """The places that call or wrap what a mark was put on, and how far inside of each that is."""
+    return [
+        (depth, place) for place in places for depth, function in enumerate(_wrapped_by(place)) if function is mark.on
+    ]
+
+
+def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[int, Any]]:
+    """Rule 2: the places that a mark holds for, and how far inside of each it stands."""
+    above = _above(mark, places)
+    if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
+        return above
+    if mark.is_placed and not above:
+        return []
+    inside = list(_wrapped_by(mark.on))
+    below = [
+        (-depth, place)
+        for place in places
+        for depth, function in enumerate(inside)
+        if function is place and place is not mark.on
+    ]
+    found = above + below if isinstance(mark, GuardMark) else above or below
+    if found:
+        return found
+    return [(0, place) for place in places if any(_contains(inside, function) for function in _wrapped_by(place))]
 
 
 class Found(NamedTuple):
@@ -207,103 +214,280 @@ class Found(NamedTuple):
 
 _NOTHING = Found(None, ())
 
-# How many views and methods to remember: a rule may take any method, and a client make them up.
-_REMEMBERED = 128
-
-#: What a rule that names no methods may be asked with and a view class tell apart.
+#: The methods that a view class may tell apart.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
-class _Snapshot(NamedTuple):
-    """What is known of an app's marks as long as neither its views nor the marks change."""
+class _Table(NamedTuple):
+    """What the marks of an app come to. Made as a whole and replaced as a whole."""
 
-    state: tuple[int, int, int]
+    state: tuple[int, int]
     #: Does any view or blueprint carry a mark?
     exist: bool
-    #: What was looked up already.
-    found: dict[tuple[str, str], Found]
+    #: Endpoint → its view, and what was found for each method; ``""``: for every other method.
+    found: dict[str, tuple[Any, dict[str, Found]]]
+    #: Why the app is closed, where it is.
+    fault: str | None
+
+
+class Registry:
+    """The marks that one extension object has made and nobody has judged, and its apps.
+
+    Marks are kept until they are found on a route of a live app of the object, so that the collection of
+    garbage decides nothing. The app that was initialised last is kept until its first request or until the next
+    one is initialised, for the same reason: an application factory may make many apps that are never asked.
+    """
+
+    def __init__(self) -> None:
+        self.apps: WeakSet[Flask] = WeakSet()
+        self.made: list[Mark] = []
+        self.warned_of: list[Mark] = []
+        #: Guards that were made and not yet put on anything.
+        self.unapplied: list[Guard] = []
+        self.has_guards = False
+        self.latest: MarkedViews | None = None
+
+    def add(self, mark: Mark) -> None:
+        """Take a mark in, to be judged."""
+        self.made.append(mark)
+        if isinstance(mark, GuardMark):
+            self.has_guards = True
+            self.unapplied[:] = [guard for guard in self.unapplied if guard is not mark.guard]
+
+    def begin(self, app: Flask, views: MarkedViews) -> None:
+        """A new app has come: judge what the one before it carries."""
+        if self.latest is not None:
+            self.latest.compile()
+        self.latest = views
+        self.apps.add(app)
+
+    def judge(self, views: MarkedViews, held: Collection[Mark], places: Collection[Any]) -> str | None:
+        """Drop the marks that a route carries, and say of the others what they mean: a warning, or a fault."""
+        if self.latest is views:
+            self.latest = None
+        others: set[Mark] = set()
+        if len(self.made) > len([mark for mark in self.made if mark in held]):
+            for app in list(self.apps):
+                if app is not views.app:
+                    others |= app.extensions["mcp_cors"].views.held()
+        self.made[:] = [mark for mark in self.made if mark not in held and mark not in others]
+        self.warned_of[:] = [mark for mark in self.warned_of if mark in self.made]
+        for guard in self.unapplied:
+            if _contains(places, guard.verify):
+                return (
+                    f"cors.protected was put on the view {describe(guard.verify)} without parentheses, so the view is "
+                    "open, and this app is closed: write @cors.protected(verify)"
+                )
+        for mark in self.made:
+            target = mark.target
+            is_guard = isinstance(mark, GuardMark)
+            if is_guard and may_hide_a_view(target) and not _is_below_a_view(mark, places):
+                return (
+                    f"cors.protected was put on {describe(target)}, which no route calls, and which may hide a view "
+                    "that is open now, so this app is closed. Put cors.protected directly above or below the route's "
+                    "decorator, or use functools.wraps in the decorators in between. If this view is not to be "
+                    "registered, leave cors.protected off it"
+                )
+            if mark not in self.warned_of:
+                self.warned_of.append(mark)  # said once
+                log.warning(
+                    "no route carries the mark that %s left on %s: put it directly above or below the route's "
+                    "decorator, and use functools.wraps in the decorators in between",
+                    "cors.protected" if is_guard else "cors.policy or cors.exempt",
+                    describe(target),
+                )
+        return None
 
 
 class MarkedViews:
-    """The marks in one app, resolved once per view and method."""
+    """The marks in one app: one table, compiled when first asked, and again when marks or views are new."""
 
-    def __init__(self, app: Flask, default: CORSPolicy, on_change: Callable[[], None]) -> None:
-        self._app = app
-        self._on_change = on_change
+    def __init__(self, app: Flask, default: CORSPolicy, registry: Registry) -> None:
+        self.app = app
         self._default = default
-        self._snapshot = _Snapshot((-1, -1, -1), False, {})
+        self._registry = registry
+        self._table = _Table((-1, -1), False, {}, None)
 
     def exist(self) -> bool:
-        """Does any view or blueprint of the app carry a mark?"""
-        return self._current().exist
+        """Does any view or blueprint of the app carry a mark, or is there one that no route carries?"""
+        count, views = self._table.state
+        if count != _Made.count or views != len(self.app.view_functions):
+            self.compile()
+        return self._table.exist
 
-    def _current(self) -> _Snapshot:
-        app = self._app
-        # Decorators run before the first request, but in tests and shells not always.
-        state = (_made.count, len(app.view_functions), len(app.blueprints))
-        snapshot = self._snapshot
-        while state != snapshot.state:
-            # Which may leave guards where they are not yet.
-            self._on_change()
-            state = (_made.count, len(app.view_functions), len(app.blueprints))
-            # Replaced as a whole and only when complete: until then other threads search for
-            # themselves, because what they took for an answer would let a request pass its guard.
-            self._snapshot = snapshot = _Snapshot(state, self._any_marked(), {})
-        return snapshot
+    def check(self) -> None:
+        """Let no request in while a guard is lost.
 
-    def _any_marked(self) -> bool:
-        # By view and not by rule: a rule may still be added to a view that is there.
-        methods = {method for rule in self._app.url_map.iter_rules() for method in rule.methods or ()}
-        for endpoint in list(self._app.view_functions):
-            for method in methods.union(_METHODS):
-                marks = self._marks(endpoint, method)
-                if marks.guards or marks.policy is not None:
-                    return True
-        return False
+        :raises RuntimeError: with the line to write.
+        """
+        if self._table.fault is not None:
+            raise RuntimeError(self._table.fault)
 
     def find(self, endpoint: str, method: str) -> Found:
         """The policy and the guards that marks give to an endpoint."""
-        snapshot = self._current()
-        if not snapshot.exist:
+        if not self.exist():
             return _NOTHING
-        # As werkzeug routes it: whatever its case.
-        key = (endpoint, method.upper())
-        found = snapshot.found.get(key)
-        if found is None:
-            found = self._resolve(*key)
-            if len(snapshot.found) < _REMEMBERED:
-                snapshot.found[key] = found
-        return found
+        view = self.app.view_functions.get(endpoint)
+        entry = self._table.found.get(endpoint)
+        if entry is None or entry[0] is not view:
+            # Another view has taken the place of the one that was looked up.
+            entry = self.compile().found.get(endpoint)
+        if entry is None:
+            return _NOTHING
+        return entry[1].get(method.upper()) or entry[1][""]
 
-    def _resolve(self, endpoint: str, method: str) -> Found:
-        marks = self._marks(endpoint, method)
-        choice = None if marks.policy is None else Choice(marks.policy.resolve(self._default), marks.place)
-        return Found(choice, marks.guards)
+    def unused(self) -> list[Mark]:
+        """The marks of the extension that no route of its apps carries."""
+        self.compile()
+        return list(self._registry.made)
 
-    def _marks(self, endpoint: str, method: str) -> Marks:
-        parents = []
+    def held(self) -> set[Mark]:
+        """Every mark that some route of the app carries."""
+        return self._compile()[1]
+
+    def compile(self) -> _Table:
+        """Make the table anew, and put it in the place of the old one in one step."""
+        table, held, places = self._compile()
+        fault = self._registry.judge(self, held, places)
+        table = table._replace(fault=fault, exist=table.exist or bool(self._registry.made))
+        self._table = table
+        return table
+
+    def _compile(self) -> tuple[_Table, set[Mark], list[Any]]:
+        app = self.app
+        for other in list(self._registry.apps):
+            # The marks of all apps first, so that it does not matter which one is asked first.
+            other.extensions["mcp_cors"].views.place()
+        state = (_Made.count, len(app.view_functions))
+        routes, views = self._routes()
+        places: dict[int, Any] = {id(place): place for found in routes.values() for place in found}
+        by_place: dict[int, list[tuple[int, Mark]]] = {}
+        held: set[Mark] = set()
+        for mark in self._marks_on(places.values()):
+            for depth, place in _carriers_of(mark, places.values(), app):
+                by_place.setdefault(id(place), []).append((depth, mark))
+                held.add(mark)
+        table: dict[str, tuple[Any, dict[str, Found]]] = {}
+        for (endpoint, method), found in routes.items():
+            _, by_method = table.setdefault(endpoint, (views[endpoint], {}))
+            by_method[method] = self._resolve([by_place.get(id(place), []) for place in found])
+        exist = any(found != _NOTHING for _, by_method in table.values() for found in by_method.values())
+        return _Table(state, exist, table, None), held, list(places.values())
+
+    def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
+        """What may carry marks, by endpoint and method, the most specific first; and the views."""
+        views = dict(self.app.view_functions)
+        methods = {*_METHODS, *(method for rule in self.app.url_map.iter_rules() for method in rule.methods or ())}
+        routes: dict[tuple[str, str], list[Any]] = {}
+        for endpoint, view in views.items():
+            for method in (*methods, "") if hasattr(view, "view_class") else ("",):
+                routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
+        return routes, views
+
+    def place(self) -> None:
+        """Find the marks whose own target a route of this app calls or wraps."""
+        places = {id(place): place for found in self._routes()[0].values() for place in found}
+        for mark in self._marks_on(places.values()):
+            if not mark.is_placed and _above(mark, places.values()):
+                _place(mark)
+
+    def _blueprints(self, endpoint: str) -> Iterator[Any]:
+        """The blueprints of an endpoint, the innermost first."""
         name = endpoint.rpartition(".")[0]
         while name:
-            parents.append(name)
+            if name in self.app.blueprints:
+                yield self.app.blueprints[name]
             name = name.rpartition(".")[0]
-        return find_marks(self._app, self._app.view_functions.get(endpoint), parents, method)
 
-    def carried(self) -> set[object]:
-        """Every mark and guard that some route of the app carries."""
-        carried: set[object] = set()
-        for rule in self._app.url_map.iter_rules():
-            for method in rule.methods or _METHODS:
-                marks = self._marks(rule.endpoint, method)
-                carried.update(marks.guards)
-                if marks.policy is not None:
-                    carried.add(marks.policy)
-        return carried
+    def _marks_on(self, places: Iterable[Any]) -> list[Mark]:
+        marks: dict[Mark, None] = {}
+        for place in places:
+            for function in _wrapped_by(place):
+                if can_be_marked(function):
+                    marks.update(
+                        dict.fromkeys(
+                            mark
+                            for mark in vars(function).get(_MARKS, ())
+                            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
+                        )
+                    )
+        return list(marks)
+
+    def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
+        choice: Choice | None = None
+        guards: dict[Guard, None] = {}
+        for level in levels:
+            # Of several decorators with a policy the outermost counts.
+            for _, mark in sorted(level, key=lambda pair: pair[0]):
+                if isinstance(mark, GuardMark):
+                    guards[mark.guard] = None
+                elif isinstance(mark, PolicyMark) and choice is None:
+                    choice = Choice(mark.resolve(self._default), f"the mark on {describe(mark.on)}")
+        return Found(choice, tuple(guards))
 
 
-class _Made:
-    """How many marks there are, so that what was looked up before the last one is looked up again."""
-
-    count = 0
+# Guards that no route carries
 
 
-_made = _Made()
+def may_hide_a_view(target: object) -> bool:
+    """Can there be a view behind *target* that its attributes do not show?
+
+    A plain function of a module cannot hide one: it holds nothing. An object, a partial, a bound method, a
+    closure and a function with an object as a default value can.
+
+    >>> from functools import partial
+    >>> may_hide_a_view(describe), may_hide_a_view(partial(describe))
+    (False, True)
+    """
+    while is_guarded(target):
+        target = target.__wrapped__  # type: ignore[attr-defined]
+    if isinstance(target, Blueprint):
+        return False  # where it is not registered, it has no route
+    if not isinstance(target, FunctionType):
+        return True
+    held = (*(target.__defaults__ or ()), *(target.__kwdefaults__ or {}).values())
+    is_plain = all(isinstance(value, str | bytes | int | float | None) for value in held)
+    attributes = [value for name, value in vars(target).items() if name != _MARKS]
+    return bool(target.__closure__) or not is_plain or any(map(callable, attributes)) or _has_own_globals(target)
+
+
+def _has_own_globals(function: FunctionType) -> bool:
+    """Was it made by ``exec``? Then it may have a view among its globals, which are no module's."""
+    module = sys.modules.get(function.__globals__.get("__name__", ""))
+    return module is None or function.__globals__ is not vars(module)
+
+
+def _is_below_a_view(mark: Mark, places: Collection[Any]) -> bool:
+    """Does a guard that no route carries hold all the same, under a decorator without ``functools.wraps``?
+
+    Then a view of the app holds its wrapper, and what it was put on holds no view. What is not found counts
+    as no.
+    """
+    return _reaches(places, [mark.on]) and not _reaches(_contents(mark.target), places)
+
+
+def _reaches(start: Iterable[Any], wanted: Collection[Any]) -> bool:
+    """Can one of *wanted* be got at from these, by what functions and objects hold?"""
+    ids = {id(value) for value in wanted}
+    waiting = list(start)
+    seen: set[int] = set()
+    while waiting and len(seen) < _SEARCHED:
+        value = waiting.pop()
+        if id(value) in ids:
+            return True
+        if id(value) not in seen:
+            seen.add(id(value))
+            waiting += _contents(value)
+    return False
+
+
+def _contents(value: Any) -> list[Any]:
+    """What a value holds by itself: not what its module, its class or its app holds."""
+    if isinstance(value, FunctionType):
+        cells = [cell for cell in value.__closure__ or () if gc.get_referents(cell)]
+        own = value.__globals__ if _has_own_globals(value) else None
+        attributes = [held for name, held in vars(value).items() if name != _MARKS]
+        return [*(cell.cell_contents for cell in cells), value.__defaults__, value.__kwdefaults__, *attributes, own]
+    if isinstance(value, str | bytes | int | float | type | ModuleType | Flask | Blueprint | Mark | Registry | None):
+        return []
+    return gc.get_referents(value)

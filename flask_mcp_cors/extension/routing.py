@@ -1,7 +1,13 @@
-"""Asking Flask where a request would go, without going there."""
+"""Which view a request reaches, and what is around the app, asked without running any of it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -9,12 +15,15 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 from werkzeug.routing import Rule
 
+from ..core.paths import overlap
+from ..core.paths import segments
+
 if TYPE_CHECKING:
     from flask import Request
 
 
 def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
-    """What routes this request; ``None`` where Flask does not trust its ``Host``."""
+    """The adapter that routes this request; ``None`` where Flask does not trust its ``Host``."""
     try:
         return app.create_url_adapter(req)
     except HTTPException:
@@ -22,7 +31,7 @@ def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
 
 
 def matched_rule(adapter: MapAdapter | None, method: str | None) -> Rule | None:
-    """The rule that a method would reach, if any: a preflight's announced one, say."""
+    """The rule that matches with this method, such as the one that a preflight announces; ``None``: no rule."""
     try:
         return None if adapter is None else adapter.match(method=method, return_rule=True)[0]
     except HTTPException:
@@ -45,3 +54,85 @@ def takes_well_known_part(rule: Rule | None, path: str) -> bool:
     if rule is None:
         return False
     return path.split("/").count(".well-known") > rule.rule.split("/").count(".well-known")
+
+
+_VARIABLE = re.compile(r"<(?:(?P<kind>[a-zA-Z_]\w*)(?:\((?P<arguments>.*?)\))?:)?[a-zA-Z_]\w*>")
+
+
+def rule_pattern(app: Flask, rule: str) -> str:
+    """A Flask rule as a path pattern: what its variables can hold as ``*`` and ``**``.
+
+    >>> rule_pattern(Flask("x"), "/servers/<name>/v<int:major>/<path:rest>")
+    '/servers/*/*/**'
+    """
+
+    def sign(variable: re.Match[str]) -> str:
+        converter = app.url_map.converters.get(variable["kind"] or "default")
+        return "*" if getattr(converter, "part_isolating", False) else "**"
+
+    parts = _VARIABLE.sub(sign, rule).split("/")
+    return "/".join("**" if "**" in part else "*" if "*" in part else part for part in parts)
+
+
+_TOLD_AT_ONCE = 10
+
+
+class UnusedPattern(NamedTuple):
+    """A pattern in ``paths`` or ``policies`` that no route matches, so that it governs nothing."""
+
+    #: ``paths`` or ``policies``.
+    setting: str
+    pattern: str
+    #: Rules that are like it.
+    similar: tuple[str, ...]
+
+    def __str__(self) -> str:
+        like = f"; routes like it: {', '.join(self.similar)}" if self.similar else ""
+        return f"{self.setting} has {self.pattern!r}, which no route matches{like}"
+
+
+def patterns_without_routes(
+    app: Flask, paths: Iterable[str] | None, policies: Iterable[str], *, served: Iterable[str] = ()
+) -> list[UnusedPattern]:
+    """The patterns that govern nothing, such as a typing mistake, or the public path of an app below a prefix.
+
+    Not more than the first ten: there may be thousands of tenants.
+
+    :param served: paths that are served without a route.
+    """
+    rules = {rule.rule: rule_pattern(app, rule.rule) for rule in app.url_map.iter_rules()}
+    mounted = [f"{prefix}/**" for layer in layers_around(app) for prefix in mounts_of(app, layer)]
+    there = [segments(pattern) for pattern in (*rules.values(), *mounted, *served)]
+    written = [("paths", pattern) for pattern in paths or ()] + [("policies", pattern) for pattern in policies]
+    unused = (
+        (setting, pattern)
+        for setting, pattern in written
+        if not any(overlap(parts, other) for parts in [segments(pattern)] for other in there)
+    )
+    found = []
+    for setting, pattern in islice(unused, _TOLD_AT_ONCE):
+        below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
+        alike = get_close_matches(pattern, list(rules.values()), 3)
+        close = [rule for rule, its_pattern in rules.items() if its_pattern in alike]
+        found.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
+    return found
+
+
+def layers_around(app: Flask) -> list[Any]:
+    """The WSGI layers around ``app``, the outermost first, as far as their attributes show what they wrap."""
+    layers: list[Any] = []
+    layer: Any = app.wsgi_app
+    while layer is not None and layer is not app and getattr(layer, "__self__", None) is not app and len(layers) < 20:
+        layers.append(layer)
+        layer = next(
+            (found for word in ("wsgi_app", "app", "application") if (found := getattr(layer, word, None))), None
+        )
+    return layers
+
+
+def mounts_of(app: Flask, layer: object) -> list[str]:
+    """The path prefixes at which a layer, such as ``DispatcherMiddleware``, has other applications."""
+    mounts = getattr(layer, "mounts", None)
+    if not isinstance(mounts, dict):
+        return []
+    return [prefix for prefix, mounted in mounts.items() if getattr(mounted, "__self__", None) is not app]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
+from typing import Literal
 from typing import Protocol
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -42,6 +43,17 @@ class Transport(Protocol):
 
         :raises OSError: there was no answer, so ``fetch`` would have failed to fetch.
         """
+
+
+class TransportError(ConnectionError):
+    """Something answered, and it was not a whole HTTP response.
+
+    :param kind: ``"closed"``: nothing came; ``"not_http"``: it is not HTTP; ``"broke_off"``: the body broke off.
+    """
+
+    def __init__(self, kind: Literal["closed", "not_http", "broke_off"], message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class WSGITransport:
@@ -200,7 +212,8 @@ class HTTPTransport:
             response = connection.getresponse()
         except http.client.HTTPException as error:
             connection.close()
-            raise ConnectionError(f"this is not HTTP: {error!r}") from error
+            kind: Literal["closed", "not_http"] = "closed" if isinstance(error, ConnectionResetError) else "not_http"
+            raise TransportError(kind, f"this is not HTTP: {error!r}") from error
         except OSError:
             connection.close()
             raise
@@ -224,7 +237,7 @@ class _Stream:
             while chunk := self._read():
                 yield chunk
         except http.client.HTTPException as error:
-            raise ConnectionError(f"the body broke off: {error!r}") from error
+            raise TransportError("broke_off", f"the body broke off: {error!r}") from error
 
     def _read(self) -> bytes:
         with self._reading:

@@ -1,17 +1,25 @@
-"""Take the README's picture of the example's page, on both origins: ``python tests/browser/picture.py``."""
+"""Take the documentation's pictures of the example's page: ``python tests/browser/picture.py``."""
 
 from __future__ import annotations
 
 import base64
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PICTURE = ROOT / "docs" / "_static" / "example-page.png"
+STATIC = ROOT / "docs" / "_static"
+WIDTH = 880
+
+
+def done(page: Any) -> Any:
+    """The page, when it is done with what it does."""
+    page.wait_for_selector("body[data-done]", state="attached")
+    return page
 
 
 def main() -> None:
-    """Run the example on its usual ports, photograph both pages and put them side by side."""
+    """Run the example on its usual ports: both pages side by side, and a log-in beside its login page."""
     sys.path.insert(0, str(ROOT))
     from engines import CHROMIUM_FLAGS
     from engines import chromium_path
@@ -19,21 +27,32 @@ def main() -> None:
 
     from example_app import running
 
-    ports = {"port": 8500, "client_port": 8501, "foreign_port": 8502}
+    ports = {"port": 8500, "client_port": 8501, "foreign_port": 8502, "login_port": 8503}
     with running(token="the-printed-token", **ports) as demo, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=list(CHROMIUM_FLAGS))
-        images = []
-        for url in (demo.allowed, demo.foreign):
-            page = browser.new_page(viewport={"width": 880, "height": 600})
+
+        def open_page(url: str) -> Any:
+            page = browser.new_page(viewport={"width": WIDTH, "height": 600})
             page.goto(url)
-            page.wait_for_selector("body[data-done]", state="attached")
-            data = base64.b64encode(page.screenshot(full_page=True)).decode()
-            images.append(f'<img src="data:image/png;base64,{data}">')
-        page = browser.new_page(viewport={"width": 1760, "height": 600})
-        style = "align-items: start; background: #f6f5f1; display: flex; margin: 0"
-        page.set_content(f'<!doctype html><body style="{style}">{"".join(images)}')
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=PICTURE, full_page=True)
+            return page
+
+        def side_by_side(name: str, *pictures: bytes) -> None:
+            page = browser.new_page(viewport={"width": WIDTH * len(pictures), "height": 600})
+            images = [f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}">' for data in pictures]
+            style = "align-items: start; background: #f6f5f1; display: flex; margin: 0"
+            page.set_content(f'<!doctype html><body style="{style}">{"".join(images)}')
+            page.screenshot(path=STATIC / name, full_page=True)
+
+        both = [done(open_page(url)).screenshot(full_page=True) for url in (demo.allowed, demo.foreign)]
+        side_by_side("example-page.png", *both)
+
+        page = done(open_page(demo.allowed))
+        page.click("#login")
+        page.wait_for_url("**/authorize?**")
+        login = page.screenshot(full_page=True)
+        page.click("button[value=allow]")
+        page.wait_for_url(f"{demo.allowed}/**")
+        side_by_side("example-login.png", login, done(page).screenshot(full_page=True))
         browser.close()
 
 

@@ -12,7 +12,7 @@ from engines import Page
 #: A document on a page's origin that runs no script of its own.
 QUIET = "/facts.json"
 
-TOOLS = ["calculateSum", "lookupRegion", "countdown"]
+TOOLS = ["calculateSum", "lookupRegion", "countdown", "addNote"]
 JSON = "application/json"
 STREAM = "text/event-stream"
 
@@ -47,7 +47,7 @@ def test_a_session_costs_one_preflight(
     metadata = demo.endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
     assert "401" in told["refusal"] or "Unauthorized" in told["refusal"]
     assert told["challenge"].startswith("Bearer ") and f'resource_metadata="{metadata}"' in told["challenge"]
-    assert told["discovered"] == {"resource": demo.endpoint, "servers": ["https://auth.example.com"]}
+    assert told["discovered"] == {"resource": demo.endpoint, "servers": [demo.authorization.issuer]}
     assert told["revision"] == revision
     assert told["tools"] == TOOLS
     assert told["sum"] == "42"

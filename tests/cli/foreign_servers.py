@@ -225,14 +225,14 @@ def by_hand() -> Any:
 
 @contextmanager
 def flask_mcp_cors() -> Iterator[str]:
-    """The same SDK server on Flask behind Flask-MCP-CORS, by the bridge of the example."""
+    """The same SDK server on Flask behind Flask-MCP-CORS, by the bridge."""
     import sys
 
     sys.path.insert(0, str(Path(__file__).parents[2]))  # where the example is
     try:
         from mcp.server.transport_security import TransportSecuritySettings
 
-        from example.sdk_bridge import SDKBridge
+        from flask_mcp_cors.contrib.sdk import SDKBridge
     except ImportError:
         raise Unavailable("pip install 'mcp>=2.3'") from None
     from flask_mcp_cors import LOOPBACK_HOSTS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import queue
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -103,17 +105,37 @@ def test_a_stream_that_says_nothing() -> None:
     assert codes(report) == {"stream_delayed": "warning"}
 
 
-def test_http_with_sse() -> None:
+@pytest.mark.parametrize(
+    ("answers", "found", "verdict"),
+    [(True, "old_transport", "connects"), (False, "old_transport_silent", "refused")],
+)
+def test_http_with_sse(answers: bool, found: str, verdict: str) -> None:
+    """The endpoint takes a message, and the answer comes over the stream; or it never does."""
     app = make_app()
+    said: dict[str, queue.Queue[str]] = {}
 
     def stream() -> Iterator[str]:
-        yield "event: endpoint\ndata: /mcp?session=1\n\n"
-        time.sleep(0.2)
+        session = str(len(said))
+        said[session] = queue.Queue()
+        yield f"event: endpoint\ndata: /messages?session={session}\n\n"
+        yield f"event: message\ndata: {said[session].get(timeout=10)}\n\n"
+
+    def take() -> Any:
+        message = flask.request.get_json()
+        result = {"protocolVersion": "2024-11-05", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+        if answers:
+            said[flask.request.args["session"]].put(
+                json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result})
+            )
+        return "", 202
 
     app.add_url_rule("/sse", view_func=lambda: flask.Response(stream(), content_type="text/event-stream"))
+    app.add_url_rule("/messages", view_func=take, methods=["POST"])
     with serving_wsgi(app) as url:
         report = examine(f"{url}/sse", [ORIGIN], timeout=2)
-    assert report.verdicts[ORIGIN, "2024-11-05"] == "connects"
+    assert report.verdicts[ORIGIN, "2024-11-05"] == verdict
+    assert found in codes(report)
+    assert report.is_healthy is answers
 
 
 def stateless(parameter: dict[str, str], **settings: Any) -> Report:

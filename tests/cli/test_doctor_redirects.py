@@ -53,9 +53,9 @@ def test_a_slash_redirect() -> None:
     target = f"{report.url}/"
     assert f"POST is redirected (308) to {target}." in finding.sentence
     assert 'fetch with redirect: "manual" and stop there' in finding.sentence
-    assert finding.fix == f"give clients that URL: {target}"
+    assert finding.fix.startswith(f"give clients that URL: {target} ")
     assert finding.console is None
-    assert finding.place == ", ".join(POSTING)
+    assert finding.place == ", ".join(reversed(POSTING))
     assert [report.verdicts[ORIGIN, revision] for revision in POSTING] == ["cannot connect"] * 4
     assert report.verdicts[ORIGIN, "2024-11-05"] == "not spoken"
     assert "server's log" not in report.to_text()
@@ -70,7 +70,7 @@ def test_https_behind_preflights_that_are_answered() -> None:
 
     report = examined(app)
     assert codes(report) == {"redirected": "error"}
-    assert found(report, "redirected").fix == f"give clients that URL: {report.url.replace('http:', 'https:')}"
+    assert found(report, "redirected").fix == f"give clients the https: URL: {report.url.replace('http:', 'https:')}"
 
 
 def test_a_redirect_without_cors_headers_has_a_line_in_the_console() -> None:
@@ -78,12 +78,14 @@ def test_a_redirect_without_cors_headers_has_a_line_in_the_console() -> None:
     assert codes(report) == {"redirected": "error"}
     finding = found(report, "redirected")
     assert "No 'Access-Control-Allow-Origin' header is present" in str(finding.console)
-    assert finding.fix == f"give clients that URL: {report.url.replace('http:', 'https:')}"
+    assert finding.fix == f"give clients the https: URL: {report.url.replace('http:', 'https:')}"
 
 
 def test_a_redirected_preflight_says_it_all() -> None:
     report = examined(redirecting(308, "https://{host}/mcp", "GET", "POST", "DELETE", "OPTIONS"))
-    assert codes(report) == {"preflight_redirected": "error"}
+    assert codes(report) == {"preflight_redirected": "error", "redirected": "error"}
+    assert found(report, "redirected").because == "preflight_redirected"
+    assert "\n  ERROR redirected " in report.to_text()
     assert "https://" in found(report, "preflight_redirected").sentence
 
 
@@ -102,8 +104,8 @@ def test_a_preflight_that_fails_before_the_redirect() -> None:
 
 def test_a_login_page_is_not_the_url_to_give() -> None:
     report = examined(redirecting(302, "/login?next=/mcp", "GET", "POST", "DELETE"))
-    assert codes(report) == {"redirected": "error"}
-    assert "answer 401" in found(report, "redirected").fix
+    assert codes(report) == {"login_redirect": "error"}
+    assert "answer 401" in found(report, "login_redirect").fix
 
 
 def test_an_event_stream_behind_a_redirect() -> None:
@@ -144,7 +146,7 @@ def test_a_location_that_is_no_url() -> None:
 
 def test_a_redirect_to_nowhere() -> None:
     report = examined(redirecting(302, "", "GET", "POST", "DELETE"))
-    assert codes(report) == {"not_mcp": "error", "redirected": "error"}
+    assert codes(report) == {"redirected": "error"}
     assert "(302) to no place at all." in found(report, "redirected").sentence
 
 

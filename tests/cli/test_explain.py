@@ -7,11 +7,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from flask import Flask
+from flask import Response
 from flask.cli import ScriptInfo
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
@@ -50,12 +53,16 @@ def make_app() -> Flask:
 def run(*words: str, app: Flask | None = None) -> str:
     info = ScriptInfo(create_app=lambda: app or make_app())
     result = CliRunner().invoke(cli, ["explain", *words], obj=info, catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code in (0, 1), result.output
     return result.output
 
 
-def explained(*words: str) -> dict:
-    return json.loads(run(*words, "--json"))
+def explained(*words: str, app: Flask | None = None) -> dict:
+    info = ScriptInfo(create_app=lambda: app or make_app())
+    done = CliRunner().invoke(cli, ["explain", *words, "--json"], obj=info, catch_exceptions=False)
+    result = json.loads(done.output)
+    assert done.exit_code == (0 if result["allowed"] else 1)
+    return result
 
 
 def test_an_mcp_client_passes() -> None:
@@ -68,7 +75,7 @@ def test_an_mcp_client_passes() -> None:
     assert ["Access-Control-Allow-Origin", ORIGIN] in result["requests"][0]["response_headers"]
     steps = {step["step"]: step["says"] for step in result["steps"]}
     assert steps["route"] == "view 'mcp'"
-    assert steps["protection"] == "Bearer: not asked of a preflight"
+    assert steps["protection"] == "cors.protected: Bearer; not asked of a preflight"
     assert steps["policy"] == "the default policy (origins: keyword)"
 
 
@@ -129,7 +136,7 @@ def test_mixed_content_is_what_the_console_says_and_the_server_decides_all_the_s
     steps = {step["step"]: step["says"] for step in result["steps"]}
     assert steps["origin"] == "allowed"
     assert steps["host"].startswith("evil.test: ")
-    assert steps["browser"].startswith("sends nothing of this")
+    assert steps["browser"].startswith("sends no request")
     passing = explained("http://mcp.example.com/mcp", "--origin", ORIGIN)
     assert [request["reason"] for request in passing["requests"]] == ["preflight_allowed", "origin_allowed"]
     assert passing["allowed"] is False
@@ -239,3 +246,157 @@ def test_both_doors_find_the_app(tmp_path: Path, command: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     # Flask says that it ignored app.run(), and then comes the answer.
     assert json.loads(result.stdout[result.stdout.index("{") :])["allowed"] is True
+
+
+# what is around the app
+
+
+def answering(status: int) -> Any:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(f"{status} ", [("Content-Length", "0")])
+        return []
+
+    return application
+
+
+def around(wsgi_app: Any) -> Flask:
+    app = make_app()
+    app.wsgi_app = wsgi_app(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+class Authentication:
+    """Middleware that answers every request without this token, preflights too."""
+
+    def __init__(self, wsgi_app: Any, *, preflights: bool) -> None:
+        self.wsgi_app = wsgi_app
+        self.preflights = preflights
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        asked = self.preflights or environ["REQUEST_METHOD"] != "OPTIONS"
+        if asked and environ.get("HTTP_AUTHORIZATION") != "Bearer secret":
+            return answering(401)(environ, start_response)
+        return self.wsgi_app(environ, start_response)
+
+
+def test_middleware_that_answers_preflights_is_the_answer() -> None:
+    app = around(lambda inner: Authentication(inner, preflights=True))
+    result = explained("/mcp", "--origin", ORIGIN, app=app)
+    [preflight] = result["requests"]
+    assert (preflight["status"], preflight["answered_outside"], preflight["reason"]) == (401, True, "preflight_allowed")
+    assert preflight["response_headers"] == [["Content-Length", "0"]]
+    assert "Response to preflight request doesn't pass access control check" in result["console"]
+    steps = {step["step"]: step["says"] for step in result["steps"]}
+    assert steps["preflight"] == (
+        "test_explain.Authentication around the app answers with 401, before the app can; "
+        "the extension would say preflight_allowed"
+    )
+    assert "401" in run("/mcp", "--origin", ORIGIN, app=app)
+
+
+def test_middleware_that_answers_the_request_is_its_answer() -> None:
+    app = around(lambda inner: Authentication(inner, preflights=False))
+    result = explained("/mcp", "--origin", ORIGIN, app=app)
+    assert [(r["status"], r["answered_outside"]) for r in result["requests"]] == [(200, False), (401, True)]
+    assert result["console"].endswith("No 'Access-Control-Allow-Origin' header is present on the requested resource.")
+    passing = explained("/mcp", "--origin", ORIGIN, "--header", "Authorization: Bearer secret", app=app)
+    assert (passing["allowed"], [r["answered_outside"] for r in passing["requests"]]) == (True, [False, False])
+
+
+def test_a_mounted_application_answers_for_itself() -> None:
+    app = around(lambda inner: DispatcherMiddleware(inner, {"/tools": answering(405)}))
+    result = explained("/tools/mcp", "--origin", ORIGIN, app=app)
+    assert (result["allowed"], result["requests"][0]["status"]) == (False, 405)
+    assert explained("/mcp", "--origin", ORIGIN, app=app)["allowed"] is True
+
+
+def test_a_layer_that_raises_is_named() -> None:
+    def raising(environ: Any, start_response: Any) -> Any:
+        raise LookupError
+
+    says = " ".join(run("/mcp", "--origin", ORIGIN, app=around(lambda inner: raising)).split())
+    assert "raising around the app raises LookupError, before the app can" in says
+
+
+@pytest.mark.parametrize("wrap_wsgi", [True, False])
+def test_the_layer_of_wrap_wsgi_is_no_stranger(*, wrap_wsgi: bool) -> None:
+    app = Flask("tools")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/tools": answering(200)})  # type: ignore[method-assign]
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", wrap_wsgi=wrap_wsgi)
+    result = explained("/tools/mcp", "--origin", ORIGIN, app=app)
+    assert result["requests"][0]["answered_outside"] is not wrap_wsgi
+    for origin in (ORIGIN, "https://evil.example"):
+        for request in explained("/mcp", "--origin", origin, app=app)["requests"]:
+            assert request["answered_outside"] is False
+
+
+def test_the_app_is_as_it_was_afterwards() -> None:
+    app = make_app()
+    explained("/mcp", "--origin", ORIGIN, app=app)
+    assert "full_dispatch_request" not in vars(app)
+    own = app.full_dispatch_request = lambda: Response("own")  # type: ignore[method-assign]
+    explained("/mcp", "--origin", ORIGIN, app=app)
+    assert app.full_dispatch_request is own
+
+
+def test_it_says_what_it_cannot_see() -> None:
+    steps = {step["step"]: step["says"] for step in explained("/mcp", "--origin", ORIGIN)["steps"]}
+    assert steps["not seen"].startswith("the app's before_request functions (test_explain.make_app.<locals>.hook), ")
+    assert steps["not seen"].endswith("and what stands in front of the server, such as a proxy or a CDN")
+    refused = explained("/mcp", "--origin", "https://evil.example")
+    assert "not seen" not in {step["step"] for step in refused["steps"]}
+
+
+# other callers, other browsers
+
+
+def test_a_program_that_sends_no_origin() -> None:
+    result = explained("/mcp")
+    assert (result["origin"], result["allowed"], result["console"]) == (None, True, None)
+    [request] = result["requests"]
+    assert (request["preflight"], request["reason"]) == (False, "no_origin")
+    assert "Origin" not in request["curl"]
+    assert "Sec-Fetch" not in request["curl"]
+    assert "The browser's console" not in run("/mcp")
+    assert explained("https://rebound.example/mcp")["requests"][0]["status"] == 421
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["/mcp", "--method", "a b"], "'a b' is not a valid method."),
+        (["/mcp", "--header", "a b"], "'a b' is not a valid header name."),
+        (["ftp://mcp.example.com/mcp"], "ftp"),
+    ],
+)
+def test_what_no_program_sends_is_a_usage_error(words: list[str], says: str) -> None:
+    result = CliRunner().invoke(cli, ["explain", *words], obj=ScriptInfo(create_app=make_app))
+    assert (result.exit_code, says in result.output) == (2, True)
+
+
+def test_a_callable_that_fails_refuses_and_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    app = Flask("tools")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t": lambda request: 1 / 0})
+    result = explained("/t", "--origin", ORIGIN, app=app)
+    assert (result["requests"][0]["reason"], result["requests"][0]["status"]) == ("policy_failed", 403)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_method_in_lower_case_is_to_be_written_in_upper_case() -> None:
+    """Browsers upper-case DELETE, GET, HEAD, OPTIONS, POST and PUT, not PATCH, and servers know no other case."""
+    says = " ".join(run("/mcp", "--origin", ORIGIN, "--method", "patch").split())
+    assert "patch: not allowed; write PATCH in the page, in upper case" in says
+
+
+def test_the_log_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app()
+    caplog.clear()
+    explained("/mcp", "--origin", "https://evil.example", app=app)
+    assert caplog.messages == []
+    app.test_client().post("/mcp", base_url="https://mcp.example.com", headers={"Origin": "https://evil.example"})
+    assert "origin_not_allowed" in caplog.text
+
+
+def test_another_browser_is_one_that_is_known() -> None:
+    result = CliRunner().invoke(cli, ["explain", "/", "--origin", ORIGIN, "--browser", "lynx"])
+    assert (result.exit_code, "chromium" in result.output) == (2, True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from flask import abort
 from flask import Blueprint
 from flask import Flask
 from flask import redirect
@@ -15,9 +21,15 @@ from flask import request
 from flask import Response
 from flask.cli import ScriptInfo
 from flask.views import MethodView
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import BaseConverter
+from werkzeug.routing import Rule
 
+from flask_mcp_cors import __version__
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.__main__ import cli
+from flask_mcp_cors.__main__ import main
+from flask_mcp_cors.extension.routing import rule_pattern
 
 ORIGIN = "https://app.example.com"
 
@@ -149,6 +161,11 @@ def https(app: Flask, cors: MCPCors) -> None:
         return None if request.is_secure else redirect(request.url.replace("http:", "https:"))
 
 
+def https_behind_a_guard(app: Flask, cors: MCPCors) -> None:
+    app.add_url_rule("/guarded", "guarded", cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    https(app, cors)
+
+
 def wildcard(app: Flask, cors: MCPCors) -> None:
     app.secret_key = "x"
     app.add_url_rule("/mcp", view_func=cors.policy(origins="*")(new_view()), methods=["POST"])
@@ -210,12 +227,13 @@ def crashing(app: Flask, cors: MCPCors) -> None:
         (flask_cors_decorator, ["other_cors_layer"]),
         (slash, ["slash_redirect"]),
         (https, ["https_redirect"]),
+        (https_behind_a_guard, ["https_redirect"]),
         (wildcard, ["wildcard_beside_cookies"]),
         (unused_guard, ["guard_unused"]),
         (unused_policy, ["policy_unused"]),
         (outer_layer, ["outer_layer_answers"]),
         (doubling_layer, ["headers_doubled"]),
-        (crashing, ["preflight_crashes", "runs_before_hooks"]),
+        (crashing, ["exceptions_propagate", "preflight_crashes", "runs_before_hooks"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -332,19 +350,285 @@ def test_notes_are_no_fault() -> None:
     assert run(app, "--strict").exit_code == 0
 
 
-@pytest.mark.parametrize(("excepted", "codes"), [(True, ["options_let_through"]), (False, [])])
-def test_a_hook_that_still_lets_options_through(excepted: bool, codes: list[str]) -> None:
-    app, _ = make()
-    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
-
-    @app.before_request
-    def authenticate() -> Response | None:
-        return None if excepted and request.method == "OPTIONS" else Response(status=401)
-
-    assert list(findings(app)) == codes
-
-
 def test_what_is_not_governed_is_nobodys_business() -> None:
     app, cors = make()
     app.add_url_rule("/other/", view_func=cors.exempt(new_view()), methods=["POST", "OPTIONS"])
+    assert findings(app) == {}
+
+
+# patterns without routes
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "like"),
+    [
+        ({"paths": ["/tools/mcp"]}, "paths: /tools/mcp", " Routes like it: /mcp."),
+        ({"paths": ["/mpc"]}, "paths: /mpc", " Routes like it: /mcp."),
+        ({"policies": {"/amdin/**": {"origins": "*"}}}, "policies: /amdin/**", " Routes like it: /admin/<name>."),
+        ({"policies": {"/nowhere": None}}, "policies: /nowhere", ""),
+    ],
+)
+def test_a_pattern_that_no_route_matches_is_found(settings: dict[str, Any], place: str, like: str) -> None:
+    """What it was meant for is open, and nothing else says so."""
+    app, _ = make(**settings)
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    app.add_url_rule("/admin/<name>", "admin", new_view())
+    found = findings(app)["pattern_without_route"]
+    assert (found["place"], found["severity"]) == (place, "warning")
+    assert found["sentence"] == f"No route matches this pattern, so it governs nothing.{like}"
+    assert run(app, "--strict").exit_code == 1
+
+
+def test_a_pattern_that_a_route_a_document_or_a_mount_matches_is_fine() -> None:
+    patterns = ["/mcp", "/servers/*/mcp", "/servers/a/mcp", "/files/**", "/**/b.txt", "/v1/x", "/sub", "/mounted/x/y"]
+    documents = {"/.well-known/oauth-protected-resource/mcp": {"origins": "*"}}
+    app, cors = make(paths=patterns, policies=documents)
+    for rule in ("/mcp", "/servers/<name>/mcp", "/files/<path:name>", "/v<int:number>/x"):
+        app.add_url_rule(rule, rule, new_view(), methods=["POST"])
+    app.add_url_rule("/sub", "sub", new_view(), subdomain="<tenant>")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": answering(200)})  # type: ignore[method-assign]
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+    assert "pattern_without_route" not in findings(app)
+
+
+def test_of_many_patterns_without_a_route_ten_are_told() -> None:
+    app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
+    assert len(json.loads(run(app, "--json").output)["findings"]) == 10
+
+
+def test_a_converter_that_takes_slashes_is_any_number_of_segments() -> None:
+    class Tail(BaseConverter):
+        regex = ".*?"
+        part_isolating = False
+
+    app = Flask("tools", static_folder=None)
+    app.url_map.converters["tail"] = Tail
+    assert rule_pattern(app, "/a/<tail:x>") == "/a/**"
+    assert rule_pattern(app, "/a/<any(b, 'c/d'):x>/e<y>") == "/a/*/*"
+
+
+def test_any_host_is_found_where_nobody_said_so() -> None:
+    app = Flask("tools", static_folder=None)
+    MCPCors(app, origins=ORIGIN)
+    assert findings(app)["any_host"]["severity"] == "warning"
+    meant = Flask("tools", static_folder=None)
+    MCPCors(meant, origins=ORIGIN, hosts="*")
+    assert findings(meant) == {}
+
+
+# what is around and beside the app
+
+
+def answering(status: int) -> Any:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(f"{status} ", [("Content-Length", "0")])
+        return []
+
+    return application
+
+
+@pytest.mark.parametrize("wrap_wsgi", [True, False])
+def test_a_mounted_application_is_named_unless_the_layer_is_around_it(*, wrap_wsgi: bool) -> None:
+    app = Flask("tools", static_folder=None)
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/tools": answering(405)})  # type: ignore[method-assign]
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", wrap_wsgi=wrap_wsgi)
+    found = findings(app)
+    assert list(found) == ([] if wrap_wsgi else ["mount_not_governed"])
+    if not wrap_wsgi:
+        assert found["mount_not_governed"]["place"] == "/tools"
+        assert "wrap_wsgi=True" in found["mount_not_governed"]["fix"]
+
+
+def test_the_app_itself_as_a_mount_is_no_other_application() -> None:
+    app, _ = make()
+    app.wsgi_app = DispatcherMiddleware(answering(404), {"/tools": app.wsgi_app})  # type: ignore[method-assign]
+    assert "mount_not_governed" not in findings(app)
+
+
+@pytest.mark.parametrize(("allowed", "found"), [("*", True), ([ORIGIN], False), (None, False)])
+@pytest.mark.parametrize("place", ["extension", "layer"])
+def test_socket_io_with_any_origin_is_named(allowed: Any, place: str, *, found: bool) -> None:
+    """Flask-SocketIO keeps itself in app.extensions; python-socketio's WSGIApp has engineio_app and wsgi_app."""
+    app, _ = make()
+    server = SimpleNamespace(eio=SimpleNamespace(cors_allowed_origins=allowed, cors_credentials=True))
+    if place == "extension":
+        app.extensions["socketio"] = SimpleNamespace(server=server)
+    else:
+        app.wsgi_app = SimpleNamespace(engineio_app=server, wsgi_app=app.wsgi_app)  # type: ignore[method-assign, assignment]
+    if found:
+        assert findings(app)["other_cors_server"]["sentence"].endswith("any origin may connect, with credentials.")
+    else:
+        assert findings(app) == {}
+
+
+def test_connexion_3_is_named() -> None:
+    connexion = pytest.importorskip("connexion", reason="pip install 'connexion[flask]>=3'")
+    app = connexion.FlaskApp("tools").app
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com")
+    assert "flask_mcp_cors.asgi.CORSMiddleware" in findings(app)["asgi_around"]["fix"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"wrap_wsgi": True}])
+def test_exceptions_that_leave_the_app_are_a_note(settings: dict[str, Any]) -> None:
+    app, _ = make(**settings)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    assert list(findings(app)) == ([] if settings else ["exceptions_propagate"])
+    assert run(app, "--strict").exit_code == 0
+
+
+# what runs
+
+
+@pytest.mark.parametrize("answer", ["redirect", "abort", "www-authenticate", None])
+def test_a_hook_that_answers_before_the_guard_is_named(answer: str | None) -> None:
+    """A login page, or a 401 without challenge, is no way in for an MCP client."""
+    app, cors = make()
+    calls: list[str] = []
+
+    @app.before_request
+    def log_in() -> Any:
+        calls.append(request.path)
+        if answer == "redirect":
+            return redirect("/login")
+        if answer == "abort":
+            abort(401)
+        return Response(status=401, headers={"WWW-Authenticate": "Bearer"}) if answer else None
+
+    app.add_url_rule("/mcp", view_func=cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    app.add_url_rule("/open", "open", new_view())
+    found = findings(app)
+    assert set(found) == ({"hook_before_guard"} if answer in ("redirect", "abort") else set())
+    assert set(calls) <= {"/mcp"}
+    if found:
+        assert found["hook_before_guard"]["place"].endswith("log_in")
+        assert "POST /mcp" in found["hook_before_guard"]["sentence"]
+
+
+def test_no_view_and_no_callable_of_the_user_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where a layer outside takes Origin away, and a rule takes every method."""
+
+    def choose(request: Any) -> Any:
+        raise AssertionError("routes asks no callable")
+
+    app, _ = make(policies={"/t/*": choose})
+    app.testing = True
+    app.url_map.add(Rule("/any", endpoint="any"))
+    app.view_functions["any"] = new_view()
+    app.add_url_rule("/t/<name>", view_func=new_view(), methods=["POST"])
+    inner = app.wsgi_app
+
+    def without_origin(environ: Any, start_response: Any) -> Any:
+        environ.pop("HTTP_ORIGIN", None)
+        return inner(environ, start_response)
+
+    app.wsgi_app = without_origin  # type: ignore[method-assign]
+    assert list(findings(app)) == ["outer_layer_changes"]
+    assert "Traceback" not in capfd.readouterr().err
+    with pytest.raises(AssertionError, match="routes runs no view"):
+        app.test_client().get("/any", base_url="https://mcp.example.com")
+
+
+# what it looks like
+
+
+def test_subdomains_and_hosts_are_shown_and_asked_there() -> None:
+    app, _ = make(hosts=["example.com", "*.example.com"])
+    app.config["SERVER_NAME"] = "example.com"
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"], subdomain="<tenant>")
+    result = run(app)
+    assert "<tenant>.*/mcp" in result.output
+    assert "no findings" in result.output
+    [row] = json.loads(run(app, "--json").output)["routes"]
+    assert (row["rule"], row["subdomain"], row["host"]) == ("/mcp", "<tenant>", None)
+
+
+def test_one_route_is_one_route() -> None:
+    app, _ = make()
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    assert run(app).output.endswith("1 route, no findings\n")
+
+
+def test_what_protects_otherwise_is_said_to_be_unseen() -> None:
+    app, cors = make()
+    app.add_url_rule("/mcp", "mcp", cors.protected(lambda credential: None)(new_view()), methods=["POST"])
+    assert "not seen" not in run(app).output
+    app, _ = make()
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    assert "Other decorators and hooks may protect these" in run(app).output
+
+
+def test_a_console_that_cannot_print_a_rule_prints_it_escaped(tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text(
+        "from flask import Flask\nfrom flask_mcp_cors import MCPCors\napp = Flask('x', static_folder=None)\n"
+        "MCPCors(app)\napp.add_url_rule('/\u00fc', 'x', lambda: 'x')\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "flask_mcp_cors", "--app", "served", "routes"]
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "/\\xfc" in result.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_colour_is_for_terminals_only(words: list[str]) -> None:
+    app, _ = make(paths=["/nowhere"])
+    assert "\x1b" not in run(app, *words).output
+    coloured = CliRunner().invoke(cli, ["routes", *words], obj=ScriptInfo(create_app=lambda: app), color=True)
+    assert ("\x1b[33m\x1b[1mWARNING\x1b[0m pattern_without_route" in coloured.output) is not words
+
+
+def test_no_color_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app, _ = make(paths=["/nowhere"])
+    result = CliRunner().invoke(cli, ["routes"], obj=ScriptInfo(create_app=lambda: app), color=True)
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(("columns", "longest"), [("40", 40), ("100", 100), ("500", 120)])
+def test_text_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: str, longest: int) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    app = Flask("tools", static_folder=None)
+    MCPCors(app, origins=ORIGIN)
+    lines = run(app).output.splitlines()
+    assert longest - 20 < max(map(len, lines)) <= longest
+
+
+@pytest.mark.parametrize("words", [["flask", "--help"], ["flask_mcp_cors", "--help"]])
+def test_the_list_of_commands_is_not_cut(words: list[str]) -> None:
+    result = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, timeout=60)
+    assert "..." not in result.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("group", [cli, main])
+def test_the_version_is_told(group: Any) -> None:
+    assert CliRunner().invoke(group, ["--version"]).output == f"Flask-MCP-CORS, version {__version__}\n"
+
+
+def test_hosts_are_shown_where_routes_are_matched_by_them() -> None:
+    app = Flask("tools", static_folder=None, host_matching=True)
+    MCPCors(app, origins=ORIGIN, hosts=["a.example", "x.b.example"])
+    app.add_url_rule("/mcp", "a", new_view(), methods=["POST"], host="a.example")
+    app.add_url_rule("/mcp", "b", new_view(), methods=["POST"], host="<tenant>.b.example")
+    assert [row["host"] for row in json.loads(run(app, "--json").output)["routes"]] == [
+        "<tenant>.b.example",
+        "a.example",
+    ]
+    assert findings(app) == {}
+
+
+def test_a_policy_that_a_callable_chooses_is_said_to_be_chosen() -> None:
+    app, _ = make(policies={"/t/*": lambda request: None})
+    app.add_url_rule("/t/<name>", view_func=new_view(), methods=["POST"])
+    assert "policies['/t/*']: chosen for each request" in run(app).output
+
+
+def test_a_hook_that_fails_outside_of_a_real_request_is_no_finding() -> None:
+    app, cors = make()
+
+    @app.before_request
+    def needs_more() -> None:
+        raise KeyError(request.headers["X-Tenant"])
+
+    app.add_url_rule("/mcp", view_func=cors.protected(lambda credential: None)(new_view()), methods=["POST"])
     assert findings(app) == {}

@@ -15,7 +15,6 @@ from flask_mcp_cors.core.headers import split_list
 from flask_mcp_cors.core.hosts import HostIndex
 from flask_mcp_cors.core.hosts import parse_host
 from flask_mcp_cors.core.mcp import _revision
-from flask_mcp_cors.core.mcp import _union
 from flask_mcp_cors.core.origins import parse_origin
 from flask_mcp_cors.core.paths import PathIndex
 from flask_mcp_cors.core.patterns import Match
@@ -74,7 +73,7 @@ class TestHTTPS:
             policy.actual(APP),
             policy.actual(EVIL),
             policy.refuse(Reason.CROSS_SITE),
-            policy.let_pass(Reason.CROSS_SITE),
+            policy.report_only(Reason.CROSS_SITE),
         ]
         assert [answer for answer in answers if HSTS in answer.headers] == []
 
@@ -156,7 +155,7 @@ class TestLimits:
         if valid:
             assert parse_pattern(text).subdomains
         else:
-            with pytest.raises(PatternFault, match="longer than any name"):
+            with pytest.raises(PatternFault, match="no subdomain of it fits"):
                 parse_pattern(text)
 
     def test_the_longest_origin_is_one(self):
@@ -309,10 +308,7 @@ class TestMadeAtImport:
         }
         assert _revision("GET", ())["expose_headers"] == ("WWW-Authenticate", "Retry-After")
 
-    def test_the_union_of_the_revisions(self):
-        assert set(_union("allow_methods")) == {"GET", "POST", "DELETE", "OPTIONS"}
-        assert _union("allow_headers").index("Authorization") == 1
-        assert len(_union("expose_headers")) == len(set(_union("expose_headers"))) == 4
+    def test_the_revisions(self):
         assert MCP_REVISIONS.keys() == {"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"}
 
 

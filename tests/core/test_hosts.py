@@ -77,6 +77,7 @@ def test_a_missing_or_malformed_host_is_never_served(patterns, host, reason):
         ("a.*.example.com", "*.example.com"),
         ("*.127.0.0.1", "*.example.com"),
         ("", "mcp.example.com"),
+        ("a.example, https://b.example:8443", '["a.example", "b.example:8443"]'),
     ],
 )
 def test_a_refused_host_says_what_to_write(text, write):
@@ -85,6 +86,31 @@ def test_a_refused_host_says_what_to_write(text, write):
     (problem,) = caught.value.problems
     assert (problem.code, problem.setting, problem.value) == ("host_invalid", "hosts", text)
     assert write in problem.message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "write"),
+    [
+        ("*.duckdns.org", "your-name.duckdns.org"),
+        ("*.com", "your-name.com"),
+        ("*.COM:443", "your-name.com"),
+        ("*.co.uk:*", "your-name.co.uk"),
+        ("*.amazonaws.com", "your-name.amazonaws.com"),
+        ("*.loca.lt", "your-name.loca.lt"),
+    ],
+)
+def test_names_below_which_anyone_can_have_one_are_refused(pattern, write):
+    """Such a name can be pointed at this server, and a page that it shows would be served as one of its own."""
+    with pytest.raises(PolicyError) as caught:
+        make_site({"hosts": [pattern, "mcp.example.com"]}, CORSPolicy(origins="*"))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.setting, problem.value) == ("host_public_suffix", "hosts", pattern)
+    assert write in problem.message
+
+
+@pytest.mark.parametrize("pattern", ["*", "*.example.com", "*.my-name.duckdns.org", "com", "*.internal", "*.localhost"])
+def test_own_names_and_those_on_no_list_are_served(pattern):
+    assert make_site({"hosts": pattern}, CORSPolicy(origins="*")).hosts.patterns == (pattern,)
 
 
 @pytest.mark.parametrize(("value", "code"), [([], "hosts_empty"), (3, "wrong_type"), ([3], "wrong_type")])

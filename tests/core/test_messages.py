@@ -53,9 +53,7 @@ def test_one_problem_is_one_problem():
 
 
 def test_a_pattern_fault_says_what_its_problem_says():
-    with pytest.raises(
-        PatternFault, match=r"^invalid port: a number has no zero in front; write https://a.example:80$"
-    ):
+    with pytest.raises(PatternFault, match=r"^remove the leading zero of the port; write https://a.example:80$"):
         parse_pattern("https://a.example:080")
 
 
@@ -67,8 +65,8 @@ def test_a_pattern_fault_says_what_its_problem_says():
             "MCP_CORS_ORGINS (orgins)=1: unknown setting; did you mean MCP_CORS_ORIGINS? [unknown_setting]",
         ),
         (
-            {"MCP_CORS_resources": "a"},
-            "MCP_CORS_resources (resources)='a': unknown setting; write MCP_CORS_POLICIES [unknown_setting]",
+            {"MCP_CORS_methods": "a"},
+            "MCP_CORS_methods (methods)='a': unknown setting; write MCP_CORS_ALLOW_METHODS [unknown_setting]",
         ),
     ],
 )

@@ -1,11 +1,16 @@
 """Path patterns: which one wins, and what cannot slip past."""
 
+import json
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from flask_mcp_cors.core.paths import overlap
 from flask_mcp_cors.core.paths import path_fault
 from flask_mcp_cors.core.paths import PathIndex
+from flask_mcp_cors.core.paths import segments
 
 
 @pytest.mark.parametrize(
@@ -61,11 +66,94 @@ def test_a_long_hostile_path_is_no_work():
         ("mcp", "/mcp"),
         ("https://mcp.example.com/mcp", "/mcp"),
         ("", "starts with a slash"),
-        ("/mcp*", "/servers/*/mcp"),
-        ("/***", "/api/**"),
-        ("/servers/<id>/mcp", "/servers/*/mcp"),
-        ("/mcp?x=1", "/mcp"),
+        ("/mcp*", "write /mcp, /servers/*/mcp or /api/**"),
+        ("/***", "write /**"),
+        ("/servers/<id>/mcp", "write /servers/*/mcp"),
+        ("/servers/<int:id><x>/mcp", "write /servers/*/mcp"),
+        ("/api/<path:rest>", "write /api/**"),
+        ("/{id}/mcp", "write /*/mcp"),
+        ("/:id/mcp", "write /*/mcp"),
+        ("/mcp?x=1", "write /mcp"),
+        ("/mcp, /api", 'write ["/mcp", "/api"]'),
+        ("/mcp,/api/<x>", 'write ["/mcp", "/api/*"]'),
+        ("mcp, api", 'write ["/mcp", "/api"]'),
+        ("/mcp;/api", 'write ["/mcp", "/api"]'),
+        (" /mcp\n", "write /mcp"),
+        ("/caf%C3%A9", "write /café"),
+        ("/a%20b", "write /a b"),
+        ("/a/../mcp", "write /mcp"),
+        ("/./mcp", "write /mcp"),
+        (r"^/api/.*$", "write /api/**"),
+        (r"/v1\.0/(.*)", "write /v1.0/**"),
+        (r"/v\d+/mcp", "write /mcp, /servers/*/mcp or /api/**"),
     ],
 )
 def test_a_pattern_that_means_nothing_says_what_to_write(pattern, write):
     assert write in path_fault(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/",
+        "/**",
+        "/mcp",
+        "/servers/*/mcp",
+        "/api/**",
+        "/café",
+        "/a+b",
+        "/a,b",
+        "/a;v=1",
+        "/100%",
+        "/.well-known/x",
+        "/v1/x:do",
+        "/a:b",
+        "/x.y/z",
+        "/{",
+        "/...",
+    ],
+)
+def test_a_pattern_that_a_path_can_match_is_accepted(pattern):
+    """Only what no path can match is refused."""
+    assert path_fault(pattern) is None
+    PathIndex({pattern: 1})
+
+
+@given(st.text("/*.,;:{}<>%?#^$ \\a2F\n", max_size=12))
+def test_what_is_advised_instead_of_a_path_is_accepted(pattern):
+    """Nobody is sent from one error to the next."""
+    advice = (path_fault(pattern) or "; write /mcp").partition("; write ")[2]
+    if advice != "/mcp, /servers/*/mcp or /api/**":
+        for meant in json.loads(advice) if advice.startswith("[") else [advice]:
+            assert path_fault(meant) is None or meant in pattern
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "do"),
+    [
+        ("/mcp", "/mcp", True),
+        ("/mcp", "/mcp/x", False),
+        ("/*", "/mcp", True),
+        ("/*/b", "/a/*", True),
+        ("/*/b", "/a/c", False),
+        ("/**", "/", True),
+        ("/api/**", "/api", True),
+        ("/**/mcp", "/api/**", True),
+        ("/**/mcp", "/api/*", True),
+        ("/a/**/b", "/**/c", False),
+        ("/a/**/b", "/a/b", True),
+        ("/", "/*", False),
+    ],
+)
+def test_patterns_overlap_where_one_path_matches_both(one, other, do):
+    assert overlap(segments(one), segments(other)) is overlap(segments(other), segments(one)) is do
+
+
+_PATTERNS = st.lists(st.sampled_from(["a", "b", "*", "**"]), max_size=4)
+
+
+@given(_PATTERNS, _PATTERNS, st.lists(st.sampled_from(["a", "b"]), max_size=4))
+def test_patterns_that_match_one_path_overlap(one, other, path):
+    indexes = [PathIndex({f"/{'/'.join(pattern)}": 1}) for pattern in (one, other)]
+    if all(index.find(f"/{'/'.join(path)}") for index in indexes):
+        assert overlap(one, other)

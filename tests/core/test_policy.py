@@ -14,12 +14,15 @@ DEFAULT_NAMES = {
     "accept",
     "authorization",
     "content-type",
+    "dpop",
     "last-event-id",
     "mcp-protocol-version",
     "mcp-session-id",
     "mcp-method",
     "mcp-name",
+    "user-agent",
     "x-api-key",
+    "x-custom-auth-headers",
 }
 VARY_PREFLIGHT = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
@@ -184,6 +187,7 @@ class TestActual:
             "Vary",
         ]
         assert listed(decision, "Access-Control-Expose-Headers") == {
+            "dpop-nonce",
             "mcp-session-id",
             "mcp-protocol-version",
             "www-authenticate",
@@ -329,4 +333,9 @@ class TestSettings:
         assert twin.preflight(APP, "POST") == policy.preflight(APP, "POST")
 
     def test_one_string_is_one_pattern(self):
-        assert CORSPolicy(origins=APP) == CORSPolicy(origins=[APP]) == CORSPolicy(origins=(o for o in [APP, APP]))
+        assert (
+            CORSPolicy(origins=APP)
+            == CORSPolicy(origins=[APP])
+            == CORSPolicy(origins=(APP, APP))
+            == CORSPolicy(origins={APP})
+        )

@@ -22,8 +22,8 @@ PAGES = [
 ]
 
 #: What a fence may hold. A Python sample under another name would not be run.
-LANGUAGES = {"python", "text", "nginx", "yaml", "javascript", "sh"}
-DIRECTIVES = {"{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
+LANGUAGES = {"apache", "javascript", "json", "jsx", "nginx", "python", "sh", "text", "yaml"}
+DIRECTIVES = {"{index}", "{toctree}", "{eval-rst}", "{literalinclude}", "{image}", "{include}", "{note}", "{warning}"}
 
 
 def page_id(path: Path) -> str:
@@ -35,6 +35,8 @@ def test_samples_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("sample")
     module.__file__ = str(page)
     monkeypatch.setitem(sys.modules, "sample", module)
+    # A reader has the example's file in the folder of the project.
+    monkeypatch.syspath_prepend(str(DOCS / "examples"))
     document = Sybil(parsers=[PythonCodeBlockParser()], path=str(DOCS)).parse(page)
     document.namespace["__name__"] = "sample"
     for example in document.examples():

@@ -58,6 +58,13 @@ def _is_airtunes(response: NetworkResponse) -> bool:
     return _is_served_by(response, "airtunes")
 
 
+def _is_private_tunnel(response: NetworkResponse) -> bool:
+    location = _header(response, "location")
+    signs = ("github.dev/pf-signin", "devtunnels.ms", "tunnels.api.visualstudio.com", "gitpod.io/login")
+    by = _header(response, "x-served-by").startswith("tunnels-") or _header(response, "www-authenticate") == "tunnel"
+    return response.status in (302, 401, 403) and (by or any(sign in location for sign in signs))
+
+
 def _is_api_gateway(response: NetworkResponse) -> bool:
     return response.status in (401, 403) and "x-amzn-errortype" in response.headers
 
@@ -67,6 +74,16 @@ def _is_vercel(response: NetworkResponse) -> bool:
 
 
 FRONTS: tuple[tuple[Callable[[NetworkResponse], bool], Front], ...] = (
+    (
+        _is_private_tunnel,
+        Front(
+            "tunnel_private",
+            "development tunnel",
+            "The port of this development tunnel is private: the tunnel asks for a login before the request reaches "
+            "the server, and a preflight cannot log in.",
+            "make the port public (Codespaces, VS Code: port visibility Public; devtunnel: --allow-anonymous)",
+        ),
+    ),
     (
         _is_airtunes,
         Front(

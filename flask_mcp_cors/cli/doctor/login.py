@@ -1,186 +1,293 @@
 """From a 401 to the authorization server, as a browser client finds its way.
 
-RFC 9728 for the first half, RFC 8414 and OpenID Connect Discovery for the second. Nothing is registered, and the one
-request to the token endpoint has a grant type that does not exist.
+RFC 9728 for the first half, RFC 8414 and OpenID Connect Discovery for the second. No token and no password is sent, the
+one request to the token endpoint has a grant type that does not exist, and a client is registered only if the user
+asks for the whole login.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 from urllib.parse import urljoin
 
 from ...testing.urls import parse_url
-from ..findings import Finding
 from ..findings import Severity
 from ..terminal import printable
-from .diagnosis import diagnose
-from .examination import Examination
+from .evidence import Evidence
+from .evidence import Fetched
+from .messages import NEWEST_WITH_SESSIONS
 from .messages import parse_json
-from .messages import Revision
-from .page import Fetched
 from .page import Page
+from .page import send_plain
+from .surroundings import is_local
+from .wire import fault_of
+from .wire import Unsendable
+from .wire import Wire
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
+_RESOURCE = "protected resource metadata"
+_SERVER = "authorization server metadata"
+_BARE = "/.well-known/oauth-protected-resource"
 
 
-def log_in(exam: Examination, page: Page, revision: Revision, refused: Fetched) -> None:
-    """Follow a 401 as far as a client can without a person. Once for each origin."""
-    if any(code == "401" for origin, code, _ in exam.works if origin == page.origin):
-        return
-    exam.works.append((page.origin, "401", "JavaScript can read the 401"))
-    if exam.token is not None:
-        words = "The token is not accepted: the answer to it is 401."
-        exam.add(Finding("token_refused", Severity.ERROR, "", words, "pass a valid one in --token"), page.origin)
-        return
-    challenge = _challenge(exam, page, refused)
-    found = _RESOURCE_METADATA.search(challenge)
-    named = (found[1] or found[2]) if found else None
-    document = _document(exam, page, revision, [named] if named else _resource_metadata_urls(exam.href))
-    if isinstance(document, Fetched):
-        _unchecked(exam, page, "resource_metadata_unchecked", "The protected resource metadata", document)
-        return
-    if document is None:
-        words = "No protected resource metadata was found, so a client does not learn where to log in."
-        fix = "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens"
-        exam.add(Finding("discovery_missing", Severity.NOTE, "", words, fix), page.origin)
-        return
-    exam.works.append((page.origin, "discovery", "the protected resource metadata"))
-    resource = document.get("resource")
-    if not isinstance(resource, str) or not _covers(resource, exam.href):
-        words = (
-            f"The protected resource metadata is of {printable(repr(resource))}, not of this URL: clients refuse it."
+class Login:
+    """The way to a login, from one page."""
+
+    def __init__(self, evidence: Evidence, wire: Wire, page: Page, say: Callable[[str], None]) -> None:
+        self.ev = evidence
+        self.wire = wire
+        self.page = page
+        self.say = say
+
+    def follow(self, *, registers: bool) -> None:
+        """Follow a 401 as far as a client can without a person."""
+        refused = self._refused()
+        if refused is None:
+            return
+        self._works("401", "JavaScript can read the 401")
+        readable = refused.headers.get("www-authenticate", "")
+        if readable:
+            self._works("challenge", "JavaScript can read WWW-Authenticate")
+        found = _RESOURCE_METADATA.search(readable)
+        named = (found[1] or found[2]) if found else None
+        document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
+        if document is None:
+            return
+        self._works("discovery", "the protected resource metadata")
+        resource = document.get("resource")
+        self._fact("resource", resource if isinstance(resource, str) else repr(resource))
+        servers = document.get("authorization_servers")
+        if not isinstance(servers, list) or not servers or not isinstance(servers[0], str):
+            self._fact("no authorization servers", "")
+            return
+        self._authorization_server(servers[0], registers=registers)
+
+    def _refused(self) -> Fetched | None:
+        """The readable 401 to this page, without a token."""
+        for f in self.ev.fetches:
+            is_mine = f.status == 401 and f.origin == self.page.origin and f.url == self.ev.href
+            if is_mine and f.method == "POST" and "Authorization" not in f.exchanges[-1].request.headers:
+                return f
+        return None
+
+    def _works(self, place: str, what: str) -> None:
+        self.ev.works.append((self.page.origin, place, what))
+
+    def _fact(self, step: str, what: str) -> None:
+        self.ev.facts.append((step, self.page.origin, what))
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def _may_ask(self, url: str) -> bool:
+        """A public server does not steer the doctor to loopback or private addresses."""
+        try:
+            host = parse_url(url).host
+        except ValueError:
+            return True  # nothing is sent for a URL that is none
+        if self.ev.is_local or host == self.ev.url.host or not is_local(host):
+            return True
+        self._fact("private place", url)
+        return False
+
+    def _note(self, fetched: Fetched, step: str, weight: Severity | None) -> Fetched:
+        fetched.step, fetched.origin, fetched.weight = step, self.page.origin, weight
+        return self.ev.add(fetched)
+
+    def _get(self, url: str, step: str) -> Fetched | None:
+        """A document, fetched as clients do: with a header of MCP's, and if need be without."""
+        if not self._may_ask(url):
+            return None
+        self.say(f"discovery: {printable(url)}")
+        fetched = self._note(
+            self.page.fetch(url, "GET", {"MCP-Protocol-Version": NEWEST_WITH_SESSIONS.name}), step, None
         )
-        fix = f"set resource to {exam.href}"
-        exam.add(Finding("resource_mismatch", Severity.ERROR, "", words, fix), page.origin)
-    servers = document.get("authorization_servers")
-    if isinstance(servers, list) and servers and isinstance(servers[0], str):
-        _authorization_server(exam, page, revision, servers[0])
+        if fetched.blocked is None:
+            return fetched
+        plain = self._note(self.page.fetch(url, "GET"), step, None)
+        if plain.status == 200:
+            fetched.weight = Severity.WARNING
+        return plain if not plain.is_rejected else fetched
 
+    def _resource(self, urls: Iterable[str], *, is_named: bool) -> dict[str, Any] | None:
+        """The document of the resource, or what kept it from the page."""
+        for url in urls:
+            fetched = self._get(url, _RESOURCE)
+            if fetched is None or fetched.fault is not None:
+                return None
+            if fetched.is_rejected:
+                if is_named or not self._is_absent(fetched):
+                    self._stopped(fetched)
+                    return None
+                continue
+            document = parse_json(fetched.body)
+            if fetched.status == 200 and isinstance(document, dict):
+                return document
+            if fetched.status in (404, 410) and not is_named:
+                continue
+            shown = printable(url, 200)
+            if fetched.status in (401, 403):
+                self._fact("metadata", f"protected {shown} {fetched.status}")
+            elif fetched.status in (404, 410):
+                self._fact("metadata", f"missing {shown} {self._below_mount(url)}")
+            elif fetched.status == 200:
+                kind = fetched.headers.get("content-type", "something else")
+                self._fact("metadata", f"not_json {shown} {kind}")
+            else:
+                self._fact("metadata", f"error {shown} {fetched.status}")
+            return None
+        self._fact("metadata", "nowhere")
+        return None
 
-def _challenge(exam: Examination, page: Page, refused: Fetched) -> str:
-    sent = "" if refused.network is None else refused.network.headers.get("WWW-Authenticate", "")
-    if not sent:
-        words = "The 401 has no WWW-Authenticate, which HTTP and MCP ask for."
-        fix = "send WWW-Authenticate: Bearer, with resource_metadata"
-        exam.add(Finding("challenge_missing", Severity.WARNING, "", words, fix), page.origin)
-    elif "www-authenticate" not in refused.headers:
-        words = "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in."
-        fix = "send Access-Control-Expose-Headers: WWW-Authenticate with the 401"
-        exam.add(Finding("challenge_hidden", Severity.WARNING, "", words, fix), page.origin)
+    def _is_absent(self, fetched: Fetched) -> bool:
+        """Is a place that the page cannot read not there at all?"""
+        return fetched.fault is None and self._plain_status(fetched.url) in (404, 410)
+
+    def _plain_status(self, url: str) -> int | None:
+        return self._plain(url).status
+
+    def _plain(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Fetched:
+        """Without a browser: is it CORS, or is nothing there?"""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            fetched = send_plain(self.wire, url, method, parse_url(url).authority, named, body=body)
+        except ValueError as error:
+            fetched = Fetched(method, url, fault=fault_of(Unsendable(str(error)), url))
+        return self._note(fetched, "without a browser", None)
+
+    def _stopped(self, fetched: Fetched) -> None:
+        """A page cannot read it. Without a browser it shows whether it is CORS."""
+        response = self._plain(fetched.url)
+        shown = printable(fetched.url, 200)
+        if response.status in (401, 403):
+            self._fact("metadata", f"protected {shown} {response.status}")
+        elif response.status in (404, 410):
+            self._fact("metadata", f"missing {shown} {self._below_mount(fetched.url)}")
+        else:
+            fetched.weight = Severity.ERROR
+
+    def _below_mount(self, url: str) -> str:
+        """The document of an app below a mount point is often served below it, too, where no client looks."""
+        try:
+            parsed = parse_url(url)
+        except ValueError:
+            return ""
+        path = parse_url(self.ev.href).target.partition("?")[0].strip("/")
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            mount = "/" + "/".join(parts[:count])
+            rest = "/".join(parts[count:])
+            for place in dict.fromkeys(
+                (f"{mount}{_BARE}/{rest}".rstrip("/"), f"{mount}{_BARE}", f"{mount}{_BARE}/{path}")
+            ):
+                other = urljoin(parsed.href, place)
+                if self._may_ask(other) and self._plain_status(other) == 200:
+                    return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
-    else:
-        exam.works.append((page.origin, "challenge", "JavaScript can read WWW-Authenticate"))
-    return sent
+
+    # --- the authorization server -------------------------------------------------------------------------------
+
+    def _authorization_server(self, issuer: str, *, registers: bool) -> None:
+        try:
+            urls = _server_urls(issuer)
+        except ValueError:
+            self._fact("issuer malformed", printable(issuer, 200))
+            return
+        shown = printable(issuer, 200)
+        blocked: Fetched | None = None
+        document: object = None
+        for url in urls:
+            fetched = self._get(url, _SERVER)
+            if fetched is None or fetched.fault is not None:
+                return
+            if fetched.is_rejected:
+                blocked = blocked or (None if self._is_absent(fetched) else fetched)
+            elif fetched.status == 200 and isinstance(document := parse_json(fetched.body), dict):
+                break
+            elif fetched.status == 200:
+                blocked = blocked or fetched
+        if not isinstance(document, dict):
+            if blocked is None:
+                self._fact("authorization server", f"missing {shown}")
+                return
+            blocked.weight = Severity.ERROR if blocked.is_rejected else None
+            self._fact("authorization server", f"hidden {shown}")
+            return
+        self._works("authorization server", "its metadata")
+        self._judge_metadata(issuer, document)
+        token_endpoint, registration_endpoint = document.get("token_endpoint"), document.get("registration_endpoint")
+        if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+            tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
+            if self._usable(tried, "token endpoint"):
+                self._works("authorization server", "its token endpoint answers a page")
+        if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
+            asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
+            if self._usable(asked, "registration endpoint"):
+                self._works("authorization server", "a page may register at it")
+                if registers:
+                    self._register(registration_endpoint, document.get("authorization_endpoint"))
+
+    def _judge_metadata(self, issuer: str, document: dict[str, Any]) -> None:
+        """Note what the metadata says that a client trips over."""
+        named = document.get("issuer")
+        if isinstance(named, str) and named.rstrip("/") != issuer.rstrip("/"):
+            self._fact("issuer mismatch", named)
+        missing = [
+            key for key in ("authorization_endpoint", "token_endpoint") if not isinstance(document.get(key), str)
+        ]
+        if missing:
+            self._fact("endpoints missing", " and ".join(missing))
+        methods = document.get("code_challenge_methods_supported")
+        if not isinstance(methods, list) or "S256" not in methods:
+            self._fact("pkce missing", "")
+
+    def _usable(self, fetched: Fetched, step: str) -> bool:
+        # What this machine does not reach a browser may: rows of their own say so.
+        self._note(fetched, step, None if fetched.fault is not None else Severity.ERROR)
+        return not fetched.is_rejected
+
+    def _register(self, url: str, authorize: object) -> None:
+        """Register a client as pages do, and look whether the login page opens."""
+        redirect_uri = f"{self.page.origin}/callback"
+        wanted = {"client_name": "flask-mcp-cors doctor", "redirect_uris": [redirect_uri]}
+        wanted |= {
+            "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code"],
+            "response_types": ["code"],
+        }
+        made = self.page.fetch(url, "POST", {"Content-Type": "application/json"}, body=json.dumps(wanted))
+        self._note(made, "registration", Severity.ERROR)
+        client = parse_json(made.body)
+        client_id = client.get("client_id") if isinstance(client, dict) else None
+        if made.is_rejected:
+            return
+        if made.status not in (200, 201) or not isinstance(client_id, str):
+            self._fact("registration failed", f"{made.status}, {printable(made.body.decode('utf-8', 'replace'), 100)}")
+            return
+        self._works("login", "a client is registered")
+        if not isinstance(authorize, str) or not self._may_ask(authorize):
+            return
+        asked = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": "doctor"}
+        asked |= {"code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", "code_challenge_method": "S256"}
+        opened = self._plain(f"{authorize}{'&' if '?' in authorize else '?'}{urlencode(asked)}")
+        if opened.status is None or opened.status >= 400:
+            self._fact("authorize failed", f"{opened.status}")
+        else:
+            self._works("login", "the authorization endpoint opens; from there a person logs in")
 
 
-def _resource_metadata_urls(href: str) -> list[str]:
+def _resource_urls(href: str) -> list[str]:
     path = parse_url(href).target.partition("?")[0].rstrip("/")
-    bare = "/.well-known/oauth-protected-resource"
-    return list(dict.fromkeys(urljoin(href, place) for place in (f"{bare}{path}", bare)))
+    return list(dict.fromkeys(urljoin(href, place) for place in (f"{_BARE}{path}", _BARE)))
 
 
-def _authorization_server_urls(issuer: str) -> list[str]:
+def _server_urls(issuer: str) -> list[str]:
     path = parse_url(issuer).target.partition("?")[0].rstrip("/")
     oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
     places = [f"{oauth}{path}", f"{openid}{path}", f"{path}{openid}"]
     return list(dict.fromkeys(urljoin(issuer, place) for place in places))
-
-
-def _covers(resource: str, href: str) -> bool:
-    """Is *href* the resource or below it, as clients check?"""
-    try:
-        named, asked = parse_url(resource), parse_url(href)
-    except ValueError:
-        return False
-    return named.origin == asked.origin and f"{asked.target}/".startswith(f"{named.target.rstrip('/')}/")
-
-
-def _blame(exam: Examination, page: Page, place: str, fetched: Fetched, severity: Severity = Severity.ERROR) -> None:
-    finding = diagnose(fetched, page.origin, severity)
-    if finding.code == "redirected":
-        # Clients go by the place, and nobody gives them another.
-        finding = replace(finding, fix=f"answer at {printable(fetched.url)}, without a redirect")
-    exam.add(finding, page.origin, place)
-
-
-def _unchecked(exam: Examination, page: Page, code: str, what: str, fetched: Fetched) -> None:
-    """What this machine does not reach a browser may; only the server itself is known to be within reach."""
-    if fetched.fault is not None:
-        is_own = parse_url(fetched.url).origin == exam.url.origin
-        words = f"{what} could not be checked from here: {fetched.fault.sentence}"
-        fix = f"if browsers do not reach it either: {fetched.fault.fix}"
-        exam.add(Finding(code, Severity.ERROR if is_own else Severity.WARNING, "", words, fix), page.origin)
-
-
-def _document(
-    exam: Examination, page: Page, revision: Revision, urls: Iterable[str]
-) -> dict[str, Any] | Fetched | None:
-    """The first document that is there, fetched as clients do: with a header of MCP's, and if need be without.
-
-    A :class:`Fetched` instead where the place was not reached.
-    """
-    blocked: Fetched | None = None
-    for url in urls:
-        exam.say(f"discovery: {printable(url)}")
-        fetched = exam.note(page.fetch(url, "GET", {"MCP-Protocol-Version": revision.name}))
-        if fetched.blocked is not None:
-            plain = page.fetch(url, "GET")
-            if plain.is_rejected:
-                blocked = blocked or fetched
-                continue
-            if plain.status == 200:
-                _blame(exam, page, "discovery", fetched, Severity.WARNING)
-            fetched = plain
-        elif fetched.fault is not None:
-            return fetched
-        elif fetched.is_rejected:
-            _blame(exam, page, "discovery", fetched)
-            return None
-        if fetched.status == 200:
-            document = parse_json(fetched.body)
-            if isinstance(document, dict):
-                return document
-    if blocked is not None:
-        _blame(exam, page, "discovery", blocked)
-    return None
-
-
-def _authorization_server(exam: Examination, page: Page, revision: Revision, issuer: str) -> None:
-    try:
-        urls = _authorization_server_urls(issuer)
-    except ValueError:
-        words = f"The authorization server {printable(issuer)} is no URL."
-        exam.add(Finding("issuer_malformed", Severity.ERROR, "", words, "name an https: issuer"), page.origin)
-        return
-    document = _document(exam, page, revision, urls)
-    what = f"The authorization server {printable(issuer)}"
-    if isinstance(document, Fetched):
-        _unchecked(exam, page, "authorization_server_unchecked", what, document)
-        return
-    if document is None:
-        words = f"A page cannot read any metadata of the authorization server {printable(issuer)}."
-        fix = "serve it with Access-Control-Allow-Origin: * there (PUBLIC_METADATA), or use a server that does"
-        exam.add(Finding("authorization_server_hidden", Severity.ERROR, "", words, fix), page.origin)
-        return
-    exam.works.append((page.origin, "authorization server", "its metadata"))
-    token_endpoint, registration_endpoint = document.get("token_endpoint"), document.get("registration_endpoint")
-    if isinstance(token_endpoint, str):
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        tried = exam.note(page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone"))
-        if tried.fault is not None:
-            _unchecked(exam, page, "authorization_server_unchecked", f"{what}'s token endpoint", tried)
-        elif tried.is_rejected:
-            _blame(exam, page, "token endpoint", tried)
-        else:
-            exam.works.append((page.origin, "authorization server", "its token endpoint answers a page"))
-    if isinstance(registration_endpoint, str):
-        asked = exam.note(page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"}))
-        if asked.fault is not None:
-            _unchecked(exam, page, "authorization_server_unchecked", f"{what}'s registration endpoint", asked)
-        elif asked.is_rejected:
-            _blame(exam, page, "registration endpoint", asked)
-        else:
-            exam.works.append((page.origin, "authorization server", "a page may register at it"))

@@ -6,13 +6,14 @@ https://modelcontextprotocol.io/specification/2026-07-28/basic/transports and it
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 from typing import cast
 from typing import NamedTuple
 
-from ... import __version__
+from ..._version import __version__
 from ...core.headers import is_token
 from ...core.mcp import MCP_REVISIONS
 
@@ -148,18 +149,77 @@ def parse_json(text: str | bytes) -> object:
         return None
 
 
-def read_message(body: bytes, content_type: str) -> Message | None:
-    """The JSON-RPC response in a body, plain or as an event.
+class Reading(NamedTuple):
+    """What a body holds: the JSON-RPC response as far as it can be made out, and what is wrong with it."""
+
+    message: Message | None
+    #: A code of the table of findings, or nothing.
+    fault: str = ""
+
+
+def read_message(body: bytes, content_type: str, sent: Message | None = None) -> Reading:
+    """The JSON-RPC response in a body, plain or as an event, to the message *sent*.
 
     >>> read_message(b'data: {"jsonrpc": "2.0", "id": 1, "result": {}}\\n\\n', "text/event-stream")
-    {'jsonrpc': '2.0', 'id': 1, 'result': {}}
+    Reading(message={'jsonrpc': '2.0', 'id': 1, 'result': {}}, fault='')
+    >>> read_message(b'{"jsonrpc": "2.0", "id": 1, "result": {}}', "text/plain").fault
+    'content_type_wrong'
+    >>> read_message(b'{"jsonrpc": "2.0", "id": 7, "result": {}}', "application/json", {"id": 1}).fault
+    'id_differs'
     """
-    texts = [data for _, data in events(body)] if "event-stream" in content_type else [body.decode("utf-8", "replace")]
-    for text in texts:
-        value = parse_json(text)
-        if isinstance(value, dict) and ("result" in value or "error" in value):
-            return cast(Message, value)
-    return None
+    essence = content_type.partition(";")[0].strip().lower()
+    if essence == "text/event-stream":
+        values = [parse_json(data) for _, data in events(body)]
+        responses = [value for value in values if _is_response(value)]
+        if not values and _is_response(value := parse_json(body)):
+            return _checked(value, "content_type_wrong", sent)
+        if not values and b"data:" in body:
+            return Reading(None, "answer_unended")
+        return _checked(responses[0] if responses else None, "", sent)
+    text = body.decode("utf-8-sig", "replace")
+    value, fault = parse_json(text), ""
+    if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
+        return Reading(read.message, "content_type_wrong")
+    if value is None and text.strip():
+        at = re.search(r'\{\s*"(?:jsonrpc|id|result|error)"', text)
+        value = None if at is None else _first_json(text[at.start() :])
+        if at is not None:
+            fault = "json_surrounded" if value is not None else "json_cut"
+            if value is None:
+                return Reading(None, fault)
+    if not fault and essence != "application/json":
+        fault = "content_type_wrong"
+    return _checked(value, fault, sent)
+
+
+def _is_response(value: object) -> bool:
+    return isinstance(value, dict) and ("result" in value or "error" in value)
+
+
+def _first_json(text: str) -> object:
+    try:
+        return cast(object, json.JSONDecoder().raw_decode(text)[0])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _checked(value: object, fault: str, sent: Message | None) -> Reading:
+    """The envelope of JSON-RPC, as clients check it."""
+    if isinstance(value, list) and len(value) == 1 and _is_response(value[0]):
+        value, fault = value[0], fault or "answer_in_array"
+    if not isinstance(value, dict):
+        return Reading(None)
+    if not _is_response(value):
+        bare = {"protocolVersion", "supportedVersions", "tools"} & set(value)
+        return Reading({"result": value}, fault or "envelope_missing") if bare else Reading(None)
+    if value.get("jsonrpc") != "2.0":
+        # Many errors are no JSON-RPC, and need not be: the status says enough.
+        fault = fault or ("jsonrpc_missing" if "result" in value else "")
+    if sent is not None and "result" in value and (asked := sent.get("id")) is not None:
+        given = value.get("id")
+        if given != asked or isinstance(given, bool):
+            fault = fault or ("id_is_text" if given == str(asked) else "id_differs")
+    return Reading(cast(Message, value), fault)
 
 
 def words_of(body: bytes) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-import time
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
-from urllib.parse import urljoin
+from typing import Literal
 
 from ...testing import Browser
 from ...testing import CORSError
@@ -17,88 +15,23 @@ from ...testing import Exchange
 from ...testing import HeaderList
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
-from ...testing import Response
-from ...testing.checks import REDIRECT_STATUSES
+from ...testing.messages import Body
+from .evidence import Fetched
 from .messages import events
 from .messages import Headers
 from .messages import Message
 from .messages import read_message
-from .wire import Fault
 from .wire import fault_of
+from .wire import Unsendable
 from .wire import Wire
 
 #: How much of a body is read at most.
 MAX_BODY = 1 << 20
 
+Engine = Literal["chromium", "firefox", "webkit"]
+
 #: When to stop reading a body that has not ended.
 Enough = Callable[[bytes], bool]
-
-
-@dataclass
-class Fetched:
-    """What came of one ``fetch()``."""
-
-    method: str
-    url: str
-    #: What JavaScript gets: ``None`` where the fetch was rejected.
-    status: int | None = None
-    headers: HeaderList = field(default_factory=HeaderList)
-    body: bytes = b""
-    #: Why it was rejected, if it was: by CORS, by the network, or by the browser before it asked anybody.
-    blocked: CORSError | None = None
-    fault: Fault | None = None
-    barred: str | None = None
-    exchanges: tuple[Exchange, ...] = ()
-    #: Until the response began, and until the first event or the end of the body.
-    began_after: float = 0.0
-    ended_after: float = 0.0
-
-    @property
-    def is_rejected(self) -> bool:
-        """Is there nothing that a client can go on with?"""
-        return self.status is None
-
-    @property
-    def location(self) -> str | None:
-        """Where the last response sends the client, which does not follow; ``None``: it is no redirect."""
-        response = self.network
-        if response is None or response.status not in REDIRECT_STATUSES:
-            return None
-        location = response.headers.get("Location", "")
-        try:
-            return urljoin(self.url, location) if location else ""
-        except ValueError:
-            return location
-
-    @property
-    def message(self) -> Message | None:
-        """The JSON-RPC response."""
-        return read_message(self.body, self.headers.get("content-type", ""))
-
-    @property
-    def result(self) -> dict[str, Any] | None:
-        """What a JSON-RPC request was answered with, unless it was an error."""
-        result = (self.message or {}).get("result")
-        return result if isinstance(result, dict) else None
-
-    @property
-    def preflight(self) -> NetworkResponse | None:
-        """The answer to the last preflight, if one was sent."""
-        return next((e.response for e in reversed(self.exchanges) if e.is_preflight), None)
-
-    @property
-    def network(self) -> NetworkResponse | None:
-        """The last response as the server sent it, readable or not."""
-        return next((e.response for e in reversed(self.exchanges) if not e.is_preflight), None)
-
-    @property
-    def sent_names(self) -> tuple[str, ...]:
-        """The names that the last preflight asked for."""
-        for exchange in reversed(self.exchanges):
-            if exchange.is_preflight:
-                asked = exchange.request.headers.get("Access-Control-Request-Headers", "")
-                return tuple(name for name in asked.split(",") if name)
-        return ()
 
 
 class _NotSent(OSError):
@@ -120,11 +53,12 @@ class _PreflightsOnly:
 class Page:
     """A page of *origin*. Its preflight cache lives as long as it does."""
 
-    def __init__(self, wire: Wire, origin: str, url: str) -> None:
+    def __init__(self, wire: Wire, origin: str, url: str, engine: Any = "chromium") -> None:
         self.origin = origin
         self._wire = wire
         self._url = url
-        self._browser = Browser(wire, origin, url, quirks="chromium")
+        self._engine = engine  # Any: the browser says which engines it knows
+        self._browser = Browser(wire, origin, url, quirks=engine)
 
     def fetch(
         self,
@@ -143,13 +77,13 @@ class Page:
 
         :param patience: seconds after which a body that has not ended is left alone.
         """
-        read = _Reader(self._wire.timeout, enough or _is_answered, patience)
+        read = _Reader(self._wire, enough or _is_answered, patience)
         return _fetch(self._browser, read, url, method, headers or {}, message, body)
 
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
-        browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks="chromium")
-        return _fetch(browser, _Reader(self._wire.timeout, _is_answered, None), url, method, headers, None, None)
+        browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks=self._engine)
+        return _fetch(browser, _Reader(self._wire, _is_answered, None), url, method, headers, None, None)
 
 
 def _fetch(
@@ -161,17 +95,15 @@ def _fetch(
     message: Message | None,
     body: str | None,
 ) -> Fetched:
-    fetched = Fetched(method, url)
+    fetched = Fetched(method, url, sent=message)
     before = len(browser.network)
-    start = time.monotonic()
     try:
         response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
-        fetched.began_after = time.monotonic() - start
         fetched.headers = response.headers
-        fetched.body = read(response)
+        fetched.body, fetched.is_short = read(response.body, browser.network[-1].response, method)
         fetched.status = None if response.type == "opaqueredirect" else response.status
-    except OSError as error:
-        fetched.fault = fault_of(error, url)
+    except (OSError, ValueError) as error:
+        fetched.fault = fault_of(error if isinstance(error, OSError) else Unsendable(str(error)), url)
     except TypeError as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, _NotSent):
@@ -182,29 +114,30 @@ def _fetch(
             fetched.blocked = error
         else:
             fetched.barred = error.console_message if isinstance(error, CORSError) else str(error)
-    fetched.ended_after = time.monotonic() - start
     fetched.exchanges = tuple(browser.network[before:])
     return fetched
 
 
 def _is_answered(body: bytes) -> bool:
     """Has the one event come that a POST's stream is for? It may stay open after that."""
-    return any(read_message(f"data: {data}\n\n".encode(), "text/event-stream") for _, data in events(body))
+    return any(read_message(f"data: {data}\n\n".encode(), "text/event-stream").message for _, data in events(body))
 
 
 class _Reader:
     """Reads a body as far as it is there in time and needed, and closes it."""
 
-    def __init__(self, timeout: float, enough: Enough, patience: float | None) -> None:
-        self._timeout = timeout
+    def __init__(self, wire: Wire, enough: Enough, patience: float | None) -> None:
+        self._wire = wire
         self._enough = enough
         self._patience = patience
 
-    def __call__(self, response: Response | NetworkResponse) -> bytes:
-        body = b""
-        chunks = response.chunks() if isinstance(response, Response) else response.body.chunks()
-        close = response.close if isinstance(response, Response) else response.body.close
-        patience = self._timeout if self._patience is None else self._patience
+    def __call__(self, content: Body, response: NetworkResponse | None, method: str) -> tuple[bytes, bool]:
+        """The body, decoded; and whether it ended before its ``Content-Length``."""
+        chunks, close = content.chunks(), content.close
+        headers = HeaderList() if response is None else response.headers
+        # A little less than the time-out of the socket, which would make an error of a stream that is only quiet.
+        patience = 0.9 * min(self._wire.timeout, self._wire.seconds_left)
+        patience = patience if self._patience is None else min(patience, self._patience)
         rung = threading.Event()
 
         def ring() -> None:
@@ -215,19 +148,35 @@ class _Reader:
         alarm = threading.Timer(patience, ring)
         alarm.daemon = True
         alarm.start()
+        body, length, is_whole = b"", 0, False
+        decoder = _decoder(headers)
         try:
             for chunk in chunks:
-                body += chunk
+                length += len(chunk)
+                body += chunk if decoder is None else decoder.decompress(chunk, MAX_BODY)
                 if len(body) > MAX_BODY or self._enough(body):
                     break
-        except (OSError, ValueError):
+            else:
+                is_whole = not rung.is_set()
+        except (OSError, ValueError, zlib.error):
             # Closed by the alarm: what came so far is what there is. Else it broke off.
             if not rung.is_set():
                 raise
         finally:
             alarm.cancel()
             close()
-        return body
+        return body, is_whole and method != "HEAD" and length < _announced(headers)
+
+
+def _announced(headers: HeaderList) -> int:
+    length = headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() and length.isascii() else 0
+
+
+def _decoder(headers: HeaderList) -> Any:
+    """What undoes the compression: browsers do it silently, so servers apply it to them alone."""
+    coding = headers.get("Content-Encoding", "").strip().lower()
+    return zlib.decompressobj(47) if coding in ("gzip", "x-gzip", "deflate") else None
 
 
 def send_plain(
@@ -237,26 +186,28 @@ def send_plain(
     host: str,
     headers: Headers,
     message: Message | None = None,
+    *,
+    body: bytes | None = None,
     patience: float | None = None,
+    enough: Enough | None = None,
 ) -> Fetched:
     """Send a request as ``curl`` would: no preflight, no ``Origin`` that is not in *headers*, everything readable."""
-    data = None if message is None else json.dumps(message).encode()
+    data = body if message is None else json.dumps(message).encode()
     pairs = [("Host", host), *headers.items()]
     if data is not None:
         pairs.append(("Content-Length", str(len(data))))
     sent = NetworkRequest(method, url, HeaderList(pairs), data)
-    fetched = Fetched(method, url)
+    fetched = Fetched(method, url, sent=message)
     exchange = Exchange(sent, False)
-    start = time.monotonic()
     try:
         response = wire.send(sent)
         exchange.response = response
-        fetched.began_after = time.monotonic() - start
         fetched.headers = response.headers
-        fetched.body = _Reader(wire.timeout, _is_answered, patience)(response)
-        fetched.ended_after = time.monotonic() - start
+        fetched.body, fetched.is_short = _Reader(wire, enough or _is_answered, patience)(
+            response.body, response, method
+        )
         fetched.status = response.status
-    except OSError as error:
+    except (OSError, zlib.error) as error:
         fetched.fault = fault_of(error, url)
     fetched.exchanges = (exchange,)
     return fetched

@@ -1,26 +1,22 @@
-"""What the doctor says in the end: for people, and for programs."""
+"""What the doctor says in the end: a page for people, and everything for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace
 from typing import Any
-from typing import TYPE_CHECKING
 
 from ..findings import Finding
-from ..findings import in_order
 from ..findings import Severity
 from ..terminal import counted
 from ..terminal import finding_text
 from ..terminal import paragraph
 from ..terminal import printable
 from ..terminal import table
+from .evidence import Evidence
+from .findings import findings_of
+from .findings import place_of
 from .messages import REVISIONS
-
-if TYPE_CHECKING:
-    from .examination import Examination
 
 
 @dataclass(frozen=True)
@@ -38,20 +34,21 @@ class Report:
     requests: int
 
     @classmethod
-    def of(cls, exam: Examination, origins: Sequence[str]) -> Report:
-        """Put together what an examination has found."""
+    def of(cls, evidence: Evidence, origins: Sequence[str], requests: int) -> Report:
+        """Read the evidence."""
         several = len(origins) > 1
         works: dict[str, list[str]] = {}
-        for origin, place, what in exam.works:
-            if what not in works.setdefault(_place([origin] if several and origin else [], [place]), []):
-                works[_place([origin] if several and origin else [], [place])].append(what)
+        for origin, place, what in evidence.works:
+            said = works.setdefault(place_of([origin] if several and origin else [], [place] if place else []), [])
+            if what not in said:
+                said.append(what)
         return cls(
-            exam.href,
+            evidence.href,
             tuple(origins),
-            dict(exam.verdicts),
+            dict(evidence.verdicts),
             {place: tuple(what) for place, what in works.items()},
-            tuple(in_order(_merged(exam.findings, several=several))),
-            exam.wire.sent,
+            tuple(findings_of(evidence)),
+            requests,
         )
 
     @property
@@ -74,7 +71,7 @@ class Report:
         }
 
     def to_text(self) -> str:
-        """What the terminal gets."""
+        """What the terminal gets: consequences of the first finding are one line each."""
         rows = [
             (revision.name, *(self.verdicts.get((origin, revision.name), "") for origin in self.origins))
             for revision in REVISIONS
@@ -86,28 +83,22 @@ class Report:
                 for place, what in self.works.items()
             ]
             blocks.append("\n".join(["Works", *map(printable_lines, lines)]))
-        blocks += [finding_text(finding) for finding in self.findings]
-        blocks.append(f"{counted(self.findings)}; {self.requests} requests")
+        blocks += [finding_text(finding) for finding in self.findings if finding.because is None]
+        folded = [finding for finding in self.findings if finding.because is not None]
+        if folded:
+            lines = [_in_a_line(finding) for finding in folded]
+            blocks.append(
+                "\n".join([f"Probably because of {folded[0].because}, and gone with it (--json has all)", *lines])
+            )
+        blocks.append(f"{counted(self.findings)}; {self.requests} request{'s' * (self.requests != 1)}")
         return "\n\n".join(blocks)
+
+
+def _in_a_line(finding: Finding) -> str:
+    text = " ".join(filter(None, [finding.severity.value.upper(), finding.code, finding.place]))
+    return paragraph(text, "    ", "  ")
 
 
 def printable_lines(text: str) -> str:
     """Each line of a text made safe to print."""
     return "\n".join(printable(line) for line in text.splitlines())
-
-
-def _place(origins: Iterable[str], revisions: Iterable[str]) -> str:
-    words = ", ".join(dict.fromkeys(filter(None, revisions)))
-    from_ = ", ".join(dict.fromkeys(filter(None, origins)))
-    return " ".join(filter(None, [words, f"from {from_}" if from_ else ""]))
-
-
-def _merged(found: list[tuple[Finding, str, str]], *, several: bool) -> list[Finding]:
-    """Findings that say the same of several revisions and origins, said once."""
-    places: dict[Finding, tuple[list[str], list[str]]] = {}
-    for finding, origin, revision in found:
-        origins, revisions = places.setdefault(finding, ([], []))
-        if several:
-            origins.append(origin)
-        revisions.append(revision)
-    return [replace(finding, place=_place(*place)) for finding, place in places.items()]

@@ -1,26 +1,56 @@
-"""The network, bounded: so many requests, so many seconds each, and one clear line where there is no answer."""
+"""The network, bounded: so many requests, so many seconds, and one clear reason where there is no answer."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import threading
+import time
+from http.client import InvalidURL
 from typing import NamedTuple
 
 from ...testing import HTTPTransport
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
+from ...testing.transport import TransportError
+from ..terminal import printable
 
 #: After that many requests without an answer in time there is nothing more to learn.
-MAX_SILENCES = 5
+MAX_SILENCES = 4
+
+#: What a browser accepts, as far as the standard library can decode it. Servers compress only where it is asked for.
+ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
+
+
+def tls_context(cacert: str | None, *, insecure: bool) -> ssl.SSLContext | None:
+    """How certificates are verified; ``None``: as by default.
+
+    :raises ValueError: *cacert* is not a PEM file with certificates.
+    """
+    if not insecure and cacert is None:
+        return None
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    try:
+        context.load_verify_locations(cacert)
+    except ssl.SSLError:
+        raise ValueError(f"{cacert} holds no certificate in PEM form") from None
+    return context
 
 
 class Exhausted(OSError):
-    """There will be no more requests: the limit is reached, or the server stays silent."""
+    """There will be no more requests: the time or the number is used up, or the server stays silent."""
+
+
+class Unsendable(OSError):
+    """The URL cannot be asked: it is malformed, or no host can have this name."""
 
 
 class Fault(NamedTuple):
-    """Why there was no HTTP answer at all."""
+    """Why there was no whole HTTP answer."""
 
     code: str
     sentence: str
@@ -32,22 +62,40 @@ class Wire:
 
     :param timeout: seconds until a response has begun, however slowly it trickles in.
     :param limit: how many requests are sent at most.
+    :param total: seconds for all of them together.
+    :param context: how certificates are verified.
     """
 
-    def __init__(self, timeout: float, limit: int) -> None:
+    def __init__(self, timeout: float, limit: int, total: float = 14.0, context: ssl.SSLContext | None = None) -> None:
         self.timeout = timeout
         self.left = limit
         self.sent = 0
         self._silences = 0
+        self._end = time.monotonic() + total
+        self._context = context
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the whole examination has to be over."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Will nothing more be sent?"""
+        return self.left <= 0 or self._silences >= MAX_SILENCES or self.seconds_left <= 0
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
-        if self.left <= 0 or self._silences >= MAX_SILENCES:
+        if self.is_exhausted:
             raise Exhausted("no more requests")
         self.left -= 1
         self.sent += 1
-        call = _Call(HTTPTransport(self.timeout), request)
+        timeout = min(self.timeout, self.seconds_left)
+        if "Accept-Encoding" not in request.headers:
+            headers = type(request.headers)([*request.headers.pairs, ACCEPT_ENCODING])
+            request = NetworkRequest(request.method, request.url, headers, request.body)
+        call = _Call(HTTPTransport(timeout, self._context), request)
         call.start()
-        call.join(self.timeout)
+        call.join(timeout)
         try:
             return call.take()
         except TimeoutError:
@@ -86,36 +134,52 @@ class _Call(threading.Thread):
             self._abandoned = self._result is None
             if self._result is None:
                 raise TimeoutError("timed out")
-            if isinstance(self._result, Exception):
-                raise self._result
-            return self._result
+            if isinstance(self._result, NetworkResponse):
+                return self._result
+            if isinstance(self._result, (UnicodeError, InvalidURL)):
+                # A server may name any URL.
+                raise Unsendable(str(self._result)) from self._result
+            raise self._result
+
+
+_KINDS = {
+    "closed": (
+        "{url} closes the connection without an answer.",
+        "check the port; if it speaks TLS there, write https:",
+    ),
+    "not_http": (
+        "What answers at {url} does not speak HTTP.",
+        "check the port in the URL; if the server speaks TLS there, write https:",
+    ),
+    "broke_off": ("A response of {url} ends in the middle.", "see the log of server and proxies"),
+}
 
 
 def fault_of(error: Exception, url: str) -> Fault:
     """What an error of the network means, and what to look at."""
+    url = printable(url, 200)
     if isinstance(error, Exhausted):
-        return Fault("gave_up", "The doctor stopped: too many requests, or too many without an answer.", "run it again")
+        return Fault("gave_up", "The doctor stopped: its time is over, or too many requests had no answer.", "")
+    if isinstance(error, (Unsendable, UnicodeError)):
+        return Fault("url_malformed", f"{url} is not a URL that can be asked.", "write a whole URL, with a valid host")
+    if isinstance(error, TransportError):
+        sentence, fix = _KINDS[error.kind]
+        return Fault(error.kind, sentence.format(url=url), fix)
     if isinstance(error, ConnectionRefusedError):
         return Fault("refused", f"Nothing listens at {url}: the connection is refused.", "start the server; check port")
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
     if isinstance(error, ssl.SSLCertVerificationError):
         words = f"The certificate of {url} is not valid: {error.verify_message}."
-        return Fault("certificate", words, "browsers fail too, without a word about CORS; install a valid certificate")
+        fix = "browsers fail too, without a word about CORS; install a valid certificate (for your own CA: --cacert)"
+        return Fault("certificate", words, fix)
     if isinstance(error, ssl.SSLError):
         words = f"There is no TLS at {url} ({error.reason or 'handshake failed'})."
         return Fault("tls", words, "if the server speaks plain HTTP on this port, write http:")
     if isinstance(error, TimeoutError):
-        return Fault(
-            "timeout", f"No answer from {url} in time.", "see whether the server hangs; --timeout waits longer"
-        )
-    if isinstance(error, ConnectionResetError) or "RemoteDisconnected" in str(error):
-        words = f"{url} closes the connection without an answer."
-        return Fault("closed", words, "check the port; if the server speaks TLS there, write https:")
-    if isinstance(error, ConnectionError) and "not HTTP" in str(error):
-        words = f"What answers at {url} does not speak HTTP."
-        return Fault("not_http", words, "check the port; if the server speaks TLS there, write https:")
-    if isinstance(error, ConnectionError) and "broke off" in str(error):
-        return Fault("broke_off", f"A response of {url} ends in the middle.", "see the log of server and proxies")
+        fix = "see in the server's log whether it hangs; --timeout waits longer"
+        return Fault("timeout", f"No answer from {url} in time.", fix)
+    if isinstance(error, ConnectionResetError):
+        return Fault("closed", *(words.format(url=url) for words in _KINDS["closed"]))
     reason = getattr(error, "strerror", None) or type(error).__name__
     return Fault("network", f"No connection to {url}: {reason}.", "check address and network")

@@ -1,0 +1,207 @@
+"""What an examination has fetched. It is only appended to; findings are read from it and nowhere else.
+
+Probes (``probes.py``, ``login.py``) add to it. They name each fetch by its step. Rules (``rules.py``) look steps up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+from urllib.parse import urljoin
+
+from ...testing import CORSError
+from ...testing import Exchange
+from ...testing import HeaderList
+from ...testing import NetworkResponse
+from ...testing.checks import REDIRECT_STATUSES
+from ...testing.urls import URL
+from ..findings import Severity
+from .messages import Message
+from .messages import read_message
+from .messages import Reading
+from .messages import Revision
+from .messages import REVISIONS
+from .wire import Fault
+
+
+@dataclass
+class Fetched:
+    """What came of one request, or of one ``fetch()`` of a page."""
+
+    method: str
+    url: str
+    #: What JavaScript gets: ``None`` where the fetch was rejected, 0 where only a preflight was asked for, and passed.
+    status: int | None = None
+    headers: HeaderList = field(default_factory=HeaderList)
+    body: bytes = b""
+    #: Why it was rejected, if it was: by CORS, by the network, or by the browser before it asked anybody.
+    blocked: CORSError | None = None
+    fault: Fault | None = None
+    barred: str | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    #: The body ended before its ``Content-Length``.
+    is_short: bool = False
+    #: The message in the request.
+    sent: Message | None = None
+    #: What the request is for.
+    step: str = ""
+    origin: str = ""
+    revision: str = ""
+    #: How bad it is if this is rejected; ``None``: it was only asked to learn something.
+    weight: Severity | None = None
+
+    @property
+    def name(self) -> str:
+        """Method and message, as findings name it."""
+        return self.step if self.step.startswith(self.method) else f"{self.method} {self.step}".strip()
+
+    @property
+    def is_rejected(self) -> bool:
+        """Is there nothing that a client can go on with?"""
+        return self.status is None
+
+    @property
+    def location(self) -> str | None:
+        """Where the last response sends the client, which does not follow; ``None``: it is not a redirect."""
+        response = self.network
+        if response is None or response.status not in REDIRECT_STATUSES:
+            return None
+        return location_of(response, self.url)
+
+    @property
+    def reading(self) -> Reading:
+        """The JSON-RPC response, and what is wrong with it."""
+        if self.is_short:
+            return Reading(None, "body_short")
+        return read_message(self.body, self.headers.get("content-type", ""), self.sent)
+
+    @property
+    def message(self) -> Message | None:
+        """The JSON-RPC response, read leniently."""
+        return self.reading.message
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What a JSON-RPC request was answered with, unless it was an error. Read leniently."""
+        result = (self.message or {}).get("result")
+        return result if isinstance(result, dict) else None
+
+    @property
+    def preflight(self) -> NetworkResponse | None:
+        """The answer to the last preflight, if one was sent."""
+        return next((e.response for e in reversed(self.exchanges) if e.is_preflight), None)
+
+    @property
+    def network(self) -> NetworkResponse | None:
+        """The last response as the server sent it, readable or not."""
+        return next((e.response for e in reversed(self.exchanges) if not e.is_preflight), None)
+
+    @property
+    def last(self) -> NetworkResponse | None:
+        """The last response at all."""
+        return self.exchanges[-1].response if self.exchanges else None
+
+    @property
+    def failed_at_preflight(self) -> bool:
+        """Was the preflight the last thing that was sent?"""
+        return bool(self.exchanges) and self.exchanges[-1].is_preflight
+
+    @property
+    def sent_names(self) -> tuple[str, ...]:
+        """The names that the last preflight asked for."""
+        for exchange in reversed(self.exchanges):
+            if exchange.is_preflight:
+                asked = exchange.request.headers.get("Access-Control-Request-Headers", "")
+                return tuple(name for name in asked.split(",") if name)
+        return ()
+
+
+def location_of(response: NetworkResponse, url: str) -> str:
+    """Where a redirect leads, as a whole URL if it is one."""
+    location = response.headers.get("Location", "")
+    try:
+        return urljoin(url, location) if location else ""
+    except ValueError:
+        return location
+
+
+@dataclass
+class Evidence:
+    """All that is known of one server."""
+
+    url: URL
+    token: str | None = None
+    fetches: list[Fetched] = field(default_factory=list)
+    #: Facts that are no fetches: step, origin, what was found.
+    facts: list[tuple[str, str, str]] = field(default_factory=list)
+    #: (origin, revision) → how its conversation ended.
+    verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
+    #: Origin, place, what works there.
+    works: list[tuple[str, str, str]] = field(default_factory=list)
+    #: What was not asked, because the time was over.
+    not_asked: list[str] = field(default_factory=list)
+    #: The revisions as this server speaks them, the oldest first.
+    revisions: tuple[Revision, ...] = REVISIONS
+    #: Is the server on this machine or in a private network?
+    is_local: bool = False
+
+    @property
+    def href(self) -> str:
+        """The URL of the MCP endpoint."""
+        return self.url.href
+
+    def add(self, fetched: Fetched) -> Fetched:
+        """Remember a fetch."""
+        self.fetches.append(fetched)
+        return fetched
+
+    def of(self, *steps: str, origin: str | None = None) -> Iterator[Fetched]:
+        """The fetches of these steps."""
+        for fetched in self.fetches:
+            if fetched.step in steps and (origin is None or fetched.origin == origin):
+                yield fetched
+
+    def first(self, *steps: str, origin: str | None = None) -> Fetched | None:
+        """The first of them."""
+        return next(self.of(*steps, origin=origin), None)
+
+    def found(self, step: str) -> list[tuple[str, str]]:
+        """The facts of a step: origin and what was found."""
+        return [(origin, what) for name, origin, what in self.facts if name == step]
+
+    @property
+    def plain(self) -> list[Fetched]:
+        """The first messages without a browser."""
+        return [f for f in self.fetches if f.step in FIRST_MESSAGES and not f.origin]
+
+    def speaks(self, revision: Revision) -> bool | None:
+        """Does the server speak it, without a browser? ``None``: it wants a login first."""
+        for fetched in self.plain:
+            if fetched.revision != revision.name:
+                continue
+            if revision.is_two_endpoints:
+                return b"event: endpoint" in fetched.body or b"event:endpoint" in fetched.body
+            if fetched.status == 401:
+                return None
+            return revision.is_agreed_in(fetched.result)
+        return revision in self.revisions and revision not in REVISIONS
+
+    @property
+    def posted(self) -> Fetched | None:
+        """The newest ``initialize`` without a browser: what ``curl`` would get."""
+        return next((f for f in self.plain if f.method == "POST" and f.step == "initialize"), None)
+
+    @property
+    def wants_login(self) -> bool:
+        """Has it answered 401 to somebody without a token?"""
+        return any(f.status == 401 for f in [*self.plain, *self.of("without a token")])
+
+    @property
+    def speaks_nothing(self) -> bool:
+        """Is no revision spoken, not even after a login?"""
+        return all(self.speaks(revision) is False for revision in self.revisions)
+
+
+FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")

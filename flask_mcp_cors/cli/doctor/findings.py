@@ -1,0 +1,138 @@
+"""From the evidence and the table to findings: which rows fit, where, and which finding explains which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from ..findings import Finding
+from ..findings import in_order
+from ..findings import Severity
+from ..terminal import printable
+from .evidence import Evidence
+from .evidence import Fetched
+from .messages import negotiated
+from .messages import REVISIONS
+from .observations import OBSERVATIONS
+from .rules import Case
+from .rules import FAILURES
+from .rules import Rule
+from .rules import Values
+from .stacks import cure_for
+from .stacks import stacks_of
+
+#: Every code, once, in the order in which causes explain consequences.
+RULES: Mapping[str, Rule] = {rule.code: rule for rule in (*FAILURES, *OBSERVATIONS)}
+
+#: What is wrong with an answer even where the client goes on.
+_MESSAGE_FAULTS = {"answer_in_array", "id_is_text"}
+
+
+def findings_of(evidence: Evidence) -> list[Finding]:
+    """All findings, the one that explains most first, each with the place that it is about."""
+    found: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
+    several = len({origin for origin, _ in evidence.verdicts}) > 1
+    failures = list(_failures(evidence))
+    if "connects" in evidence.verdicts.values():
+        # Whatever curl gets: a page connects.
+        failures = [failure for failure in failures if failure[1]]
+    of_pages = {f.code for f, origin, _ in failures if origin and f.severity is Severity.ERROR}
+    same: dict[tuple[str, str], Finding] = {}
+    for finding, origin, revision in [*failures, *_observed(evidence)]:
+        if not origin and finding.code in of_pages:
+            continue  # a page meets the same, and there is a console line
+        if "*" in RULES[finding.code].explains and finding.severity is Severity.ERROR:
+            # It is about the whole server: said once, with the words of the first message that meets it.
+            finding = same.setdefault((finding.code, origin), finding)
+        origins, revisions = found.setdefault(finding, ({}, {}))
+        origins.update({origin: None} if several and origin else {})
+        revisions.update({revision: None} if revision else {})
+    placed = [replace(finding, place=place_of(*map(list, where))) for finding, where in found.items()]
+    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in placed):
+        # A conversation that fails has its cause by then.
+        placed = [f for f in placed if f.code != "no_conversation"]
+    return _explained(in_order(placed))
+
+
+def place_of(origins: list[str], revisions: list[str]) -> str:
+    """Where something holds, in words."""
+    from_ = f"from {', '.join(origins)}" if origins else ""
+    return " ".join(filter(None, [", ".join(revisions), from_]))
+
+
+def is_failed(fetched: Fetched) -> bool:
+    """Did a request that matters not get what it asked for?"""
+    if fetched.weight is None:
+        return False
+    if fetched.is_rejected:
+        return True
+    if fetched.sent is None:
+        return False
+    if fetched.step == "initialize" and not fetched.origin and not fetched.reading.fault:
+        # Without a browser: an answer from something that is not MCP is a failure, too.
+        return negotiated(fetched.result) not in {revision.name for revision in REVISIONS}
+    if "id" not in fetched.sent:
+        return bool(fetched.status and fetched.status >= 400)
+    return fetched.status != 0 and (fetched.result is None or bool(fetched.reading.fault))
+
+
+def _failures(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
+    for fetched in evidence.fetches:
+        if not is_failed(fetched) or (fetched.fault is not None and fetched.fault.code == "gave_up"):
+            continue
+        case = Case(evidence, fetched)
+        for rule in FAILURES:
+            fits = cast(Callable[[Case], "bool | Values | None"], rule.seen)(case)
+            if not fits:
+                continue
+            values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
+            console = fetched.blocked.console_message if fetched.blocked is not None else None
+            severity = rule.severity or fetched.weight or Severity.ERROR
+            finding = _finding(rule, severity, values, case.stacks, console)
+            yield finding, fetched.origin, fetched.revision
+            break
+
+
+def _observed(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
+    own = [(e.response, f.body) for f in evidence.fetches for e in f.exchanges if e.response and f.url == evidence.href]
+    stacks = stacks_of(own)
+    for rule in OBSERVATIONS:
+        for values in cast(Callable[[Evidence], Iterator[Values]], rule.seen)(evidence):
+            severity = cast(Severity, values.get("severity", rule.severity))
+            finding = _finding(rule, severity, values, stacks, None)
+            yield finding, str(values.get("origin", "")), str(values.get("revision", ""))
+
+
+def _finding(rule: Rule, severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
+    """Fill in the templates. Whatever a server sent is made safe to print here, and nowhere else."""
+    safe = {key: printable(str(value), 600) for key, value in values.items()}
+    cure = rule.cure.format_map(safe)
+    if rule.topic and (words := cure_for(rule.topic, stacks)):
+        cure += f" ({words})"
+    shown = None if console is None else printable(console, 1000)
+    return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)
+
+
+def _explained(findings: list[Finding]) -> list[Finding]:
+    """Put the error that explains most first, and its consequences behind it."""
+    errors = [f for f in findings if f.severity is Severity.ERROR]
+    order = list(RULES)
+    causes = [f for f in errors if RULES[f.code].explains]
+    if not causes:
+        return findings
+    main = min(causes, key=lambda f: ("*" not in RULES[f.code].explains, order.index(f.code)))
+    explains = RULES[main.code].explains
+    failing = {rule.code for rule in FAILURES} | {"no_conversation", "question_blocked", "params_not_allowed"}
+
+    def because(finding: Finding) -> Finding:
+        is_consequence = finding.code in explains or ("*" in explains and finding.code in failing)
+        if finding is main or not (is_consequence or finding.code == main.code):
+            return finding
+        return replace(finding, because=main.code)
+
+    return sorted(
+        map(because, findings), key=lambda f: (f is not main, (f.because is None and 0) or f.because is not None)
+    )

@@ -1,0 +1,135 @@
+"""What answers, as far as its responses show it, and how a cure is written for it.
+
+Where nothing is recognised the general cure stands alone, so a sign has to be one that nothing else has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ...testing import NetworkResponse
+
+#: Stack → a regular expression on ``Server: …``, ``X-Powered-By: …`` and so on, or on the body of an error.
+_HEADER_SIGNS = {
+    "nginx": r"(?m)^server: (nginx|openresty)",
+    "Caddy": r"(?m)^(server|via): .*caddy",
+    "Cloudflare": r"(?m)^server: cloudflare",
+    "Apache": r"(?m)^server: apache",
+    "IIS": r"(?m)^server: microsoft-iis|^public: options, trace",
+    "uvicorn": r"(?m)^server: uvicorn",
+    "Werkzeug": r"(?m)^server: werkzeug",
+    "gunicorn": r"(?m)^server: gunicorn",
+    "aiohttp": r"(?m)^server: .*aiohttp",
+    "Express": r"(?m)^x-powered-by: express",
+    "PHP": r"(?m)^x-powered-by: php",
+    "Rails": r"(?m)^x-runtime: ",
+}
+_BODY_SIGNS = {
+    "Starlette": r"^Disallowed CORS (origin|method|headers)",
+    "Spring": r"^Invalid CORS request",
+    "Django": r"CSRF verification failed|DisallowedHost|csrfmiddleware|<h1>Bad Request \(400\)</h1>",
+    "Rails": r"Blocked hosts?:|InvalidAuthenticityToken",
+    "MCP SDK": r"^\W*Invalid (Host|Origin) header",
+    "HAProxy": r"No server is available to handle this request",
+}
+_PROXIES = {"nginx", "Caddy", "Cloudflare", "Apache", "IIS", "HAProxy"}
+
+#: Topic → stack → the cure in its words.
+CURES: Mapping[str, Mapping[str, str]] = {
+    "headers": {
+        "Starlette": "CORSMiddleware(allow_headers=[…])",
+        "Django": "CORS_ALLOW_HEADERS = (*default_headers, …)",
+        "Spring": "CorsConfiguration.setAllowedHeaders",
+        "Express": "cors({allowedHeaders: […]})",
+        "nginx": "add_header Access-Control-Allow-Headers … always",
+        "rs/cors": "AllowedHeaders",
+        "Werkzeug": "flask-cors: allow_headers",
+    },
+    "methods": {
+        "Starlette": "CORSMiddleware(allow_methods=[…])",
+        "Django": "CORS_ALLOW_METHODS",
+        "Spring": "CorsConfiguration.setAllowedMethods",
+        "Express": "cors({methods: […]})",
+        "nginx": "add_header Access-Control-Allow-Methods … always",
+        "rs/cors": "AllowedMethods",
+    },
+    "origins": {
+        "Starlette": "CORSMiddleware(allow_origins=[…])",
+        "uvicorn": "Starlette: CORSMiddleware(allow_origins=[…])",
+        "Django": "CORS_ALLOWED_ORIGINS",
+        "Spring": "CorsConfiguration.setAllowedOrigins",
+        "Express": "cors({origin: […]})",
+        "nginx": "a map of $http_origin with whole origins",
+        "Werkzeug": "flask-cors: origins; MCPCors: origins",
+    },
+    "expose": {
+        "Starlette": "expose_headers",
+        "uvicorn": "Starlette: CORSMiddleware(expose_headers=[…])",
+        "Django": "CORS_EXPOSE_HEADERS",
+        "Express": "cors({exposedHeaders: […]})",
+        "nginx": "add_header Access-Control-Expose-Headers … always",
+        "Werkzeug": "flask-cors: expose_headers",
+    },
+    "every": {
+        "nginx": "nginx: add_header … always, or errors and 202 go without",
+        "uvicorn": "Starlette: CORSMiddleware outermost, around ServerErrorMiddleware",
+        "Express": "app.use(cors()) before everything else",
+        "aiohttp": "aiohttp: on_response_prepare sees streams and errors too",
+    },
+    "preflight": {
+        "nginx": "nginx: in if ($request_method = OPTIONS) repeat every add_header, for none is inherited there; "
+        "auth_request off for OPTIONS",
+        "Express": "app.use(cors()) before authentication and limits",
+        "uvicorn": "Starlette: add CORSMiddleware last, so that it is outermost",
+        "Django": "CorsMiddleware first in MIDDLEWARE",
+        "Apache": "Apache: no Require or RewriteRule for OPTIONS",
+        "IIS": "IIS: take OPTIONSVerbHandler out, or use the IIS CORS module",
+    },
+    "csrf": {"Django": "@csrf_exempt", "Rails": "skip_forgery_protection", "Werkzeug": "csrf.exempt(view)"},
+    "host": {
+        "Django": "ALLOWED_HOSTS",
+        "Rails": "config.hosts",
+        "MCP SDK": "TransportSecuritySettings(allowed_hosts=[…]) / allowedHosts",
+        "nginx": "nginx: proxy_set_header Host $http_host",
+    },
+    "stream": {
+        "nginx": "nginx: proxy_buffering off; gzip off for text/event-stream",
+        "Express": "compression(): skip text/event-stream, or res.flush()",
+    },
+    "proxy_headers": {
+        "nginx": "nginx: proxy_set_header, or no proxy_set_header that empties it",
+        "Apache": "WSGIPassAuthorization On",
+    },
+    "upstream": {"nginx": "nginx: proxy_pass, error.log", "HAProxy": "HAProxy: the backend's health check"},
+}
+
+
+def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
+    """What shows in these responses."""
+    found: set[str] = set()
+    for response, body in responses:
+        head = "\n".join(f"{name}: {value}" for name, value in response.headers.pairs).lower()
+        found |= {stack for stack, sign in _HEADER_SIGNS.items() if re.search(sign, head)}
+        text = body[:4000].decode("utf-8", "replace")
+        found |= {stack for stack, sign in _BODY_SIGNS.items() if re.search(sign, text)}
+        if _is_rs_cors(response):
+            found.add("rs/cors")
+    return found
+
+
+def _is_rs_cors(response: NetworkResponse) -> bool:
+    """A refused preflight of rs/cors: 200 or 204 with nothing but Vary, all three names in one line."""
+    vary = response.headers.get("Vary", "").lower().replace(" ", "")
+    full = vary == "origin,access-control-request-method,access-control-request-headers"
+    return full and response.status in (200, 204) and "Server" not in response.headers
+
+
+def proxy_in(stacks: set[str]) -> str:
+    """The proxy's name, or a general word."""
+    return next(iter(sorted(stacks & _PROXIES)), "a proxy")
+
+
+def cure_for(topic: str, stacks: set[str]) -> str:
+    """The cure in the words of what was recognised; nothing where that says nothing."""
+    return "; ".join(words for stack, words in CURES.get(topic, {}).items() if stack in stacks)

@@ -1,0 +1,107 @@
+"""Problems: what can be wrong with a configuration, and how a value is shown.
+
+Every reader of a setting adds to a list of these; nothing here knows a setting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class PolicyProblem(NamedTuple):
+    """One fault of a configuration.
+
+    *code* is stable and names the kind of fault; *message* says what is wrong and what to write
+    instead; *key* is the ``app.config`` key that the value came from, where it came from there.
+    """
+
+    code: str
+    setting: str
+    value: object
+    message: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.key} ({self.setting})" if self.key else self.setting
+        return f"{where}={shown(self.value)}: {self.message} [{self.code}]"
+
+
+class PolicyError(ValueError):
+    """A configuration that cannot be used, with every fault of it in :attr:`problems`.
+
+    >>> from flask_mcp_cors import CORSPolicy
+    >>> try:
+    ...     CORSPolicy(origins="https://app.example.com/", max_age=-1)
+    ... except PolicyError as error:
+    ...     print([problem.code for problem in error.problems])
+    ['origin_trailing_slash', 'max_age_out_of_range']
+    """
+
+    def __init__(self, problems: Iterable[PolicyProblem]) -> None:
+        #: Every :class:`PolicyProblem` found, in the order of the settings.
+        self.problems: tuple[PolicyProblem, ...] = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__("\n  - ".join([f"{head} in the CORS configuration:", *map(str, self.problems)]))
+
+    def __reduce__(self) -> tuple[type[PolicyError], tuple[tuple[PolicyProblem, ...]]]:
+        return type(self), (self.problems,)
+
+    def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
+        """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
+        located = []
+        for problem in self.problems:
+            place = f"{setting}.{problem.setting}" if setting else problem.setting
+            # One key holds all that is below it: policies['/mcp'].max_age, security_headers.frame_options.
+            word = place.partition("[")[0].partition(".")[0]
+            located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
+        return PolicyError(located)
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: in ASCII, and cut where it is long."""
+    text = ascii(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def as_list(members: Iterable[str]) -> str:
+    """Strings as a list that is right in Python and in an environment variable; a long one is cut."""
+    listed = list(members)
+    text = json.dumps(listed[:5])
+    return text if len(listed) <= 5 else f"{text[:-1]}, …]"
+
+
+def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
+    """One string or many as a tuple; a problem for anything else."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Iterator):
+        # The second app or policy that uses the same settings would find it empty.
+        message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
+        problems.append(PolicyProblem("wrong_type", setting, value, message))
+        return ()
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        problems.append(wrong_type(setting, value, "a string or a list of strings"))
+        return ()
+    members = tuple(value)
+    for member in members:
+        if not isinstance(member, str):
+            problems.append(wrong_type(setting, member, "a string"))
+    return tuple(member for member in members if isinstance(member, str))
+
+
+# Words that people write where JSON has true, false and null.
+_JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+_JSON_WORDS |= {"none": "null", "null": "null"}
+
+
+def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
+    """The problem for a value of the wrong type."""
+    message = f"{type(value).__name__} is the wrong type; write {expected}"
+    if isinstance(value, str) and value.lower() in _JSON_WORDS:
+        message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"
+    return PolicyProblem("wrong_type", setting, value, message)

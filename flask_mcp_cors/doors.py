@@ -1,0 +1,162 @@
+"""What the doors have in common: how a door inside another is heard, and how a callable in ``policies`` is asked.
+
+Rule 1: each door of ours refuses for itself.
+Rule 2: where one of ours stands inside another, the innermost one's headers are sent.
+Rule 3: a decision belongs to one site and one request. It goes from one door to another through a
+:class:`Handover` that only the next door on the way in can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from contextvars import ContextVar
+from inspect import isawaitable
+from typing import Any
+
+from .core.decision import Decision
+from .core.decision import Reason
+from .core.headers import SAFELISTED_METHODS
+from .core.policy import CORSPolicy
+from .core.site import Choice
+from .core.site import Facts
+from .core.site import resolved_facts
+from .core.site import Site
+from .core.site import strictest
+from .reporting import log
+
+#: Where in the environ a door leaves its handover for the next one on the way in.
+HANDOVER = "flask_mcp_cors.handover"
+
+
+class Handover:
+    """What a door hands to the next door of ours inside, and gets back with the response."""
+
+    __slots__ = ("decision", "facts", "inner", "is_open", "site")
+
+    def __init__(self, site: Site, facts: tuple[Any, ...], decision: Decision | None) -> None:
+        #: The site that the decision was made for.
+        self.site = site
+        self.facts = facts
+        #: The decision of this site; ``None`` until its hook inside has made it.
+        self.decision = decision
+        #: What a door of another site, further inside, has sent.
+        self.inner: Decision | None = None
+        #: May a door of another site take it?
+        self.is_open = True
+
+    def tell(self, site: Site, decision: Decision) -> None:
+        """Say whose decision has gone into the response. Where nothing governs, an outer door may have a policy."""
+        if site is self.site:
+            self.decision = decision
+        elif decision.reason is not Reason.NOT_GOVERNED:
+            self.inner = decision
+
+
+#: The ``Origin`` and the handover of an ASGI door. They are in the context, because a WSGI adapter makes a new
+#: environ, but runs the application in a copy of the context.
+AROUND: ContextVar[tuple[str | None, Handover] | None] = ContextVar(HANDOVER, default=None)
+
+
+def claim(environ: Mapping[str, Any], origin: str | None) -> Handover | None:
+    """Take the handover of the next door of ours further out, or ``None`` where there is none to take.
+
+    An application that is called from a view, with the caller's environ, finds it taken: its decision is
+    none of the caller's. One that is called in the caller's context has another ``Origin``.
+    """
+    handover: Handover | None = environ.get(HANDOVER)
+    if handover is None and (around := AROUND.get()) is not None and around[0] == origin:
+        handover = around[1]
+    if handover is None or not handover.is_open:
+        return None
+    handover.is_open = False
+    return handover
+
+
+def carries(headers: Iterable[tuple[str, str]], decision: Decision) -> bool:
+    """Are the ``Access-Control-*`` headers of a response exactly those of *decision*?"""
+
+    def cors(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        return sorted((name.lower(), value) for name, value in pairs if name.lower().startswith("access-control-"))
+
+    return cors(headers) == cors(decision.headers)
+
+
+def judge_choice(
+    site: Site,
+    choice: Choice,
+    facts: Facts,
+    request_for: Callable[[str], Any],
+    choose_for: Callable[[str], Choice] | None = None,
+) -> Decision:
+    """The decision under *choice*, after asking the callable in ``policies`` where there is one.
+
+    :param request_for: makes the request that such a callable takes, with this method announced.
+    :param choose_for: the choice for another method at the same URL; by default the path's.
+    """
+    judging = judge_choice_async(site, choice, facts, request_for, choose_for)
+    try:
+        judging.send(None)
+        while True:
+            # A callable waits for something, and there is no event loop here.
+            judging.throw(TypeError("a callable in policies that awaits works in flask_mcp_cors.asgi only"))
+    except StopIteration as done:
+        decision: Decision = done.value
+        return decision
+
+
+async def judge_choice_async(
+    site: Site,
+    choice: Choice,
+    facts: Facts,
+    request_for: Callable[[str], Any],
+    choose_for: Callable[[str], Choice] | None = None,
+) -> Decision:
+    """The same as :func:`judge_choice`, with callables that may be ``async``."""
+    decision = await _judge_one(site, choice, facts, request_for, choose_for)
+    resolved = resolved_facts(facts)
+    if resolved is None:
+        return decision
+    below = site.choose(resolved.path, resolved.policy_method)
+    return strictest([decision, await _judge_one(site, below, resolved, request_for, None)])
+
+
+async def _judge_one(
+    site: Site,
+    choice: Choice,
+    facts: Facts,
+    request_for: Callable[[str], Any],
+    choose_for: Callable[[str], Choice] | None,
+) -> Decision:
+    selected = choice.policy
+
+    async def ask(method: str) -> CORSPolicy | None:
+        if selected is None or isinstance(selected, CORSPolicy):
+            return selected
+        chosen: object = selected(request_for(method))
+        if isawaitable(chosen):
+            chosen = await chosen
+        if chosen is not None and not isinstance(chosen, CORSPolicy):
+            raise TypeError(f"{choice.rule} returned {type(chosen).__name__}; return a CORSPolicy or None")
+        return site.default if chosen is None else chosen
+
+    async def governs(policy: CORSPolicy, method: str) -> bool:
+        if method in (facts.policy_method, "*"):
+            return True
+        other = (site.choose(facts.path, method) if choose_for is None else choose_for(method)).policy
+        if other is not selected or other is policy:
+            return other == policy
+        # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
+        return method in SAFELISTED_METHODS or await ask(method) == policy
+
+    try:
+        policy = await ask(facts.policy_method)
+        listed = None
+        if policy is not None and facts.is_preflight:
+            listed = [method for method in policy.allow_methods if await governs(policy, method)]
+        return site.decide(facts, policy, listed)
+    except Exception:
+        # Whatever went wrong in there, a request without a policy is refused, not let in.
+        log.exception("%s failed, so the request is refused", choice.rule)
+        return site.policy_failed(facts)

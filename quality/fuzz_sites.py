@@ -1,0 +1,165 @@
+"""Fuzz sites: which policy governs a path and a method, and what comes of it, through the core and through three doors.
+
+Known are paths whose tail a stranger writes, dot segments, methods with policies of their own, headers that a server
+has folded (``Sec_Fetch_Site``), and an application of ours that a view calls with the caller's environ.
+
+``python -m quality.fuzz_sites --seconds 20``
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Flask
+from flask import request
+from flask import Response
+
+from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors.core.site import make_site
+
+from .cases import APP
+from .cases import facts_of
+from .fuzzing import main
+from .fuzzing import Source
+from .oracle import answer_of_site
+from .oracle import policy_for
+from .oracle import Question
+from .oracle import resolve
+from .oracle import summary
+from .soak import environ_of
+
+OTHER = "https://other.example"
+OWN = "https://mcp.example.com"
+SITES: tuple[dict[str, Any], ...] = (
+    {"origins": [APP], "hosts": ["mcp.example.com"]},
+    {"origins": [APP], "hosts": ["mcp.example.com"], "paths": ["/mcp", "/servers/**"]},
+    {
+        "origins": [APP, OTHER],
+        "hosts": ["*"],
+        "policies": {
+            "/servers/**": {"origins": [APP]},
+            "/static/public/**": {"origins": ["*"]},
+            "/static/private/**": {"origins": [APP]},
+            "/off": None,
+            "/.well-known/openid-configuration": {"origins": [OTHER]},
+        },
+    },
+    {
+        "origins": [APP],
+        "hosts": ["mcp.example.com"],
+        "validate_origin": False,
+        "policies": {"/static/public/**": {"origins": ["*"]}, "/servers/*/mcp": {"origins": [OTHER]}},
+    },
+)
+SITE_WORDS = ("hosts", "paths", "policies")
+SEGMENTS = (
+    *("mcp", "servers", "a", "static", "public", "private", "off", "tenant"),
+    *(".well-known", "openid-configuration", "oauth-protected-resource", "oauth-authorization-server"),
+    *(".", "..", "...", "*", "**"),
+)
+ORIGINS = (APP, APP, OTHER, OTHER, "https://evil.example", "null", OWN, "http://evil.example", "http://localhost:5000")
+METHODS = ("GET", "POST", "DELETE", "OPTIONS", "OPTIONS", "HEAD", "get")
+
+Application = Callable[..., Iterable[bytes]]
+
+
+def _view(rest: str = "") -> str:
+    request.environ["fuzz.reached"] = True
+    # What this application decides is none of the caller's: it allows every origin.
+    Response.from_app(_OTHER_APP, {**request.environ, "PATH_INFO": "/x", "REQUEST_METHOD": "GET"})
+    return "ok"
+
+
+def _make_other_app() -> Flask:
+    app = Flask("other", static_folder=None)
+    MCPCors(app, origins="*", hosts="*")
+    app.add_url_rule("/x", "x", lambda: "other")
+    return app
+
+
+def _make_app(door: str, settings: dict[str, Any]) -> Application:
+    app = Flask("fuzz", static_folder=None)
+    methods = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"]
+    app.add_url_rule("/", "root", _view, methods=methods, provide_automatic_options=False)
+    app.add_url_rule("/<path:rest>", "rest", _view, methods=methods, provide_automatic_options=False)
+    if door == "middleware":
+        return CORSMiddleware(app, **settings)
+    MCPCors(app, wrap_wsgi=door == "wrap_wsgi", **settings)
+    return app
+
+
+_OTHER_APP = _make_other_app()
+DOORS = [
+    (door, _make_app(door, settings), settings) for settings in SITES for door in ("hooks", "wrap_wsgi", "middleware")
+]
+CORES = [
+    (
+        make_site(
+            {k: v for k, v in s.items() if k in SITE_WORDS},
+            CORSPolicy(**{k: v for k, v in s.items() if k not in SITE_WORDS}),
+        ),
+        s,
+    )
+    for s in SITES
+]
+
+
+def _question(source: Source) -> Question:
+    path = "/" + "/".join(source.choose(SEGMENTS) for _ in range(source.byte() % 6))
+    return Question(
+        method=source.choose(METHODS),
+        path=path,
+        scheme=source.choose(("https", "http")),
+        host=source.choose(("mcp.example.com", "mcp.example.com", "evil.example", "localhost:5000")),
+        origin=source.choose((*ORIGINS, None, None)),
+        request_method=source.choose(("POST", "GET", "DELETE", "HEAD", "get", "PUT", None)),
+        fetch_site=source.choose((None, None, "same-origin", "cross-site", "same-site", "none")),
+        fetch_mode=source.choose((None, "cors", "navigate", "no-cors")),
+        fetch_dest=source.choose((None, "iframe", "document", "object")),
+    )
+
+
+def target(source: Source) -> None:
+    question = _question(source)
+    site, settings = source.choose(CORES)
+    decision = site.judge(facts_of(question))
+    assert decision is not None
+    given = summary(decision.status if decision.final else None, decision.headers)
+    wanted = answer_of_site(question, settings)
+    assert given == wanted, f"the core: {question} under {settings}: {given}, not {wanted}"
+
+    door, application, settings = source.choose(DOORS)
+    is_swallowed = door != "middleware"
+    method = question.request_method or ""
+    is_left_alone = policy_for(question.path, method, settings, is_swallowed=is_swallowed) is None
+    if is_swallowed and question.method == "OPTIONS" and is_left_alone and resolve(question.path) is not None:
+        return  # for the hook it is no preflight any more, for the core it still is: neither lets more through
+    environ = environ_of(question)
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started[:] = status, headers
+        return lambda data: None
+
+    body = application(environ, start_response)
+    for _ in body:
+        pass
+    if close := getattr(body, "close", None):
+        close()
+    status, headers = started
+    passed = environ.get("fuzz.reached", False) or status[:3] in ("404", "405")
+    given = summary(None if passed else int(status[:3]), headers)
+    # The one view of the app takes every path into a variable; a middleware knows no views.
+    wanted = answer_of_site(question, settings, is_swallowed=is_swallowed)
+    assert given == wanted, f"{door}: {question} under {settings}: {given}, not {wanted}"
+
+
+if __name__ == "__main__":
+    logging.getLogger("flask_mcp_cors").setLevel(logging.CRITICAL)  # refusals are logged, here by the thousand
+    sys.exit(main(target))

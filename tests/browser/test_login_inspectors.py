@@ -1,0 +1,125 @@
+"""The inspectors' own log-ins: MCP Inspector's page and mcp-use's, with the example's servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("mcp", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
+pytest.importorskip("authlib", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
+
+from example_app import Demo
+from example_app import running
+
+PACKAGES = Path(__file__).parent / "node_modules"
+
+
+class OnePage(SimpleHTTPRequestHandler):
+    """Serves the files of a page that does its routing itself."""
+
+    def do_GET(self) -> None:
+        if not Path(self.translate_path(self.path)).is_file():
+            self.path = "/index.html"
+        super().do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a page; yields its origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(OnePage, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def mcp_use_inspector() -> Iterator[str]:
+    """Start mcp-use's inspector, which has a server of its own; yields its origin."""
+    node = shutil.which("node")
+    assert node is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    command = [node, str(PACKAGES / "@mcp-use" / "inspector" / "dist" / "cli.js"), "--port", port, "--no-open"]
+    environment = {**os.environ, "MCP_USE_ANONYMIZED_TELEMETRY": "false", "DO_NOT_TRACK": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    with process:
+        assert process.stdout is not None
+        assert any("started at" in line for line in process.stdout)
+        # What it says further has to be read, or it stops when the pipe is full.
+        reader = threading.Thread(target=process.stdout.read)
+        reader.start()
+        try:
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+            reader.join()
+
+
+def stay_on_this_machine(page: Any) -> None:
+    """mcp-use's page counts its users and loads fonts; not from here. (Preflights are then sent every time.)"""
+    here = ("127.0.0.1", "localhost")
+    page.context.route(lambda url: urlsplit(url).hostname not in here, lambda route: route.abort())
+
+
+def reached(demo: Demo) -> list[str]:
+    """The MCP messages that have got through to the SDK."""
+    return [entry["method"] for entry in demo.diary.entries() if entry["kind"] == "mcp"]
+
+
+def refused(demo: Demo) -> list[Any]:
+    """What Flask-MCP-CORS has refused."""
+    return [entry for entry in demo.diary.entries() if entry.get("reason")]
+
+
+def test_mcp_inspector(bundles: dict[str, str], open_page: Callable[..., Any]) -> None:
+    """All of it in the page: "Connect", "Allow", connected."""
+    folder = PACKAGES / "@modelcontextprotocol" / "inspector-client" / "dist"
+    with served(folder) as origin, running(token="t", origins=[origin]) as demo:
+        page, log = open_page(f"{origin}/favicon.ico")
+        page.evaluate("localStorage.setItem('lastConnectionType', 'direct')")
+        page.goto(f"{origin}/?transport=streamable-http&serverUrl={demo.endpoint}")
+        page.get_by_role("button", name="Connect", exact=True).click()
+        page.click("button[value=allow]")
+        page.get_by_text("Flask-MCP-CORS example").wait_for()
+        page.get_by_role("tab", name="Tools").click()
+        page.get_by_role("button", name="List Tools").click()
+        page.get_by_text("calculateSum").first.wait_for()
+        assert reached(demo) == ["initialize", "notifications/initialized", "tools/list"]
+        assert refused(demo) == []
+        assert log.preflights(demo.endpoint) == 1
+
+
+def test_mcp_use_inspector(bundles: dict[str, str], open_page: Callable[..., Any]) -> None:
+    """Its server does the discovery and gets the token; the page talks to the endpoint."""
+    with mcp_use_inspector() as origin, running(token="t", origins=[origin]) as demo:
+        page, _ = open_page("about:blank")
+        stay_on_this_machine(page)
+        page.goto(f"{origin}/inspector?autoConnect={demo.endpoint}")
+        page.get_by_role("button", name="Authenticate").click()
+        page.click("button[value=allow]")
+        page.get_by_text("calculateSum").first.wait_for()
+        assert reached(demo)[:1] == ["server/discover"]
+        assert "tools/list" in reached(demo)
+        assert refused(demo) == []

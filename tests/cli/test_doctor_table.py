@@ -1,0 +1,503 @@
+"""Each row of the table of findings fires for the fault that it is about, and is on the documentation's page."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import gzip
+import io
+import json
+import re
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faulty_servers import codes
+from faulty_servers import make_app
+from faulty_servers import TOKEN
+from foreign_servers import ORIGIN
+from foreign_servers import serving_wsgi
+from test_doctor_login import protected
+from test_doctor_network import answering
+from werkzeug.wrappers import Request
+from werkzeug.wrappers import Response
+
+from flask_mcp_cors.cli import doctor
+from flask_mcp_cors.cli.doctor import examine
+from flask_mcp_cors.cli.doctor import Report
+from flask_mcp_cors.cli.doctor import RULES
+from flask_mcp_cors.cli.doctor.evidence import Evidence
+from flask_mcp_cors.cli.doctor.evidence import Fetched
+from flask_mcp_cors.cli.doctor.findings import findings_of
+from flask_mcp_cors.cli.findings import Severity
+from flask_mcp_cors.testing import CORSError
+from flask_mcp_cors.testing import CORSErrorReason
+from flask_mcp_cors.testing.urls import parse_url
+
+PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
+PRM = "/.well-known/oauth-protected-resource"
+HTML = "<!doctype html><title>A page</title>"
+
+Change = Callable[[Request, Response], Response | None]
+
+
+def altered(change: Change, app: Any = None) -> Any:
+    """The good server with something in front that may answer in its place, or change its answer."""
+    inner = (app or make_app()).wsgi_app
+
+    def application(environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        environ["wsgi.input"] = io.BytesIO(request.get_data())
+        response = Response.from_app(inner, environ)
+        return (change(request, response) or response)(environ, start_response)
+
+    return application
+
+
+def on(method: str, answer: Callable[[], Response]) -> Change:
+    """Another answer to this method."""
+    return lambda request, response: answer() if request.method == method else None
+
+
+def with_cors(body: str, status: int = 200, kind: str = "text/html") -> Response:
+    headers = {"Access-Control-Allow-Origin": ORIGIN, "Vary": "Origin", "Content-Type": kind}
+    return Response(body, status, headers)
+
+
+def results(change: Callable[[dict[str, Any]], object]) -> Change:
+    """Another body for each result."""
+
+    def alter(request: Request, response: Response) -> None:
+        if request.method == "POST" and b'"result"' in response.data:
+            changed = change(json.loads(response.data))
+            response.data = changed if isinstance(changed, str) else json.dumps(changed)
+
+    return alter
+
+
+def without_cors(condition: Callable[[Request, Response], bool]) -> Change:
+    def alter(request: Request, response: Response) -> None:
+        if condition(request, response):
+            response.headers.remove("Access-Control-Allow-Origin")
+
+    return alter
+
+
+def labelled(request: Request, response: Response) -> None:
+    if request.method == "POST":
+        response.headers["Content-Type"] = "text/plain"
+
+
+def longer(request: Request, response: Response) -> Response | None:
+    if request.method != "POST":
+        return None
+    body = response.data
+    response.response = iter([body])
+    response.headers["Content-Length"] = str(len(body) + 50)
+    return response
+
+
+def notified(request: Request, response: Response) -> Response | None:
+    return with_cors("no", 400) if b"notifications/" in request.data else None
+
+
+def listed(request: Request, response: Response) -> Response | None:
+    return with_cors("no", 404) if b"tools/list" in request.data else None
+
+
+def results_as_stream(request: Request, response: Response) -> None:
+    if request.method == "POST" and b'"result"' in response.data:
+        response.data = b"data: " + response.data.strip().replace(b"\n", b"") + b"\n"
+        response.headers["Content-Type"] = "text/event-stream"
+
+
+def sessions_lost(request: Request, response: Response) -> Response | None:
+    response.headers["Mcp-Session-Id"] = "a"
+    response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id"
+    return with_cors("Bad Request: Missing session ID", 400) if b"tools/list" in request.data else None
+
+
+def versions_refused(request: Request, response: Response) -> Response | None:
+    is_named = b"tools/list" in request.data and "MCP-Protocol-Version" in request.headers
+    return with_cors("Unsupported protocol version", 400) if is_named else None
+
+
+def several(request: Request, response: Response) -> None:
+    response.headers["Access-Control-Allow-Origin"] = f"{ORIGIN}, https://b.example"
+
+
+def letting_in(is_listed: Callable[[str], bool]) -> Any:
+    """A list of origins with a hole."""
+    app = make_app(origins="*", validate_origin=False)
+
+    def alter(request: Request, response: Response) -> Response | None:
+        origin = request.headers.get("Origin")
+        if origin is not None and not is_listed(origin):
+            return Response(status=403)
+        if origin is not None:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Vary"] = "Origin"
+        return None
+
+    return altered(alter, app)
+
+
+def spelled(request: Request, response: Response) -> Response | None:
+    """flask-cors with a slash at the end of the origin."""
+    response.headers.remove("Access-Control-Allow-Origin")
+    if request.method != "OPTIONS":
+        return None
+    allowed = {"Access-Control-Allow-Origin": f"{ORIGIN}/"} if request.headers.get("Origin") == f"{ORIGIN}/" else {}
+    return Response(status=200, headers=allowed)
+
+
+def origin_dropped(request: Request, response: Response) -> Response | None:
+    response.headers.remove("Access-Control-Allow-Origin")
+    return Response(status=403) if request.method == "OPTIONS" else None
+
+
+def methods_only(request: Request, response: Response) -> Response | None:
+    """No origin is on the list, neither for the preflight nor for the request."""
+    response.headers.remove("Access-Control-Allow-Origin")
+    return (
+        Response(status=204, headers={"Access-Control-Allow-Methods": "POST"}) if request.method == "OPTIONS" else None
+    )
+
+
+def closing(request: Request, response: Response) -> Response | None:
+    if request.method == "OPTIONS":
+        request.environ["werkzeug.socket"].shutdown(2)
+    return None
+
+
+def hanging(request: Request, response: Response) -> Response | None:
+    if request.method == "OPTIONS":
+        time.sleep(1.5)
+    return None
+
+
+def stream(first: bytes, rest: bytes = b"", coding: str | None = None) -> Callable[[], Response]:
+    def chunks() -> Iterator[bytes]:
+        yield first
+        time.sleep(3)
+        yield rest
+
+    named = {"Access-Control-Allow-Origin": ORIGIN, "Vary": "Origin"}
+    named |= {} if coding is None else {"Content-Encoding": coding}
+    return lambda: Response(chunks(), headers=named, content_type="text/event-stream")
+
+
+def compressed(request: Request, response: Response) -> Response | None:
+    if request.method != "GET":
+        return None
+    event = b"data: {}\n\n"
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        packed = gzip.compress(event)
+        return stream(packed[:10], packed[10:], "gzip")()
+    return stream(event)()
+
+
+def dead_endpoint(request: Request, response: Response) -> Response | None:
+    if request.path != "/mcp" and request.method != "OPTIONS":
+        return with_cors("", 404)
+    return {"GET": stream(b"event: endpoint\ndata: /messages\n\n"), "POST": lambda: with_cors("", 404)}.get(
+        request.method, lambda: None
+    )()
+
+
+FAULTS: dict[str, Change] = {
+    "preflight_closed": closing,
+    "preflight_timeout": hanging,
+    "gateway_error": lambda request, response: Response(HTML, 502),
+    "body_too_large": on("POST", lambda: Response(HTML, 413)),
+    "rate_limited": on("POST", lambda: Response("slow down", 429)),
+    "host_not_served": lambda request, response: Response("Invalid Host header", 421),
+    "request_refused": lambda request, response: (
+        Response("no", 403) if request.method == "POST" and "Origin" in request.headers else None
+    ),
+    "csrf": on("POST", lambda: Response("CSRF verification failed. Request aborted.", 403)),
+    "tunnel_private": lambda request, response: Response(
+        status=302, headers={"Location": "https://github.dev/pf-signin?id=x"}
+    ),
+    "allow_origin_several": several,
+    "origin_spelled": spelled,
+    "origin_not_allowed": methods_only,
+    "forbidden_without_token": on("POST", lambda: Response("no", 403)),
+    "notification_refused": notified,
+    "body_short": longer,
+    "json_surrounded": results(lambda value: "Warning: deprecated\n" + json.dumps(value)),
+    "json_cut": results(lambda value: json.dumps(value)[:-10]),
+    "content_type_wrong": labelled,
+    "answer_unended": results_as_stream,
+    "answer_empty": on("POST", lambda: with_cors("", 200, "application/json")),
+    "request_header_changed": on("POST", lambda: with_cors("", 406)),
+    "tls_expected": lambda request, response: Response(
+        "<html>400 The plain HTTP request was sent to HTTPS port</html>", 400
+    ),
+    "session_not_received": sessions_lost,
+    "version_refused": versions_refused,
+    "envelope_missing": results(lambda value: value["result"]),
+    "jsonrpc_missing": results(lambda value: {key: value[key] for key in ("id", "result")}),
+    "answer_in_array": results(lambda value: [value]),
+    "id_is_text": results(lambda value: value | {"id": str(value["id"])}),
+    "id_differs": results(lambda value: value | {"id": 4711}),
+    "login_page": on("POST", lambda: with_cors("<!doctype html><title>Log in</title>")),
+    "not_mcp_page": on("POST", lambda: with_cors(HTML)),
+    "no_result": listed,
+    "stream_compressed": compressed,
+    "event_unended": on("GET", stream(b"data: {}\n", b"\n")),
+    "get_not_405": on("GET", lambda: with_cors("", 404)),
+    "get_not_stream": on("GET", lambda: with_cors(HTML)),
+    "old_transport_dead": dead_endpoint,
+    "error_without_cors": without_cors(lambda request, response: response.status_code == 400),
+    "path_without_cors": without_cors(lambda request, response: response.status_code == 404),
+    "max_age_unused": lambda request, response: response.headers.set("Access-Control-Max-Age", "0"),
+}
+
+
+def examined(app: Any, **options: Any) -> Report:
+    with serving_wsgi(app) as url:
+        return examine(f"{url}/mcp", [ORIGIN], **{"timeout": 1, **options})
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_fault_is_found_under_its_code(code: str) -> None:
+    report = examined(altered(FAULTS[code]))
+    found = codes(report)
+    assert code in found
+    assert found[code] == (RULES[code].severity or "error")
+
+
+def test_an_event_stream_labelled_json() -> None:
+    def relabelled(request: Request, response: Response) -> None:
+        results_as_stream(request, response)
+        if request.method == "POST" and response.data.startswith(b"data:"):
+            response.data += b"\n"
+            response.headers["Content-Type"] = "application/json"
+
+    [finding] = [f for f in examined(altered(relabelled)).findings if f.code == "content_type_wrong"]
+    assert finding.fix == "send Content-Type: text/event-stream"
+
+
+@pytest.mark.parametrize(
+    ("code", "is_listed", "let_in"),
+    [
+        ("lookalike_allowed", lambda origin: origin.startswith(ORIGIN), "https://app.example.com.foreign.invalid"),
+        ("lookalike_allowed", lambda origin: origin.endswith("example.com"), "https://evilexample.com"),
+        ("lookalike_allowed", lambda origin: "app.example.com" in origin, "https://evil-app.example.com.foreign"),
+        (
+            "lookalike_allowed",
+            lambda origin: re.fullmatch("https://app.example.com", origin) is not None,
+            "https://appxexample.com",
+        ),
+        ("null_allowed", lambda origin: origin in (ORIGIN, "null"), "null"),
+        ("other_scheme_allowed", lambda origin: origin.partition(":")[2] == ORIGIN.partition(":")[2], "http://app."),
+        (
+            "other_port_allowed",
+            lambda origin: re.fullmatch(re.escape(ORIGIN) + r"(:\d+)?", origin) is not None,
+            ":8443",
+        ),
+        ("subdomains_allowed", lambda origin: origin.endswith(".example.com"), "https://evil.example.com"),
+    ],
+)
+def test_a_list_with_a_hole(code: str, is_listed: Callable[[str], bool], let_in: str) -> None:
+    report = examined(letting_in(is_listed))
+    found = [finding for finding in report.findings if finding.code == code]
+    assert any(let_in in finding.sentence for finding in found)
+    assert {finding.severity for finding in found} == {RULES[code].severity}
+
+
+def test_a_proxy_that_drops_origin() -> None:
+    """Whatever the Origin is, messages are served: the app has never seen one."""
+    report = examined(altered(origin_dropped, make_app(validate_origin=False)))
+    assert codes(report)["origin_lost"] == "error"
+    assert "preflight_refused" not in codes(report)
+
+
+def test_an_exact_list_has_no_hole() -> None:
+    assert codes(examined(letting_in(lambda origin: origin == ORIGIN))) == {}
+
+
+def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
+    """A server with a login in front of which some documents change."""
+
+    def alter(request: Request, response: Response) -> Response | None:
+        host = f"http://{request.host}"
+        server = {
+            "issuer": host,
+            "registration_endpoint": f"{host}/register",
+            "authorization_endpoint": f"{host}/login",
+            "token_endpoint": f"{host}/token",
+        }
+        if (answer := change(request)) is not None:
+            return answer
+        if response.status_code == 401:
+            response.headers["WWW-Authenticate"] = f'Bearer resource_metadata="{host}{PRM}/mcp"'
+        if request.method == "GET" and request.path == f"{PRM}/mcp":
+            value = {"resource": f"{host}/mcp", "authorization_servers": [host]}
+            return Response(json.dumps(value), headers={"Access-Control-Allow-Origin": "*"})
+        if request.method == "GET" and request.path == "/.well-known/oauth-authorization-server":
+            return Response(json.dumps(server), headers={"Access-Control-Allow-Origin": "*"})
+        return None
+
+    return altered(alter, protected(policies={path: {"origins": "*"} for path in ("/register", "/token")}))
+
+
+def answered(path: str, status: int, body: str = "") -> Callable[[Request], Response | None]:
+    headers = {"Access-Control-Allow-Origin": "*"}
+
+    def change(request: Request) -> Response | None:
+        is_asked = request.path.startswith(path) and request.method != "OPTIONS"
+        return Response(body, status, headers, content_type="text/html") if is_asked else None
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("code", "change", "options"),
+    [
+        ("metadata_missing", answered(PRM, 404), {}),
+        ("metadata_protected", answered(PRM, 401), {}),
+        ("metadata_error", answered(PRM, 500), {}),
+        ("metadata_not_json", answered(PRM, 200, HTML), {}),
+        ("authorization_servers_missing", answered(PRM, 200, '{"resource": "x"}'), {}),
+        ("authorization_server_missing", answered("/.well-known/o", 404), {}),
+        ("registration_failed", answered("/register", 400, '{"error": "x"}'), {"login": True}),
+        ("authorize_failed", answered("/login", 500), {"login": True}),
+        ("endpoints_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("issuer_mismatch", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("pkce_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+    ],
+)
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_login_that_stops(
+    code: str, change: Callable[[Request], Response | None], options: Any, token: str | None
+) -> None:
+    def both(request: Request) -> Response | None:
+        if code == "authorization_server_missing" and request.path.startswith(PRM):
+            return None
+        if code == "authorize_failed" and request.path == "/register" and request.method == "POST":
+            return Response('{"client_id": "x"}', 201, {"Access-Control-Allow-Origin": "*"})
+        return change(request)
+
+    report = examined(documents(both), token=token, **options)
+    assert codes(report).get(code) == RULES[code].severity
+
+
+def test_a_whole_login() -> None:
+    def register(request: Request) -> Response | None:
+        if request.path == "/register" and request.method == "POST":
+            return Response('{"client_id": "x"}', 201, {"Access-Control-Allow-Origin": "*"})
+        return Response("Log in") if request.path == "/login" else None
+
+    report = examined(documents(register), login=True)
+    assert report.is_healthy
+    assert "the authorization endpoint opens; from there a person logs in" in str(report.works)
+
+
+def test_a_token_that_does_not_arrive() -> None:
+    app = protected()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ.pop("HTTP_AUTHORIZATION", None)
+        return app.wsgi_app(environ, start_response)
+
+    report = examined(application, token=TOKEN)
+    assert codes(report)["token_not_received"] == "error"
+    assert "token_refused" not in codes(report)
+
+
+def test_a_challenge_that_no_mcp_client_can_answer() -> None:
+    def alter(request: Request, response: Response) -> None:
+        if response.status_code == 401:
+            response.headers["WWW-Authenticate"] = 'Basic realm="x"'
+
+    assert codes(examined(altered(alter, protected())))["challenge_unusable"] == "warning"
+
+
+def test_403_in_place_of_401() -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        return with_cors("no", 403) if response.status_code == 401 else None
+
+    assert codes(examined(altered(alter, protected()), token=TOKEN))["forbidden_for_unauthorized"] == "error"
+
+
+def test_headers_of_the_user_go_to_the_endpoint_and_into_the_preflight() -> None:
+    def needs_key(request: Request, response: Response) -> Response | None:
+        if request.path != "/mcp":
+            assert "X-API-Key" not in request.headers
+        return with_cors("no key", 403) if request.method == "POST" and "X-API-Key" not in request.headers else None
+
+    assert codes(examined(altered(needs_key), headers={"X-API-Key": "x"})) == {}
+    refused = examined(altered(needs_key, make_app(allow_headers=["Content-Type"])), headers={"X-API-Key": "x"})
+    assert any("x-api-key" in finding.sentence.lower() for finding in refused.findings)
+
+
+def test_a_body_that_breaks_off() -> None:
+    cut = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{"
+    with answering(cut) as url:
+        assert codes(examine(url, [ORIGIN], timeout=1))["broke_off"] == "error"
+
+
+def test_a_url_that_cannot_be_asked() -> None:
+    assert "url_malformed" in codes(examine("http://a..b/mcp", ["http://app.example.com"], timeout=1))
+
+
+def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
+    def slow(request: Request, response: Response) -> None:
+        time.sleep(0.2)
+
+    start = time.monotonic()
+    report = examined(altered(slow), total=2)
+    assert time.monotonic() - start < 3
+    assert codes(report)["not_asked"] == "note"
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence"),
+    [
+        ("private_place_named", {"facts": [("private place", ORIGIN, "http://10.0.0.1/")]}),
+        ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
+        (
+            "cors_error",
+            {
+                "fetches": [
+                    Fetched(
+                        "GET",
+                        "http://x/",
+                        blocked=CORSError(CORSErrorReason.CORS_DISABLED_SCHEME, "", "http://x/", "http://x/", ORIGIN),
+                        weight=Severity.ERROR,
+                    )
+                ]
+            },
+        ),
+    ],
+)
+def test_rows_that_few_servers_show(code: str, evidence: dict[str, Any]) -> None:
+    [finding] = findings_of(Evidence(parse_url("https://mcp.example.com/mcp"), **evidence))
+    assert finding.code == code
+
+
+def test_every_row_is_on_the_page() -> None:
+    """``python tests/cli/doctor_examples.py`` writes the table."""
+    rows = re.findall(r"(?m)^\| (error|warning|note) \| `(\w+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"))
+    assert rows == [(rule.severity or "error", rule.code, rule.meaning) for rule in RULES.values()]
+
+
+def test_evidence_probes_and_findings_import_in_one_direction() -> None:
+    graph = {}
+    for path in Path(doctor.__file__).parent.glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        graph[path.stem] = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 1 and n.module}
+    order = list(graphlib.TopologicalSorter(graph).static_order())
+    # What is fetched knows nothing of what is said about it, and rules know nothing of how it was fetched.
+    assert order.index("evidence") < order.index("rules") < order.index("findings")
+    assert graph["rules"] | graph["observations"] <= {"evidence", "fronts", "messages", "rules", "stacks"}
+
+
+def test_every_row_has_a_test() -> None:
+    here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_doctor_*.py"))
+    assert [code for code in RULES if f'"{code}"' not in here] == []
