@@ -128,8 +128,8 @@ def test_the_tool_does_not_run(stranger: Frame, has_token: bool, demo: Any) -> N
     # 421 where the request says nothing of its origin: the rebound name is not served.
     assert stranger.evaluate(TOOL_CALL, options) in ("TypeError", 403, 421)
     entries = [entry for entry in demo.diary.entries()[before:] if entry["kind"] == "mcp" or entry["path"] == "/mcp"]
-    assert [entry["kind"] for entry in entries] == ["request"]
-    assert entries[0]["status"] in (403, 421)
+    # A browser sends a request that got 421 once more, over another connection.
+    assert {(entry["kind"], entry["status"]) for entry in entries} in ({("request", 403)}, {("request", 421)})
 
 
 SUBMIT = """([url, enctype]) => {
