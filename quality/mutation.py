@@ -2,8 +2,9 @@
 
 ``python -m quality.mutation core`` and ``python -m quality.mutation adapters`` change the package, one small thing at
 a time, in a copy of the tree, and run the tests that reach the change. A mutant that no test notices has *survived*;
-those that mean the same as the original are listed with the reason in ``equivalent_mutants.txt``. Exit status 1 where
-another one survives. It takes the better part of an hour on two cores; ``--keep DIR`` resumes.
+those that mean the same as the original are listed with the reason in ``equivalent_mutants.txt``. The others are
+printed: some show a test that is missing. It is a search and no gate. It takes the better part of an hour on two cores;
+``--keep DIR`` resumes.
 """
 
 from __future__ import annotations
@@ -19,46 +20,41 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-#: The files of each group; everything in the package but the command line and the browser, which have no mutants here.
+#: The files of each group: everything in the package but the command line and the browser, which have no mutants here.
 GROUPS = {
     "core": ["flask_mcp_cors/core/*.py"],
     "adapters": [
-        f"flask_mcp_cors/{name}.py"
-        for name in (
-            "configure",
-            "exchange",
-            "extension",
-            "hooks",
-            "layer",
-            "marks",
-            "middleware",
-            "protect",
-            "reporting",
-            "routing",
-        )
+        *(f"flask_mcp_cors/{name}.py" for name in ("asgi", "configure", "doors", "reporting", "wsgi")),
+        "flask_mcp_cors/auth/*.py",
+        "flask_mcp_cors/extension/*.py",
     ],
 }
 
+#: The tests of each group; a file that is not there is left out.
 TESTS = {
     "core": [
         "tests/core",
-        "tests/test_config.py",
-        "tests/test_doors.py",
-        "tests/test_hardening.py",
-        "tests/test_published_flaws.py",
-        "tests/test_quality.py",
+        *(f"tests/test_{name}.py" for name in ("config", "doors", "extension", "published_flaws", "quality")),
     ],
     "adapters": [
-        "tests/test_adapter_exactness.py",
-        "tests/test_config.py",
-        "tests/test_doors.py",
-        "tests/test_extension.py",
-        "tests/test_hardening.py",
-        "tests/test_marks.py",
-        "tests/test_middleware.py",
-        "tests/test_protect.py",
-        "tests/test_published_flaws.py",
-        "tests/test_quality.py",
+        *(
+            f"tests/test_{name}.py"
+            for name in (
+                "adversary",
+                "config",
+                "doors",
+                "extension",
+                "gate",
+                "guards",
+                "layer",
+                "marks",
+                "metadata",
+                "published_flaws",
+                "quality",
+                "reporting",
+                "wsgi",
+            )
+        ),
         "tests/cli/test_debug_lines.py",
     ],
 }
@@ -142,13 +138,14 @@ def main() -> int:
         if subprocess.run(run, cwd=place, stdout=subprocess.DEVNULL).returncode not in (0, 1):
             print("mutmut failed: run it in the copy to see why", file=sys.stderr)
             return 2
-        return tell(place)
+        report(place)
+        return 0
     finally:
         if arguments.keep is None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def tell(place: Path) -> int:
+def report(place: Path) -> None:
     """Print the score and every survivor that nobody has explained."""
     explained = equivalents()
     counts: Counter[str] = Counter()
@@ -171,7 +168,6 @@ def tell(place: Path) -> int:
     score = 100 * counts["killed"] / total if total else 0.0
     print(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
     print(f"score {score:.1f} % of {total} mutants that mean something else")
-    return 1 if counts["survived"] else 0
 
 
 if __name__ == "__main__":

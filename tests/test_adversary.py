@@ -10,6 +10,9 @@ from flask import Request
 from flask import request
 from flask import Response
 from flask.views import MethodView
+from pages import APP
+from pages import EVIL
+from pages import OTHER
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
@@ -19,9 +22,6 @@ from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 
-APP = "https://app.example.com"
-OTHER = "https://other.example"
-EVIL = "https://evil.example"
 BASE = "https://mcp.example.com"
 
 DOORS = pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
@@ -383,7 +383,7 @@ class TestEmbeddingAndAddresses:
 
     @DOORS
     @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000", "[::ffff:127.0.0.1]:5000"])
-    def test_addresses_by_which_nobody_calls_a_server(self, app, door, host):
+    def test_unspecified_and_mapped_addresses_are_not_served(self, app, door, host):
         init(app, door)
         app.add_url_rule("/page", "page", noting(app))
         answer = app.test_client().get("/page", headers={"Host": host})

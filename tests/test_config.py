@@ -1,16 +1,16 @@
 """Where settings come from, which one counts, and what is said about the others."""
 
 import logging
+from functools import partial
 
 import pytest
 from flask import Flask
+from pages import APP
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
-
-APP = "https://app.example.com"
 
 
 def make(policy=None, config=None, **settings):
@@ -93,7 +93,7 @@ def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
         ("MCP_CORS_origins", "MCP_CORS_ORIGINS"),
     ],
 )
-def test_an_unknown_key_is_told_the_real_one(key, says):
+def test_an_unknown_key_is_reported_with_the_real_one(key, says):
     (problem,) = problems(config={key: 1})
     assert (problem.code, problem.key) == ("unknown_setting", key)
     assert says in problem.message
@@ -110,7 +110,7 @@ def test_an_unknown_key_is_told_the_real_one(key, says):
         (lambda: MCPCors().policy(allow_origins="*"), "origins"),
     ],
 )
-def test_an_unknown_keyword_is_told_the_real_one(make_it, says):
+def test_an_unknown_keyword_is_reported_with_the_real_one(make_it, says):
     with pytest.raises(PolicyError) as caught:
         make_it()
     assert says in str(caught.value)
@@ -155,6 +155,19 @@ def test_config_is_read_once():
     assert app.test_client().options("/", headers=headers).headers["Access-Control-Max-Age"] == "86400"
 
 
+def allow(origin):
+    return origin == APP
+
+
+#: A callable without a name.
+ALLOW = partial(allow)
+
+ANY_HOST = (
+    ": any Host is served, so a page whose name is rebound to this server can read what a GET without login gives: "
+    'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant'
+)
+
+
 class TestStartUpLine:
     def line(self, caplog, config=None, **settings):
         with caplog.at_level(logging.INFO, "flask_mcp_cors"):
@@ -168,13 +181,6 @@ class TestStartUpLine:
         assert f"origins {APP} (keyword)" in line
         assert "hosts mcp.example.com (MCP_CORS_HOSTS)" in line
         assert "paths /mcp (keyword)" in line
-
-    def test_nothing_configured_is_a_warning_that_names_the_two_settings(self, caplog):
-        level, line = self.line(caplog)
-        assert level == logging.WARNING
-        assert "MCP_CORS_ORIGINS" in line
-        assert "MCP_CORS_HOSTS" in line
-        assert "http://localhost:*" in line
 
     def test_trusted_hosts_and_policies_are_named_as_sources(self, caplog):
         level, line = self.line(caplog, {"TRUSTED_HOSTS": ["a.example"]}, policy=CORSPolicy(origins=lambda o: True))
@@ -191,6 +197,58 @@ class TestStartUpLine:
         with caplog.at_level(logging.INFO, "flask_mcp_cors"):
             CORSMiddleware(lambda environ, start_response: [], origins=APP)
         assert caplog.messages[0].startswith("CORSMiddleware: origins https://app.example.com")
+
+    @pytest.mark.parametrize(
+        ("settings", "level", "expected"),
+        [
+            (
+                {},
+                logging.WARNING,
+                "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
+                "http://[::1]:*, https://[::1]:* (default); hosts localhost, 127.0.0.1, [::1] (default); paths "
+                "everything (default): without configuration only pages on this machine may call: set origins "
+                "(MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
+            ),
+            (
+                {"hosts": ["a.example", "*"]},
+                logging.INFO,
+                "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
+                "http://[::1]:*, https://[::1]:* (default); hosts a.example, * (keyword); paths everything (default)",
+            ),
+            (
+                {"policy": CORSPolicy(origins=APP), "paths": "/mcp"},
+                logging.WARNING,
+                f"origins https://app.example.com (policy); hosts * (default); paths /mcp (keyword){ANY_HOST}",
+            ),
+            (
+                {"origins": allow},
+                logging.WARNING,
+                f"origins {allow.__qualname__} (keyword); hosts * (default); paths everything (default){ANY_HOST}",
+            ),
+            (
+                {"origins": ALLOW},
+                logging.WARNING,
+                f"origins {ALLOW!r} (keyword); hosts * (default); paths everything (default){ANY_HOST}",
+            ),
+        ],
+        ids=["nothing", "hosts", "policy", "function", "object"],
+    )
+    def test_its_words(self, caplog, settings, level, expected):
+        app = Flask("configured")
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            MCPCors(app, **settings)
+        assert [(r.levelno, r.getMessage()) for r in caplog.records] == [
+            (level, f"MCPCors on 'configured': {expected}")
+        ]
+
+    @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", … (9 in all)")])
+    def test_eight_of_many_hosts_are_listed(self, caplog, count, more):
+        app = Flask("configured")
+        app.config["TRUSTED_HOSTS"] = ["b.example"]
+        with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+            MCPCors(app, origins=APP, hosts=[f"h{n}.example" for n in range(count)])
+        listed = ", ".join(f"h{n}.example" for n in range(8))
+        assert f"; hosts {listed}{more} (keyword); " in caplog.messages[0]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +270,7 @@ def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])
-def test_a_misspelt_one_is_told_its_name(monkeypatch, caplog, variable):
+def test_a_misspelt_variable_is_logged_with_the_real_name(monkeypatch, caplog, variable):
     monkeypatch.setenv(variable, "*")
     make(origins=APP)
     expected = f"{variable} is in the environment, but has no effect: unknown setting; write MCP_CORS_ORIGINS"
@@ -302,7 +360,7 @@ def test_a_generator_is_refused_because_it_can_be_read_once_only(word):
     assert problem.message.endswith("it can be read once only; write a list")
 
 
-def test_every_fault_is_told_at_once():
+def test_every_fault_is_reported_at_once():
     wrong = {"origins": "http://A.example/", "max_age": -1, "foo": 1}
     told = ["unknown_setting", "origin_trailing_slash", "max_age_out_of_range"]
     assert [problem.code for problem in problems(**wrong)] == told
@@ -317,7 +375,7 @@ def test_every_fault_is_told_at_once():
     ]
 
 
-def test_without_an_app_a_word_that_is_no_setting_is_told_at_once():
+def test_an_unknown_keyword_raises_before_there_is_an_app():
     with pytest.raises(PolicyError, match="unknown_setting"):
         MCPCors(orgins=APP)
 
@@ -337,4 +395,34 @@ def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplo
     assert caplog.messages == [
         f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
         f"policies has '/mpc', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
+    ]
+
+
+def test_a_wrong_argument_and_a_wrong_key_are_reported_with_the_other_faults():
+    app = Flask("configured")
+    app.config["MCP_CORS_WRAP_WSGI"] = "yes"
+    with pytest.raises(PolicyError) as caught:
+        MCPCors(app, "policy", max_age=-1)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "policy='policy': str is the wrong type; write a CORSPolicy; origins and the like are keywords: "
+        "origins=[…] [wrong_type]",
+        "max_age=-1: out of range; write 0 (not kept) to 86400 seconds, or None to leave the header out "
+        "[max_age_out_of_range]",
+        "MCP_CORS_WRAP_WSGI (wrap_wsgi)='yes': str is the wrong type; write True or False "
+        "(in an environment variable, which is read as JSON: true) [wrong_type]",
+    ]
+
+
+def test_each_variable_that_never_reached_the_config_is_one_line(monkeypatch, caplog):
+    app = Flask("configured")
+    app.config["MCP_CORS_HOSTS"] = "a.example"
+    for name in ("FLASK_MCP_CORS_HOSTS", "FLASK_MCP_CORS_METHODS", "FLASK_MCP_CORS_POLICIES__A"):
+        monkeypatch.setenv(name, "1")
+    MCPCors(app, origins=APP)
+    assert caplog.messages == [
+        "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
+        "MCP_CORS_ALLOW_METHODS",
+        "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
+        "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
+        "FLASK_MCP_CORS_POLICIES",
     ]

@@ -10,6 +10,8 @@ from dataclasses import field
 
 import pytest
 from flask import Flask
+from pages import APP
+from pages import EVIL
 from werkzeug.test import EnvironBuilder
 from werkzeug.test import run_wsgi_app
 
@@ -22,8 +24,6 @@ from flask_mcp_cors.doors import judge_choice
 from flask_mcp_cors.wsgi import read_facts
 from flask_mcp_cors.wsgi import routed_path
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 SELF = "https://mcp.example.com"
 
 ALLOW_HEADERS = (

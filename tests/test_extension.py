@@ -1,7 +1,9 @@
 """The Flask adapter: first and last place, every response, one decision."""
 
+import gc
 import logging
 import pickle
+import weakref
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +17,10 @@ from flask import request
 from flask import request_started
 from flask import Response
 from flask import session
+from pages import APP
+from pages import EVIL
+from pages import FROM_APP
+from pages import FROM_EVIL
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
@@ -27,22 +33,14 @@ from flask_mcp_cors import preflight_answered
 from flask_mcp_cors import Reason
 from flask_mcp_cors import request_refused
 from flask_mcp_cors import SecurityHeaders
+from flask_mcp_cors.extension.routing import is_static
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
-FROM_APP = {"Origin": APP}
-FROM_EVIL = {"Origin": EVIL}
 PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
-
-
-@pytest.fixture
-def app():
-    return Flask("app")
 
 
 @pytest.fixture
@@ -275,7 +273,7 @@ class TestOriginValidation:
         response = app.test_client().post("/mcp", headers=headers)
         assert (response.status_code, calls, cors_headers(response)) == (200, ["POST"], [])
 
-    def test_report_lets_it_run_and_says_so(self, app, calls, caplog):
+    def test_the_report_mode_lets_it_run_and_logs_it(self, app, calls, caplog):
         init(app, validate_origin="report")
         seen = []
         with request_refused.connected_to(lambda sender, **facts: seen.append(facts), app):
@@ -314,11 +312,30 @@ class TestOriginValidation:
             ({"X-Forwarded-Proto": "https"}, False),
         ],
     )
-    def test_a_proxy_fix_that_leaves_the_host_out_is_told_so(self, app, calls, caplog, forwarded, hint):
+    def test_a_proxy_fix_without_x_host_is_logged(self, app, calls, caplog, forwarded, hint):
         init(app, hosts="mcp.example.com")
         app.wsgi_app = ProxyFix(app.wsgi_app)
         assert app.test_client().post("/mcp", headers=forwarded, base_url="http://backend:8000").status_code == 421
         assert ("if your proxy sets it, write ProxyFix(..., x_host=1)" in caplog.messages[-1]) is hint
+
+    def test_files_of_nested_blueprints_are_static(self, app, tmp_path):
+        inner = Blueprint("inner", __name__, static_folder=str(tmp_path), static_url_path="/files")
+        outer = Blueprint("outer", __name__)
+        outer.register_blueprint(inner)
+        app.register_blueprint(outer)
+        assert is_static(app, "outer.inner.static")
+        assert not is_static(app, "outer.static")
+        assert not is_static(app, None)
+
+    def test_the_pages_of_the_server_name_are_the_apps_own(self):
+        app = Flask("app")
+        app.config["SERVER_NAME"] = "mcp.example.com"
+        MCPCors(app, origins=APP)
+        app.add_url_rule("/x", view_func=lambda: "in")
+        client = app.test_client()
+        for origin, status in (("https://mcp.example.com", 200), ("https://b.example", 403)):
+            answer = client.get("/x", base_url="https://mcp.example.com", headers={"Origin": origin})
+            assert answer.status_code == status
 
 
 class TestHosts:
@@ -437,9 +454,19 @@ class TestInitialisation:
         with pytest.raises(AssertionError):
             init(app)
 
+    def test_an_app_is_freed_though_the_extension_lives(self):
+        cors = MCPCors(origins=APP, hosts="*")
+        app = Flask("app")
+        cors.init_app(app)
+        app.test_client().get("/", headers={"Origin": APP})
+        gone = weakref.ref(app)
+        del app
+        gc.collect()
+        assert gone() is None
+
 
 class TestSignals:
-    def test_an_answered_preflight_is_told(self, app):
+    def test_an_answered_preflight_is_signalled(self, app):
         init(app)
         seen = []
         with preflight_answered.connected_to(lambda sender, **facts: seen.append((sender, facts)), app):
@@ -452,13 +479,27 @@ class TestSignals:
         assert pickle.loads(pickle.dumps(facts["decision"])) == facts["decision"]
 
     @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
-    def test_a_refusal_is_told(self, app, method):
+    def test_a_refusal_is_signalled(self, app, method):
         init(app)
         seen = []
         headers = {**PREFLIGHT, "Origin": EVIL}
         with request_refused.connected_to(lambda sender, **facts: seen.append(facts["decision"].reason), app):
             app.test_client().open("/mcp", method=method, headers=headers)
         assert seen == [Reason.ORIGIN_NOT_ALLOWED]
+
+    @pytest.mark.parametrize(
+        ("validate", "told"), [(False, 0), ("report", 1), (True, 1)], ids=["plain", "report", "refused"]
+    )
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    def test_what_is_or_would_be_refused_is_signalled_and_logged_and_nothing_else(
+        self, app, caplog, validate, told, wrap
+    ):
+        init(app, validate_origin=validate, wrap_wsgi=wrap)
+        seen = []
+        caplog.set_level(logging.WARNING, "flask_mcp_cors")
+        with request_refused.connected_to(lambda sender, **facts: seen.append(facts), app):
+            app.test_client().get("/", headers={"Origin": EVIL})
+        assert (len(seen), len(caplog.records)) == (told, told)
 
 
 class TestLog:
@@ -515,7 +556,7 @@ class TestLog:
         assert caplog.messages == []
 
     @pytest.mark.parametrize(("debug", "said"), [(True, True), (False, False)])
-    def test_in_debug_mode_an_exception_is_said_not_to_be_cors(self, app, caplog, debug, said):
+    def test_in_debug_mode_an_exception_is_logged_as_no_cors_problem(self, app, caplog, debug, said):
         init(app)
         app.debug = debug
         app.config["PROPAGATE_EXCEPTIONS"] = False
@@ -564,7 +605,7 @@ class TestFinalAnswers:
     """What other functions of the app do to an answer that is the whole response."""
 
     @pytest.mark.parametrize("wrap", [False, True])
-    def test_nobody_has_a_refusal_kept(self, app, calls, wrap):
+    def test_an_after_request_function_cannot_make_a_refusal_cacheable(self, app, calls, wrap):
         init(app, wrap_wsgi=wrap)
 
         @app.after_request
@@ -594,7 +635,7 @@ class TestFinalAnswers:
 
         assert "Content-Type" not in app.test_client().options("/mcp", headers=PREFLIGHT).headers
 
-    def test_a_function_that_counts_on_another_is_told_why_it_fails(self, app, calls, caplog):
+    def test_an_after_request_function_that_needs_a_skipped_before_request_is_logged(self, app, calls, caplog):
         """Timing a request is the usual case: ``before_request`` writes down when it began."""
         app.config["PROPAGATE_EXCEPTIONS"] = False
         init(app)
@@ -617,3 +658,36 @@ class TestFinalAnswers:
         init(app, wrap_wsgi=True)
         app.after_request(lambda response: 1 / 0)
         assert app.test_client().options("/mcp", headers=PREFLIGHT).status_code == 200
+
+
+class TestRepeatedHeaders:
+    """Repeated headers: PEP 3333 leaves joining to the server, and the servers differ."""
+
+    JOINTS = pytest.mark.parametrize("joint", [",", ", ", " , "], ids=["comma", "comma-space", "spaces"])
+
+    @JOINTS
+    @pytest.mark.parametrize("second", [APP, EVIL, "null", ""], ids=["same", "foreign", "null", "empty"])
+    def test_a_repeated_origin_is_refused_however_it_was_joined(self, app, joint, second):
+        init(app)
+        for value in (f"{APP}{joint}{second}", f"{second}{joint}{APP}"):
+            response = app.test_client().get("/", environ_overrides={"HTTP_ORIGIN": value})
+            assert response.status_code == 403
+
+    @JOINTS
+    def test_a_repeated_sec_fetch_site_never_makes_a_request_same_origin(self, app, joint):
+        init(app)
+        environ = {"HTTP_ORIGIN": EVIL, "HTTP_SEC_FETCH_SITE": f"same-origin{joint}same-origin"}
+        assert app.test_client().get("/", environ_overrides=environ).status_code == 403
+
+    @JOINTS
+    def test_a_repeated_host_is_never_served(self, app, joint):
+        init(app, hosts="mcp.example.com")
+        environ = {"HTTP_HOST": f"mcp.example.com{joint}mcp.example.com"}
+        assert app.test_client().get("/", environ_overrides=environ).status_code == 421
+
+    @JOINTS
+    def test_a_split_list_of_asked_headers_is_one_list(self, app, joint):
+        init(app)
+        environ = {"HTTP_ACCESS_CONTROL_REQUEST_HEADERS": f"authorization{joint}{joint}mcp-param-a"}
+        response = app.test_client().options("/", headers=PREFLIGHT, environ_overrides=environ)
+        assert response.headers["Access-Control-Allow-Headers"].endswith(", X-Custom-Auth-Headers, mcp-param-a")

@@ -3,14 +3,24 @@
 import pytest
 from flask import Flask
 from flask import Response
+from pages import APP
+from pages import EVIL
+from pages import FROM_APP
+from pages import OTHER
+from pages import PREFLIGHT
 from werkzeug.datastructures import Headers
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.extension.gate import append
 
-APP = "https://app.example.com"
+OPTIONS_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 PAIRS = (("X-A", "1"), ("X-B", "2"), ("X-A", "3"))
+
+
+def init(app, **settings):
+    return MCPCors(app, **{"origins": APP, "hosts": "*", **settings})
 
 
 class WithoutList:
@@ -104,7 +114,7 @@ class TestRegistration:
 
 
 @pytest.mark.parametrize("propagates", ["debug", "PROPAGATE_EXCEPTIONS"])
-def test_a_crash_without_our_headers_is_said_not_to_be_cors(caplog, propagates):
+def test_a_crash_without_our_headers_is_logged_as_no_cors_problem(caplog, propagates):
     app = Flask("app", static_folder=None)
     MCPCors(app, origins=APP, hosts="*")
     app.add_url_rule("/x", "x", lambda: 1 / 0)
@@ -115,3 +125,97 @@ def test_a_crash_without_our_headers_is_said_not_to_be_cors(caplog, propagates):
     with pytest.raises(ZeroDivisionError):
         app.test_client().get("/x", headers={"Origin": APP})
     assert "ZeroDivisionError in the application: this is not CORS: see the traceback above" in caplog.text
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("status", "length"), [(200, [("Content-Length", "0")]), (204, []), (299, [("Content-Length", "0")])]
+    )
+    def test_the_headers_of_an_answer_to_a_preflight(self, app, status, length):
+        MCPCors(
+            app,
+            origins=APP,
+            hosts="localhost",
+            security_headers=None,
+            max_age=None,
+            allow_methods=["PUT"],
+            allow_headers=["X-A"],
+            preflight_status=status,
+        )
+        answer = app.test_client().options("/x", headers=PREFLIGHT)
+        assert (answer.status_code, answer.data) == (status, b"")
+        assert list(answer.headers) == [
+            ("Access-Control-Allow-Origin", APP),
+            ("Access-Control-Allow-Methods", "PUT"),
+            ("Access-Control-Allow-Headers", "X-A"),
+            ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            *length,
+        ]
+
+    def test_the_headers_of_a_refusal(self, app):
+        MCPCors(app, origins=APP, hosts="localhost", security_headers=None)
+        answer = app.test_client().get("/x", headers={"Origin": EVIL})
+        assert list(answer.headers) == [
+            ("Content-Length", str(len(answer.data))),
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+        ]
+
+    @pytest.mark.parametrize("announced", [{}, {"Access-Control-Request-Method": "POST"}], ids=["plain", "preflight"])
+    @pytest.mark.parametrize(
+        "settings", [{"hosts": "mcp.example.com"}, {"policies": {"/**": lambda request: 1 / 0}}], ids=["421", "failed"]
+    )
+    def test_a_refused_options_request_varies_as_a_preflight(self, app, announced, settings):
+        init(app, **settings)
+        response = app.test_client().options("/", headers={"Origin": APP, **announced})
+        assert response.status_code in (403, 421)
+        assert response.headers.getlist("Vary") == [OPTIONS_VARY]
+
+    def test_so_does_one_outside_the_governed_paths(self, app):
+        init(app, hosts="mcp.example.com", paths="/mcp")
+        response = app.test_client().options("/", headers=PREFLIGHT)
+        assert (response.status_code, response.headers["Vary"]) == (421, OPTIONS_VARY)
+
+
+class TestFailureBeforeTheFirstHook:
+    def test_a_callable_policy_is_asked(self, app):
+        seen = []
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        MCPCors(app, origins=APP, policies={"/t": lambda request: seen.append(request.path)})
+        app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+        assert app.test_client().get("/t", headers=FROM_APP).headers["Access-Control-Allow-Origin"] == APP
+        assert seen == ["/t"]
+
+    @pytest.mark.parametrize("origins", ["*", APP])
+    def test_a_refused_origin_can_read_nothing(self, app, origins):
+        """The answer to it is made by the path's own policy, not by the default one."""
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        init(app, origins=origins, policies={"/private": CORSPolicy(origins=OTHER)})
+        app.add_url_rule("/private", view_func=lambda: "reached")
+        app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+        response = app.test_client().get("/private", headers={"Origin": APP})
+        assert response.status_code == 500
+        assert [name for name, _ in response.headers if name.startswith("Access-Control")] == []
+        assert response.headers["Vary"] == "Origin"
+        assert response.content_type == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_the_log_line_of_a_crash_names_the_exception(app, caplog, final):
+    app.debug = True
+    MCPCors(app, origins=APP, hosts="localhost")
+    app.add_url_rule("/x", view_func=lambda: 1 / 0)
+    if final:
+        app.after_request(lambda response: 1 / 0)
+    caplog.clear()
+    with pytest.raises(ZeroDivisionError):
+        app.test_client().open("/x", method="OPTIONS" if final else "GET", headers=PREFLIGHT)
+    expected = (
+        "ZeroDivisionError after a preflight was answered or a request refused: no before_request function has "
+        "run, so an after_request function must read flask.g with g.get(…); or set wrap_wsgi=True"
+        if final
+        else "ZeroDivisionError in the application: this is not CORS: see the traceback above or below, although "
+        "the browser's console blames CORS"
+    )
+    assert expected in caplog.messages

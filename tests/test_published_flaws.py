@@ -9,14 +9,14 @@ from urllib.parse import unquote
 
 import pytest
 from flask import Flask
+from pages import APP
+from pages import EVIL
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import LOOPBACK
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 OPTIONS_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 

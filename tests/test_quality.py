@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import APP
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 pytest.importorskip("quality.oracle", reason="the tools are not here (an sdist's tests, say)")
@@ -22,9 +23,6 @@ from quality.oracle import covers
 from quality.oracle import most_specific
 from quality.oracle import Question
 from quality.oracle import serialized_ipv6
-
-APP = "https://app.example.com"
-
 
 FUZZERS = [fuzz_asgi, fuzz_paths, fuzz_patterns, fuzz_requests, fuzz_sites]
 

@@ -9,6 +9,8 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from pages import APP
+from pages import EVIL
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
 
@@ -18,9 +20,8 @@ from flask_mcp_cors import LOOPBACK
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import NOBODY
+from flask_mcp_cors.reporting import safe
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 OWN = "https://mcp.example.com"
 
 FRAME_ADVICE = (
@@ -243,7 +244,7 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-def test_options_that_has_lost_its_announced_method_is_told_once(app, caplog, wrap):
+def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, wrap):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
     caplog.clear()
     for _ in range(3):
@@ -264,14 +265,14 @@ def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     )
 
 
-def test_nobody_refuses_every_origin_without_a_traceback(app, caplog):
+def test_NOBODY_refuses_every_origin_without_a_traceback(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", policies={"/t/**": lambda request: NOBODY})
     caplog.clear()
     assert app.test_client().post("/t/x", base_url=OWN, headers={"Origin": APP}).status_code == 403
     assert [record.exc_info for record in caplog.records] == [None]
 
 
-def test_outside_governed_paths_a_refused_host_is_told_in_plain_text(app):
+def test_outside_governed_paths_the_answer_to_a_refused_host_is_plain_text(app):
     MCPCors(app, origins=APP, hosts="mcp.example.com", paths="/mcp")
     answer = app.test_client().get("/page", base_url="https://other.example")
     assert (answer.status_code, answer.mimetype) == (421, "text/plain")
@@ -325,3 +326,11 @@ def test_pasted_advice_never_removes_what_was_allowed(origins, hosts, place):
         after = allowed(app_with({**written, word: json.loads(value)}))
         assert before[0] <= after[0]
         assert before[1] <= after[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "none"), ("a" * 200, f"'{'a' * 200}'"), ("a" * 201, f"'{'a' * 200}'..."), ("\x1b", r"'\x1b'")],
+)
+def test_a_value_is_cut_at_200_characters(value, expected):
+    assert safe(value) == expected

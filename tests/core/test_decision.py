@@ -4,13 +4,13 @@ import json
 from importlib import import_module
 
 import pytest
+from pages import APP
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import Decision
 from flask_mcp_cors import Reason
 from flask_mcp_cors.core.decision import MESSAGES
 
-APP = "https://app.example.com"
 CORS = CORSPolicy(origins=APP, expose_headers=[]).actual(APP)
 
 
@@ -77,6 +77,8 @@ def test_applying_twice_is_applying_once(headers):
         ([("content-type", "Text/Event-Stream; charset=utf-8")], "no"),
         ([("Content-Type", "text/event-stream"), ("X-Accel-Buffering", "yes")], "yes"),
         ([("Content-Type", "text/plain")], None),
+        ([("X-A", "text/event-stream")], None),
+        ([("X-A", "text/event-stream"), ("Vary", "Cookie")], None),
         ([], None),
     ],
 )
@@ -111,13 +113,22 @@ def test_a_refusal_body_is_a_json_rpc_error_response_without_id(reason, revision
     assert not -32099 <= body["error"]["code"] <= -32000
 
 
+def test_the_bytes_of_a_refusal_body():
+    policy = CORSPolicy(origins=APP)
+    assert policy.refuse(Reason.CROSS_SITE).body == (
+        b'{"jsonrpc": "2.0", "error": {"code": 403, "message": "Cross-site requests are not allowed.", '
+        b'"data": {"reason": "cross_site"}}}'
+    )
+    assert b'"code": 421, ' in policy.refuse(Reason.HOST_MISSING).body
+
+
 def test_reasons_are_stable_unique_codes():
     values = [reason.value for reason in Reason]
     assert len(values) == len(set(values))
     assert all(value.isidentifier() and value == value.lower() for value in values)
 
 
-def test_what_a_refusal_is_and_that_nobody_keeps_it_stays_so():
+def test_the_type_and_no_store_of_a_refusal_replace_the_applications():
     """An app's own ``after_request`` function says so of every response: of this one it must not."""
     refusal = CORSPolicy(security_headers=None).actual("https://evil.example")
     theirs = [("cache-control", "public, max-age=60"), ("Content-Type", "text/html"), ("X-Request-Id", "1")]
@@ -138,3 +149,9 @@ def test_the_empty_answer_to_a_preflight_has_no_type():
         ("Access-Control-Allow-Origin", APP),
         ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
     ]
+
+
+def test_an_unbuffered_header_of_the_application_stays_in_any_case():
+    decision = CORSPolicy(origins=APP, security_headers=None).actual(APP)
+    applied = decision.apply([("content-type", "text/event-stream"), ("x-accel-buffering", "yes")])
+    assert [value for name, value in applied if name.lower() == "x-accel-buffering"] == ["yes"]

@@ -1,6 +1,7 @@
 """The ``Host`` header: what is served, and what a host pattern may say."""
 
 import pytest
+from pages import APP
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
@@ -24,6 +25,11 @@ from flask_mcp_cors.core.site import make_site
         (["mcp.example.com:*"], ["mcp.example.com", "mcp.example.com:1"], ["evil.example"]),
         (["*.example.com"], ["a.example.com", "a.b.example.com:1"], ["example.com", "evilexample.com"]),
         (["*.example.com:81"], ["a.example.com:81"], ["a.example.com"]),
+        (
+            ["*.example.com:8443", "*.example.org"],
+            ["a.example.com:8443", "a.b.example.com:8443", "b.example.org:1"],
+            ["a.example.com", "example.com:8443"],
+        ),
         (["*"], ["anything.example", "localhost"], []),
         (["MCP.example.com"], ["mcp.example.com"], []),
         (["xn--bcher-kva.example"], ["xn--bcher-kva.example"], ["xn--strae-oqa.example"]),
@@ -155,3 +161,15 @@ def test_an_ipv6_address_is_the_same_in_every_spelling(spelling):
     assert (str(host.name), host.port, host.is_ip) == ("[::1]", 8443, True)
     for pattern in (spelling, f"{spelling}:8443", f"{spelling}:*"):
         assert HostIndex([pattern]).lists(host, "https")
+
+
+@pytest.mark.parametrize(("port", "valid"), [("0", True), ("65535", True), ("65536", False), ("99999", False)])
+def test_a_host_has_a_port_up_to_65535(port, valid):
+    assert (parse_host(f"mcp.example.com:{port}") is not None) is valid
+
+
+@pytest.mark.parametrize("pattern", ["mcp.example.com:*", "*.example.com:*", "[::1]:*"])
+def test_any_port_can_be_written_as_a_star(pattern):
+    site = make_site({"hosts": pattern}, CORSPolicy(origins=APP))
+    host = "[::1]" if pattern.startswith("[") else "mcp.example.com"
+    assert [site.hosts.fault(f"{host}{port}", "http") for port in ("", ":1", ":65535")] == [None, None, None]

@@ -35,7 +35,7 @@ def write():
 
 
 @pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row.get("settings", row.get("config"))))
-def test_each_fault_is_told_in_these_words(row):
+def test_the_words_of_each_fault(row):
     assert told(row) == row["problems"]
 
 
@@ -76,7 +76,7 @@ def test_a_key_is_named_as_it_was_written(config, expected):
     assert list(map(str, problems)) == [expected]
 
 
-def test_every_unknown_key_is_told():
+def test_every_unknown_key_is_reported():
     problems = []
     config = {"MCP_CORS_A": 1, "OTHER": 2, "MCP_CORS_B": 3, "MCP_CORS_ORIGINS": "*"}
     assert settings_from_config(config, problems) == ({"origins": ["*"]}, {"origins": "MCP_CORS_ORIGINS"})

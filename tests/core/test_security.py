@@ -107,7 +107,7 @@ def test_other_is_a_mapping():
     assert problems(other=[("X-A", "1")]) == [("wrong_type", "security_headers.other")]
 
 
-def test_every_problem_is_told_at_once():
+def test_every_problem_is_reported_at_once():
     assert [code for code, _ in problems(frame_options=1, referrer_policy="", other={"Vary": ""})] == [
         "wrong_type",
         "header_value_invalid",

@@ -1,17 +1,23 @@
 """The site: which policy, which checks, in which order."""
 
+import gc
+import weakref
+
 import pytest
+from pages import APP
+from pages import EVIL
 
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import Decision
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import PUBLIC_METADATA
 from flask_mcp_cors import Reason
+from flask_mcp_cors import SecurityHeaders
 from flask_mcp_cors.core.site import Facts
 from flask_mcp_cors.core.site import make_site
+from flask_mcp_cors.core.site import strictest
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 OWN = "https://mcp.example.com"
 
 
@@ -136,6 +142,14 @@ class TestOriginValidation:
     def test_a_named_host_makes_its_pages_the_apps_own(self, settings):
         assert decide(facts(origin=OWN), **settings).reason is Reason.SAME_ORIGIN
 
+    def test_an_embedded_request_that_would_be_refused_is_reported_with_its_reason(self):
+        policy = CORSPolicy(origins=APP, validate_origin="report")
+        site = make_site({"hosts": "*"}, policy)
+        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site="cross-site", fetch_mode="no-cors")
+        decision = site.decide(facts, policy)
+        assert (decision.allowed, decision.reason, decision.final) == (False, Reason.CROSS_SITE, False)
+        assert decision.reported is True
+
 
 class TestHosts:
     def test_nothing_configured_serves_loopback_only(self):
@@ -176,6 +190,36 @@ class TestHosts:
         assert made.decide(facts(path="/", host="evil.example"), None).status == 421
         passed = made.decide(facts(path="/", origin=EVIL), None)
         assert (passed.reason, passed.headers, passed.final) == (Reason.NOT_GOVERNED, (), False)
+
+    def test_a_refusal_where_no_policy_governs_is_plain_text(self):
+        made = site(CORSPolicy(origins=APP, security_headers=None), hosts="mcp.example.com", paths="/mcp")
+        decision = made.decide(facts(path="/", host="other.example"), None)
+        assert decision.headers == (
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+        )
+        assert decision.body == b"Invalid Host header: this host is not served here."
+
+
+class TestStrictest:
+    @pytest.mark.parametrize(
+        ("stricter", "looser"),
+        [
+            (CORSPolicy(origins=APP).actual(EVIL), CORSPolicy(origins=APP).actual(None)),
+            (CORSPolicy(origins=APP, validate_origin=False).actual(EVIL), CORSPolicy(origins=APP).actual(None)),
+            (CORSPolicy(origins=APP).actual(None), Decision(True, Reason.NOT_GOVERNED, None, ())),
+            (CORSPolicy(origins=APP).actual(None), CORSPolicy(origins="*").actual(None)),
+        ],
+        ids=["refused", "not-allowed", "governed", "without-grant"],
+    )
+    def test_it_is_found_in_either_order(self, stricter, looser):
+        assert strictest([stricter, looser]) == strictest([looser, stricter]) == stricter
+
+    def test_the_later_of_two_that_are_equally_strict(self):
+        one, other = (CORSPolicy(origins=APP, expose_headers=name).actual(APP) for name in ("X-A", "X-B"))
+        assert strictest([one, other]) == other
+        assert strictest([other, one]) == one
 
 
 class TestChoice:
@@ -232,6 +276,13 @@ class TestChoice:
             assert made.judge(facts("GET", path=path, origin=EVIL)).status == 403
         assert made.judge(facts("GET", path="/static/public/a/../s.txt", origin=EVIL)).allowed
 
+    def test_a_callable_is_asked_about_the_path_that_dot_segments_resolve_to(self):
+        made = site(policies={"/asked/**": lambda request: None})
+        assert made.judge(facts(path="/x/../asked/y", origin=APP)) is None
+
+    def test_get_is_the_method_where_none_is_given(self):
+        assert site().choose("/.well-known/oauth-protected-resource").policy is PUBLIC_METADATA
+
     def test_an_answer_to_a_preflight_lists_only_what_the_policy_governs(self):
         made = site(hosts="*")
         path = "/.well-known/oauth-protected-resource"
@@ -271,6 +322,15 @@ class TestChoice:
             site(policies={"/mcp": {"max_age": -1}})
         assert caught.value.problems[0].setting == "policies['/mcp'].max_age"
 
+    def test_a_choice_names_the_rule_that_made_it(self):
+        site = make_site({"paths": "/mcp", "policies": {"/mcp/x": None}}, CORSPolicy(origins=APP))
+        assert [site.choose(path).rule for path in ("/mcp", "/mcp/x", "/")] == [
+            "the default policy, paths '/mcp'",
+            "policies['/mcp/x']",
+            "outside paths",
+        ]
+        assert make_site({}, CORSPolicy(origins=APP)).choose("/").rule == "the default policy"
+
 
 class TestSameOrigin:
     """A page can send ``Sec_Fetch_Site`` to its own origin, and many servers fold ``_`` into ``-``."""
@@ -301,13 +361,18 @@ class TestSameOrigin:
         made = make_site({"hosts": ["mcp.example.com", "*"]}, policy)
         assert (made.decide(asked, policy).reason is Reason.SAME_ORIGIN) is is_own
 
+    def test_a_listed_host_may_have_the_port_of_the_scheme(self):
+        asked = facts(scheme="http", origin="null", fetch_site="same-origin")
+        assert decide(asked, hosts="mcp.example.com:80").reason is Reason.SAME_ORIGIN
+        assert decide(asked, hosts="mcp.example.com:443").reason is Reason.ORIGIN_NOT_ALLOWED
+
     @pytest.mark.parametrize("host", ["192.168.1.20:5000", "[fd00::1]:5000", "127.0.0.1:5000"])
     def test_without_fetch_metadata_an_ip_literal_is_trusted(self, host):
         asked = facts(scheme="http", host=host, origin=f"http://{host}")
         assert decide(asked, hosts="mcp.example.com").reason is Reason.SAME_ORIGIN
 
     @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000", "[::ffff:7f00:1]:5000", "[::ffff:10.0.0.1]"])
-    def test_an_address_that_nobody_calls_a_server_by_is_not_served(self, host):
+    def test_an_unspecified_or_mapped_address_is_not_served(self, host):
         assert decide(facts("GET", scheme="http", host=host), hosts="mcp.example.com").status == 421
         asked = facts(scheme="http", host=host, origin=f"http://{host}")
         assert decide(asked, hosts="*").status == 403
@@ -335,6 +400,42 @@ class TestEmbedding:
 
 
 class TestMemo:
+    @pytest.mark.parametrize(
+        "asked", [facts(origin=APP), facts(origin=EVIL), preflight(), facts(path="/off", origin=EVIL)]
+    )
+    def test_a_decision_is_made_once_and_kept(self, asked, monkeypatch):
+        made, decided = site(policies={"/off": None}), []
+        decide = made.decide
+        monkeypatch.setattr(made, "decide", lambda *args: decided.append(args) or decide(*args))
+        assert not made.keeps(asked)
+        assert made.judge(asked) == made.judge(asked)
+        assert len(decided) == 1
+        assert made.keeps(asked)
+        assert not made.keeps(asked._replace(host="other.example.com"))
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            facts("GET", path="/.well-known/oauth-protected-resource", origin=APP),
+            facts("GET", fetch_site="cross-site", fetch_mode="no-cors"),
+        ],
+        ids=["discovery-document", "embedded"],
+    )
+    def test_a_decision_that_depends_on_the_view_is_not_kept(self, asked):
+        made = site()
+        made.judge(asked)
+        assert not made.keeps(asked)
+
+    def test_facts_of_1024_characters_are_kept_and_longer_ones_are_not(self):
+        made = site()
+        for length, kept in ((1024, True), (1025, False)):
+            asked = facts(origin=APP)
+            asked = asked._replace(
+                path="/".ljust(length - sum(map(len, filter(None, asked[:-1]))) + len(asked.path), "x")
+            )
+            made.judge(asked)
+            assert made.keeps(asked) is kept
+
     def test_long_facts_are_not_kept(self):
         made = site()
         made.judge(facts(origin=APP))
@@ -354,3 +455,119 @@ class TestMemo:
             made.judge(facts(path=f"/{number}", origin=EVIL))
         assert len(made.passing) <= 256
         assert len(made._answering) <= 256
+
+    @pytest.mark.parametrize("length", [512, 513])
+    def test_a_path_of_any_length_has_its_policy(self, length):
+        site = make_site({"policies": {"/off/**": None}}, CORSPolicy(origins=APP))
+        for _ in range(2):
+            assert site.choose("/off/".ljust(length, "x")).policy is None
+            assert site.choose("/on/".ljust(length, "x")).policy is site.default
+
+    def test_an_origins_callable_is_asked_each_time(self):
+        answers = iter([True, False, True])
+        policy = CORSPolicy(origins=lambda origin: next(answers))
+        site = make_site({"hosts": "*"}, policy)
+        facts = Facts("GET", "/", "https", "mcp.example.com", APP)
+        assert [site.decide(facts, policy).status for _ in range(3)] == [None, 403, None]
+
+    def test_long_paths_are_not_kept(self):
+        site = make_site({}, CORSPolicy(origins=APP))
+        kept = weakref.WeakSet()
+
+        class Path(str):
+            __slots__ = ("__weakref__",)
+
+        for number in range(50):
+            path = Path(f"/{number}{'x' * 5000}")
+            kept.add(path)
+            site.choose(path)
+        del path
+        gc.collect()
+        assert len(kept) == 0
+
+
+class TestScheme:
+    """What goes by the scheme of the request: HSTS, own pages, the port of a host."""
+
+    HSTS = ("Strict-Transport-Security", "max-age=1")
+
+    @pytest.mark.parametrize("scheme", ["https", "http"])
+    @pytest.mark.parametrize("validate", [True, "report", False])
+    @pytest.mark.parametrize(
+        ("method", "sent"),
+        [
+            pytest.param("GET", {}, id="without-origin"),
+            pytest.param("GET", {"origin": APP}, id="allowed"),
+            pytest.param("GET", {"origin": EVIL}, id="foreign"),
+            pytest.param("GET", {"origin": EVIL, "fetch_site": "same-origin"}, id="own-page"),
+            pytest.param("GET", {"fetch_site": "cross-site", "fetch_mode": "no-cors"}, id="embedded"),
+            pytest.param("GET", {"host": "other.example.com"}, id="another-host"),
+            pytest.param("OPTIONS", {"origin": APP, "request_method": "PUT"}, id="preflight"),
+            pytest.param("OPTIONS", {"origin": EVIL, "request_method": "PUT"}, id="foreign-preflight"),
+            pytest.param("OPTIONS", {"origin": APP, "request_method": "GET", "host": "x"}, id="misdirected-preflight"),
+        ],
+    )
+    def test_strict_transport_security_is_sent_over_https_and_not_over_http(self, scheme, validate, method, sent):
+        security = SecurityHeaders(strict_transport_security="max-age=1")
+        policy = CORSPolicy(origins=APP, security_headers=security, validate_origin=validate)
+        site = make_site({"hosts": ["mcp.example.com"]}, policy)
+        facts = Facts(method, "/", scheme, **{"host": "mcp.example.com", "origin": None, **sent})
+        assert (self.HSTS in site.decide(facts, policy).headers) is (scheme == "https")
+
+    @pytest.mark.parametrize("scheme", ["https", "http"])
+    def test_so_is_that_of_a_refused_host_where_no_policy_governs(self, scheme):
+        policy = CORSPolicy(security_headers=SecurityHeaders(strict_transport_security="max-age=1"))
+        site = make_site({"hosts": ["mcp.example.com"]}, policy)
+        decision = site.decide(Facts("GET", "/", scheme, "x", None), None)
+        assert (decision.status, self.HSTS in decision.headers) == (421, scheme == "https")
+
+    def test_an_own_page_has_the_scheme_of_the_request(self):
+        site = make_site({"hosts": ["mcp.example.com:443"]}, CORSPolicy(origins=APP))
+        statuses = [
+            site.decide(
+                Facts("POST", "/", scheme, "mcp.example.com", f"{scheme}://mcp.example.com"), site.default
+            ).status
+            for scheme in ("https", "http")
+        ]
+        assert statuses == [None, 403]
+
+    @pytest.mark.parametrize(("scheme", "status"), [("https", None), ("http", 421)])
+    def test_a_host_without_a_port_has_the_port_of_the_scheme(self, scheme, status):
+        site = make_site({"hosts": ["mcp.example.com:443"]}, CORSPolicy(origins=APP))
+        facts = Facts("GET", "/", scheme, "mcp.example.com", None)
+        assert [site.decide(facts, policy).status for policy in (site.default, None)] == [status, status]
+
+
+class TestHostileFacts:
+    """Rules 2 and 4 of Origin validation, with what only a hostile client would send."""
+
+    @pytest.fixture
+    def site(self):
+        return make_site({"hosts": ["mcp.example.com"]}, CORSPolicy(origins=APP))
+
+    @pytest.mark.parametrize("value", ["", "Same-Origin", "same-origin ", "none", "same-site", "cross-site"])
+    def test_no_other_sec_fetch_site_is_same_origin(self, site, value):
+        facts = Facts("POST", "/", "https", "mcp.example.com", "https://mcp.example.com", fetch_site=value)
+        assert site.decide(facts, site.default).status == 403
+
+    @pytest.mark.parametrize(
+        ("scheme", "host", "origin"),
+        [
+            pytest.param("http", "mcp.example.com", "https://mcp.example.com", id="other-scheme"),
+            pytest.param("https", "mcp.example.com:8443", "https://mcp.example.com", id="other-port"),
+            pytest.param("https", "mcp.example.com.", "https://mcp.example.com", id="trailing-dot"),
+            pytest.param("https", "evil.example", "https://evil.example", id="rebound-name"),
+            pytest.param("https", "0.0.0.0", "https://0.0.0.0", id="unspecified-address"),
+            pytest.param("https", "", "https://", id="empty-host"),
+            pytest.param("https", None, "https://mcp.example.com", id="no-host"),
+            pytest.param("https", "mcp.example.com@evil.example", "https://evil.example", id="userinfo"),
+        ],
+    )
+    def test_no_other_host_makes_an_origin_the_sites_own(self, site, scheme, host, origin):
+        assert site.decide(Facts("POST", "/", scheme, host, origin), site.default).status == 403
+
+    @pytest.mark.parametrize("mode", ["no-cors", "cors", "websocket", "", "Navigate", "navigate, navigate"])
+    @pytest.mark.parametrize("sent", ["cross-site", "same-site"])
+    def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
+        facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
+        assert site.decide(facts, site.default).reason is Reason.CROSS_SITE

@@ -17,6 +17,9 @@ from flask import current_app
 from flask import Flask
 from flask import request
 from flask import Response
+from pages import APP
+from pages import EVIL
+from pages import FROM_APP
 from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -31,10 +34,8 @@ from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors import preflight_answered
 from flask_mcp_cors import request_refused
+from flask_mcp_cors.wsgi import routed_path
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
-FROM_APP = {"Origin": APP}
 PREFLIGHT = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 SECURITY = [
     ("x-content-type-options", "nosniff"),
@@ -339,7 +340,7 @@ def test_nested_layers_report_a_refusal_once(make: Callable[[], Any], caplog: py
 
 
 @NESTS
-def test_nested_layers_tell_of_a_preflight_once(make: Callable[[], Any]) -> None:
+def test_nested_layers_signal_a_preflight_once(make: Callable[[], Any]) -> None:
     app = make()
     heard: list[object] = []
     with preflight_answered.connected_to(lambda sender, **facts: heard.append(facts)):
@@ -837,3 +838,130 @@ def test_the_layer_judges_well_known_paths_though_no_hook_is_registered(path: st
     asked = {"base_url": "https://mcp.example.com", "headers": {"Origin": EVIL}}
     assert [client.open(path, method=method, **asked).status_code for method in ("GET", "POST")] == [403, 403]
     assert client.get(path, base_url="https://rebound.example").status_code == 421
+
+
+def test_without_validation_nothing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "flask_mcp_cors")
+    middleware = CORSMiddleware(Plain(), origins=APP, hosts="*", validate_origin=False)
+    assert Client(middleware).get("/", headers={"Origin": EVIL}).status_code == 200
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [(None, "/"), ("//a", "/a"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")]
+)
+def test_a_path_is_decoded_once(path: str | None, expected: str) -> None:
+    assert routed_path({} if path is None else {"PATH_INFO": path}) == expected
+
+
+def test_a_status_without_a_phrase_gets_ok() -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, preflight_status=299)
+    assert Client(layer).options("/", headers=PREFLIGHT).status == "299 OK"
+
+
+def test_the_headers_of_an_answer_to_a_preflight() -> None:
+    layer = CORSMiddleware(
+        Plain(), origins=APP, security_headers=None, max_age=None, allow_methods=["PUT"], allow_headers=["X-A"]
+    )
+    answer = Client(layer).options("/", headers=PREFLIGHT)
+    assert list(answer.headers) == [
+        ("Access-Control-Allow-Origin", APP),
+        ("Access-Control-Allow-Methods", "PUT"),
+        ("Access-Control-Allow-Headers", "X-A"),
+        ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+        ("Content-Length", "0"),
+    ]
+
+
+def test_an_origins_callable_is_asked_once() -> None:
+    asked: list[str] = []
+    layer = CORSMiddleware(Plain(), origins=lambda origin: asked.append(origin) or True)
+    assert Client(layer).get("/", headers=FROM_APP).text == "hello"
+    assert asked == [APP]
+
+
+def test_a_preflight_that_will_fail_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP)
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "flask_mcp_cors"):
+        Client(layer).options("/", headers={**PREFLIGHT, "Access-Control-Request-Headers": "x-evil"})
+    assert caplog.messages == []
+
+
+def test_the_body_of_a_started_response_is_handed_on_as_it_is() -> None:
+    body = [b"itself"]
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return body
+
+    environ = EnvironBuilder("/").get_environ()
+    assert CORSMiddleware(application, origins=APP)(environ, lambda *args: print) is body
+
+
+def test_a_crash_after_the_start_adds_nothing() -> None:
+    def application(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"part"
+        raise LookupError("late")
+
+    chunks, status, _ = run_wsgi_app(CORSMiddleware(application, origins=APP), EnvironBuilder("/").get_environ())
+    body = iter(chunks)
+    assert (status, next(body)) == ("200 OK", b"part")
+    with pytest.raises(LookupError, match="late"):
+        next(body)
+
+
+def test_a_crash_before_the_start_is_plain_text() -> None:
+    def application(environ: Any, start_response: Any) -> Any:
+        raise LookupError("early")
+
+    layer = CORSMiddleware(application, origins="*", security_headers=None, expose_headers=())
+    _, status, headers = run_wsgi_app(layer, EnvironBuilder("/").get_environ())
+    assert status == "500 INTERNAL SERVER ERROR"
+    assert list(headers) == [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", "21"),
+        ("Access-Control-Allow-Origin", "*"),
+    ]
+
+
+def test_an_exception_of_any_application_reaches_the_debugger() -> None:
+    def application(environ: Any, start_response: Any) -> Any:
+        raise LookupError("for the debugger")
+
+    page = Client(DebuggedApplication(CORSMiddleware(application, origins=APP), evalex=True)).get("/")
+    assert (page.status_code, page.mimetype) == (500, "text/html")
+    assert not page.text.startswith("Internal Server Error")
+
+
+def test_the_middleware_is_the_sender_of_its_signals(caplog: pytest.LogCaptureFixture) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, validate_origin="report")
+    senders: list[Any] = []
+
+    def receive(sender: Any, **about: Any) -> None:
+        senders.append(sender)
+
+    caplog.clear()
+    with request_refused.connected_to(receive):
+        Client(layer).get("/x", headers={"Origin": EVIL})
+    assert senders == [layer]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["would have been refused"]
+
+
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [("raise", "ZeroDivisionError"), (1, "TypeError: policies['/x'] returned int; return a CORSPolicy or None")],
+)
+def test_a_failed_callable_is_logged_with_its_pattern(
+    caplog: pytest.LogCaptureFixture, returned: Any, expected: str
+) -> None:
+    hsts = {"strict_transport_security": "max-age=1"}
+    choose = (lambda request: 1 / 0) if returned == "raise" else (lambda request: returned)
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose}, security_headers=hsts)
+    caplog.clear()
+    secure = Client(layer).get("/x", base_url="https://localhost")
+    assert [secure.status_code, "Strict-Transport-Security" in secure.headers] == [403, True]
+    assert caplog.messages[0] == "policies['/x'] failed, so the request is refused"
+    assert expected in caplog.text
+    assert "Strict-Transport-Security" not in Client(layer).get("/x").headers

@@ -1,0 +1,185 @@
+"""The layer of ``wrap_wsgi``: what it decides, and what it leaves to the hook inside. The two never disagree."""
+
+import pytest
+from flask import Flask
+from pages import APP
+from pages import EVIL
+from pages import FROM_EVIL
+from pages import OTHER
+from pages import PREFLIGHT
+from werkzeug.routing import BaseConverter
+from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+
+from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCPCors
+from flask_mcp_cors import request_refused
+
+
+def init(app, **settings):
+    return MCPCors(app, **{"origins": APP, "hosts": "*", **settings})
+
+
+def below(status="200 OK"):
+    calls = []
+
+    def application(environ, start_response):
+        calls.append(environ["REQUEST_METHOD"])
+        start_response(status, [("Content-Type", "text/plain")])
+        return [b"below"]
+
+    return application, calls
+
+
+def test_a_callable_gets_the_request_as_it_will_be_routed(app):
+    seen = []
+
+    def choose(request):
+        seen.append((request.url_rule.rule, request.view_args))
+
+    MCPCors(app, origins=APP, policies={"/t/**": choose}, wrap_wsgi=True)
+    app.add_url_rule("/t/<int:number>", view_func=lambda number: "in", endpoint="t")
+    app.test_client().get("/t/7", headers={"Origin": EVIL})
+    assert seen == [("/t/<int:number>", {"number": 7})]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", {"Origin": "https://evil.example/"}),
+        ("POST", {"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}),
+        ("POST", {"Origin": "http://localhost:3", "Sec-Fetch-Site": "same-site"}),
+        ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
+        ("OPTIONS", {**PREFLIGHT, "Origin": EVIL}),
+        ("OPTIONS", {**PREFLIGHT, "Origin": "http://localhost:3"}),
+    ],
+)
+@pytest.mark.parametrize("by_host", [False, True])
+def test_a_foreign_request_is_refused_before_anything_below(method, headers, by_host):
+    app = Flask("app", subdomain_matching=by_host)
+    app.config["SERVER_NAME"] = "localhost"
+    app.wsgi_app, calls = below()
+    MCPCors(app, origins=APP, wrap_wsgi=True)
+    answer = Client(app).open("/x", method=method, headers=headers, base_url="http://localhost")
+    assert (answer.status_code, calls) == (403, [])
+
+
+def test_a_callable_policy_is_asked_about_a_response_from_below(app):
+    seen = []
+    app.wsgi_app, _ = below()
+    MCPCors(app, origins=APP, policies={"/t": lambda request: seen.append(request.path)}, wrap_wsgi=True)
+    assert "Vary" in app.test_client().get("/t").headers
+    assert seen == ["/t"]
+
+
+def test_the_sender_of_a_signal_is_the_app(app):
+    app.wsgi_app, _ = below()
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    senders = []
+
+    def receive(sender, **about):
+        senders.append(sender)
+
+    with request_refused.connected_to(receive):
+        assert Client(app).get("/", base_url="http://evil.example").status_code == 421
+    assert senders == [app]
+
+
+def test_in_debug_mode_a_preflight_that_will_fail_is_logged(app, caplog):
+    app.debug = True
+    MCPCors(app, origins=APP, wrap_wsgi=True)
+    caplog.clear()
+    asked = {**PREFLIGHT, "Access-Control-Request-Headers": "x-%s,x-b"}
+    app.test_client().options("/x", headers=asked)
+    assert caplog.messages == [
+        "preflight for '/x' from 'https://app.example.com' will fail: not allowed: 'x-%s', 'x-b': "
+        "set extra_allow_headers=['x-%s', 'x-b'] (MCP_CORS_EXTRA_ALLOW_HEADERS)"
+    ]
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_callable_policy_gets_flasks_request(app, wrap, method):
+    def choose(req):
+        return CORSPolicy(origins=f"https://{req.view_args['tenant']}.example")
+
+    init(app, wrap_wsgi=wrap, policies={"/servers/*": choose})
+    app.add_url_rule("/servers/<tenant>", "tenant", lambda tenant: "reached", methods=["POST"])
+    headers = {**PREFLIGHT, "Origin": "https://acme.example", "Sec-Fetch-Site": "cross-site"}
+    client = app.test_client()
+    assert client.open("/servers/acme", method=method, headers=headers).status_code == 200
+    assert client.open("/servers/else", method=method, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+@pytest.mark.parametrize(("path", "status"), [("/servers/acme", 200), ("/servers/acme/x", 403)])
+def test_a_callable_policy_can_see_that_there_is_no_view(app, wrap, path, status):
+    def choose(req):
+        return CORSPolicy(origins=EVIL if req.routing_exception else APP)
+
+    init(app, wrap_wsgi=wrap, policies={"/servers/**": choose})
+    app.add_url_rule("/servers/<tenant>", "tenant", lambda tenant: "reached")
+    assert app.test_client().options(path, headers=PREFLIGHT).status_code == status
+
+
+@pytest.mark.parametrize("trusted", [[], ["mcp.example.com"]], ids=["any-host", "untrusted-host"])
+def test_a_callable_policy_is_asked_though_the_host_matches_no_rule(trusted):
+    app = Flask("app", host_matching=True, static_host="static.example.com")
+    app.config["TRUSTED_HOSTS"] = trusted or None
+    asked = []
+    MCPCors(app, origins=APP, hosts="*", wrap_wsgi=True, policies={"/**": lambda req: asked.append(req.url_rule)})
+    assert app.test_client().options("/", headers=PREFLIGHT).status_code == 200
+    # About the announced method, and the two others that the answer may list.
+    assert asked == [None, None, None]
+
+
+def start_of(application):
+    """What an application in Flask's place starts and sends for a Host that is not served."""
+    app = Flask("app")
+    app.wsgi_app = application
+    init(app, wrap_wsgi=True, hosts="mcp.example.com")
+    environ = EnvironBuilder(base_url="http://other.example.com").get_environ()
+    answers, sent = [], []
+    body = app.wsgi_app(environ, lambda status, headers, exc_info=None: answers.append(status) or sent.append)
+    return answers, sent, body
+
+
+def test_an_application_below_cannot_take_a_refusal_back_with_a_second_start():
+    def application(environ, start_response):
+        for status in ("200 OK", "500 INTERNAL SERVER ERROR"):
+            start_response(status, [])(b"secret")
+        return [b"secret"]
+
+    answers, sent, body = start_of(application)
+    assert (answers, sent) == (["421 MISDIRECTED REQUEST"], [])
+    assert b"secret" not in b"".join(body)
+
+
+def test_a_page_that_a_callable_refuses_cannot_read_a_response_from_below(app):
+    """No hook asked the callable, so the application has run: the response stays, without CORS headers."""
+    app.wsgi_app, calls = below("401 UNAUTHORIZED")
+    init(app, policies={"/t": lambda request: CORSPolicy(origins=APP)}, wrap_wsgi=True)
+    answer = app.test_client().get("/t", headers=FROM_EVIL)
+    assert (answer.status_code, answer.text, calls) == (401, "below", ["GET"])
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_preflight_of_a_marked_view_is_answered_before_any_function_of_the_app(app):
+    cors = init(app, wrap_wsgi=True)
+    app.post("/x", endpoint="x")(cors.policy(origins=OTHER)(lambda: "in"))
+    app.after_request(lambda response: 1 / 0)
+    answer = app.test_client().options("/x", headers={**PREFLIGHT, "Origin": OTHER})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, OTHER)
+
+
+class Failing(BaseConverter):
+    def to_python(self, value):
+        raise LookupError(value)
+
+
+def test_an_embedded_url_whose_routing_fails_is_no_static_file(app):
+    app.url_map.converters["failing"] = Failing
+    init(app, wrap_wsgi=True)
+    app.add_url_rule("/f/<failing:value>", "f", lambda value: value)
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert app.test_client().get("/f/1", headers=embedded).status_code == 403
