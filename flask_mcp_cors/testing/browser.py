@@ -157,6 +157,14 @@ class Browser:
         )
         self._engine: Engine = quirks or "chromium"
 
+    def __repr__(self) -> str:
+        quirks = "" if self.quirks == frozenset() else f", quirks={self._engine!r}"
+        return f"<Browser: a page of {self.origin!r} calling {self.base_url.without_fragment!r}{quirks}>"
+
+    def __dir__(self) -> list[str]:
+        """What is of use to whoever writes a test."""
+        return [name for name in super().__dir__() if not name.startswith("_") or name.startswith("__")]
+
     def fetch(
         self,
         path_or_url: str,
@@ -178,6 +186,8 @@ class Browser:
         :raises CORSError: the browser rejects it.
         :raises TypeError: no browser was asked: the arguments are none that ``fetch()`` has.
         """
+        # pytest then shows the line of the test that called.
+        __tracebackhide__ = True
         try:
             request = make_request(
                 path_or_url,

@@ -1,4 +1,4 @@
-// Bundles the official TypeScript clients for the browser: one file for each generation, in bundles/. With --example it
+// Bundles the TypeScript clients for the browser: one file for each, in bundles/. With --example it
 // makes example/page/sdk.js instead, which is kept in the repository so that the example needs no Node.
 import { readFile, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
@@ -28,7 +28,7 @@ if (process.argv.includes("--example")) {
 } else {
   await build({
     ...shared,
-    entryPoints: ["clients/sdk1.js", "clients/client2.js", "clients/login1.js", "clients/login2.js"],
+    entryPoints: ["clients/sdk1.js", "clients/client2.js", "clients/login1.js", "clients/login2.js", "clients/ai_sdk.js"],
     format: "iife",
     outdir: "bundles",
   });

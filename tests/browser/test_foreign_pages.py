@@ -125,9 +125,11 @@ def test_the_tool_does_not_run(stranger: Frame, has_token: bool, demo: Any) -> N
     """Not even with the right token in the page's hands; and what needs no preflight is refused before the 401."""
     before = len(demo.diary.entries())
     options = {"endpoint": target(demo, stranger, "/mcp"), "token": demo.token if has_token else None}
-    assert stranger.evaluate(TOOL_CALL, options) in ("TypeError", 403)
+    # 421 where the request says nothing of its origin: the rebound name is not served.
+    assert stranger.evaluate(TOOL_CALL, options) in ("TypeError", 403, 421)
     entries = [entry for entry in demo.diary.entries()[before:] if entry["kind"] == "mcp" or entry["path"] == "/mcp"]
-    assert [(entry["kind"], entry["status"]) for entry in entries] == [("request", 403)]
+    # A browser sends a request that got 421 once more, over another connection.
+    assert {(entry["kind"], entry["status"]) for entry in entries} in ({("request", 403)}, {("request", 421)})
 
 
 SUBMIT = """([url, enctype]) => {

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, both generations, in real browsers against the example server."""
+"""The official TypeScript clients, both generations, and the AI SDK's, in real browsers against the example server."""
 
 from __future__ import annotations
 
@@ -86,6 +86,17 @@ def test_the_clients_are_kept_out_elsewhere(
     )
     assert told.startswith("stopped: ")
     assert reached(demo) == before
+
+
+def test_the_ai_sdk_connects(demo: Any, bundles: dict[str, str], visit: Callable[..., Page]) -> None:
+    """It sets ``User-Agent``: Firefox and WebKit ask for that in the preflight, Chromium drops it.
+
+    It opens its stream and posts at once, so several preflights may be on their way before one is answered.
+    """
+    page = visit(demo.allowed + QUIET, fresh=True)
+    page.add_script(bundles["ai_sdk"])
+    told = page.evaluate("connect", {"endpoint": demo.endpoint, "token": demo.token})
+    assert told == {"tools": TOOLS, "sum": "42"}
 
 
 RAW = """async ({ endpoint, token, parameter }) => {

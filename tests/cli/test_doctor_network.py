@@ -140,6 +140,18 @@ def test_a_certificate_that_nobody_trusts() -> None:
     assert only_finding(report) == "certificate"
 
 
+def test_a_certificate_that_is_not_verified() -> None:
+    pytest.importorskip("cryptography", reason="pip install cryptography, for a certificate made on the spot")
+    with serving_wsgi(make_app(), ssl_context="adhoc") as url:
+        result = run(f"{url.replace('http:', 'https:')}/mcp", "--origin", ORIGIN, "--insecure")
+    assert result.exit_code == 0
+
+
+def test_one_request_is_counted_in_the_singular() -> None:
+    result = run(f"http://127.0.0.1:{free_port()}/mcp", "--origin", ORIGIN)
+    assert result.stdout.rstrip().endswith("; 1 request")
+
+
 def test_localhost_where_two_servers_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     from flask_mcp_cors.cli.doctor import surroundings
 
@@ -204,6 +216,8 @@ def test_exit_status_and_streams() -> None:
         (["ftp://x/mcp", "--origin", ORIGIN], "is not an http: or https: URL"),
         (["http://me:secret@x/mcp", "--origin", ORIGIN], "use --token"),
         (["http://x/mcp", "--origin", f"{ORIGIN}/"], "is no origin as browsers write it"),
+        (["http://x/mcp", "--origin", ORIGIN, "--header", "X-Tenant"], "write --header 'NAME: VALUE'"),
+        (["http://x/mcp", "--origin", ORIGIN, "--cacert", __file__], "holds no certificate in PEM form"),
     ],
 )
 def test_wrong_arguments(words: list[str], says: str) -> None:

@@ -38,7 +38,7 @@ EXPECTED = {
     # Express answers OPTIONS by itself. Foreign origins are not refused, but browsers do not get that far.
     "typescript-sdk": (
         (OLD, NO, NO, NO, OLD),
-        ["cors_missing", "origin_not_validated", "question_blocked"],
+        ["cors_missing", "origin_not_validated"],
     ),
     # Everybody may call it, whoever that is.
     "flask-cors": (

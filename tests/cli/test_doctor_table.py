@@ -317,6 +317,17 @@ def test_a_proxy_that_drops_origin() -> None:
     assert "preflight_refused" not in codes(report)
 
 
+def test_an_origin_that_only_browsers_stop() -> None:
+    """A page's JSON needs a preflight, which fails; whatever else sends that Origin is served."""
+
+    def only_json(request: Request, response: Response) -> Response | None:
+        is_json = request.headers.get("Content-Type") == "application/json"
+        return with_cors("", 415) if request.method == "POST" and not is_json else None
+
+    report = examined(altered(only_json, make_app(validate_origin=False)))
+    assert codes(report) == {"origin_not_validated": "warning"}
+
+
 def test_an_exact_list_has_no_hole() -> None:
     assert codes(examined(letting_in(lambda origin: origin == ORIGIN))) == {}
 
@@ -438,7 +449,7 @@ def test_headers_of_the_user_go_to_the_endpoint_and_into_the_preflight() -> None
 
 def test_a_body_that_breaks_off() -> None:
     cut = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n{"
-    with answering(cut) as url:
+    with answering(cut, hold=0.3) as url:
         assert codes(examine(url, [ORIGIN], timeout=1))["broke_off"] == "error"
 
 

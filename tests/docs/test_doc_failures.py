@@ -119,6 +119,27 @@ def test_the_console_says_what_the_page_says(heading: str) -> None:
     assert [block.split("\n```")[0] for block in blocks] == said
 
 
+@pytest.mark.parametrize(("engine", "label"), [("firefox", "Firefox"), ("webkit", "Safari")])
+@pytest.mark.parametrize("heading", MISTAKES)
+def test_the_other_consoles_say_what_the_page_says(heading: str, engine: Any, label: str) -> None:
+    said = []
+    for app, method, options in MISTAKES[heading]:
+        if "quirks" in options:
+            # Only the standard forbids this, no engine does.
+            continue
+        browser = Browser(app, ORIGIN, "https://mcp.example.com", quirks=engine)
+        with pytest.raises(CORSError) as blocked:
+            browser.fetch(
+                "/mcp",
+                method,
+                options.get("headers", TOKEN),
+                json=None if method == "DELETE" else {},
+                credentials=options.get("credentials", "same-origin"),
+            )
+        said.append(f"- {label}: `{blocked.value.console_message}`")
+    assert [line for line in section(heading).splitlines() if line.startswith(f"- {label}: ")] == said
+
+
 def test_every_message_on_the_page_is_compared() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text.count("```text\n") == sum(map(len, MISTAKES.values()))

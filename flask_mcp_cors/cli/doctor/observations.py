@@ -209,14 +209,27 @@ def _any_credentials(ev: Evidence) -> Iterator[Values]:
         yield {"foreign": FOREIGN_ORIGIN}
 
 
+def _is_stopped_by_browsers(ev: Evidence) -> bool:
+    """Can no page send what was served to the foreign origin, because its preflight fails?"""
+    preflight, simple = ev.first("foreign preflight"), ev.first("foreign simple")
+    return preflight is not None and preflight.is_rejected and (simple is None or simple.result is None)
+
+
+def _not_validated(ev: Evidence) -> Iterator[Values]:
+    f = ev.first("foreign origin")
+    if f is not None and f.result is not None and not any(_any_credentials(ev)) and _is_stopped_by_browsers(ev):
+        proxy = proxy_in(stacks_of([(r, b"") for r in _endpoint_responses(ev)]))
+        hint = f"; if the server does validate it, {proxy} in front drops Origin: let it pass Origin on"
+        yield {"foreign": FOREIGN_ORIGIN, "hint": hint}
+
+
 def _foreign_served(ev: Evidence) -> Iterator[Values]:
     f = ev.first("foreign origin")
     if f is None or f.result is None or any(_any_credentials(ev)):
         return
     may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
-    preflight, simple = ev.first("foreign preflight"), ev.first("foreign simple")
-    if preflight is not None and preflight.is_rejected and (simple is None or simple.result is None):
-        return  # no page can send this
+    if _is_stopped_by_browsers(ev):
+        return
     at_home = ev.is_local and ev.token is None
     who = "Any web site that somebody on this machine or network visits" if at_home else "Any web site"
     stacks = stacks_of([(r, b"") for r in _endpoint_responses(ev)])
@@ -718,6 +731,16 @@ OBSERVATIONS: tuple[Rule, ...] = (
         _foreign_served,
         "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
         "answer 403.",
+        _NAME_ORIGINS + "{hint}",
+    ),
+    Rule(
+        "origin_not_validated",
+        WARNING,
+        "requests from any origin are served; browsers stop them at the preflight only",
+        _not_validated,
+        "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers "
+        "MUST validate "
+        "Origin and answer 403.",
         _NAME_ORIGINS + "{hint}",
     ),
     Rule(

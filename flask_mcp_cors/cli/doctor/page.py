@@ -16,6 +16,7 @@ from ...testing import HeaderList
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
 from ...testing.messages import Body
+from ...testing.transport import TransportError
 from .evidence import Fetched
 from .messages import events
 from .messages import Headers
@@ -158,9 +159,11 @@ class _Reader:
                     break
             else:
                 is_whole = not rung.is_set()
-        except (OSError, ValueError, zlib.error):
+        except (OSError, ValueError, zlib.error) as error:
             # Closed by the alarm: what came so far is what there is. Else it broke off.
             if not rung.is_set():
+                if isinstance(error, ConnectionError):
+                    raise TransportError("broke_off", "the connection was reset in the body") from error
                 raise
         finally:
             alarm.cancel()

@@ -702,7 +702,7 @@ FAILURES: tuple[Rule, ...] = (
         "an origin "
         "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         "",
-        (*_PREFLIGHT_CODES, "foreign_origin_served"),
+        (*_PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
     Rule(
         "preflight_not_routed",

@@ -177,7 +177,7 @@ def fault_of(error: Exception, url: str) -> Fault:
         words = f"There is no TLS at {url} ({error.reason or 'handshake failed'})."
         return Fault("tls", words, "if the server speaks plain HTTP on this port, write http:")
     if isinstance(error, TimeoutError):
-        fix = "see in the server's log whether it hangs; --timeout waits longer"
+        fix = "see in the server's log whether it hangs; --timeout and --total wait longer"
         return Fault("timeout", f"No answer from {url} in time.", fix)
     if isinstance(error, ConnectionResetError):
         return Fault("closed", *(words.format(url=url) for words in _KINDS["closed"]))
