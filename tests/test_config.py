@@ -389,8 +389,8 @@ def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplo
     app.add_url_rule("/mcp", "mcp", lambda: "ok", methods=["POST"])
     app.add_url_rule("/later", "later", lambda: "ok")
     caplog.clear()
-    for _ in range(2):
-        app.test_client().post("/mcp", headers={"Origin": APP})
+    for headers in ({"Origin": APP}, {"Origin": APP}, {}):
+        app.test_client().post("/mcp", headers=headers)
     advice = "correct it; for an app that is mounted below a prefix, write the path without the prefix"
     assert caplog.messages == [
         f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",

@@ -219,3 +219,11 @@ def test_the_log_line_of_a_crash_names_the_exception(app, caplog, final):
         "the browser's console blames CORS"
     )
     assert expected in caplog.messages
+
+
+def test_a_method_in_lower_case_does_not_get_the_policy_of_a_discovery_document(app):
+    init(app)
+    app.add_url_rule("/.well-known/oauth-protected-resource", "document", lambda: "in")
+    environ = {"REQUEST_METHOD": "get", "HTTP_ORIGIN": EVIL}
+    answer = app.test_client().get("/.well-known/oauth-protected-resource", environ_overrides=environ)
+    assert answer.status_code == 403

@@ -7,6 +7,7 @@ from pages import EVIL
 from pages import FROM_EVIL
 from pages import OTHER
 from pages import PREFLIGHT
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
@@ -183,3 +184,41 @@ def test_an_embedded_url_whose_routing_fails_is_no_static_file(app):
     app.add_url_rule("/f/<failing:value>", "f", lambda value: value)
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     assert app.test_client().get("/f/1", headers=embedded).status_code == 403
+
+
+def test_it_stands_inside_every_proxy_fix(app):
+    app.wsgi_app = ProxyFix(ProxyFix(app.wsgi_app, x_host=1), x_proto=1)
+    init(app, hosts="mcp.example.com", wrap_wsgi=True)
+    forwarded = {**PREFLIGHT, "X-Forwarded-Host": "mcp.example.com", "X-Forwarded-Proto": "https"}
+    client = app.test_client()
+    assert client.options("/x", headers=forwarded, base_url="http://backend:8000").status_code == 200
+    assert client.options("/x", headers=PREFLIGHT, base_url="http://backend:8000").status_code == 421
+
+
+class Around:
+    """Middleware that keeps what it wraps under a name."""
+
+    def __init__(self, name, wrapped):
+        setattr(self, name, wrapped)
+
+
+@pytest.mark.parametrize("name", ["app", "wsgi_app"])
+def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name):
+    app.wsgi_app = Around(name, ProxyFix(app.wsgi_app))
+    with pytest.raises(RuntimeError, match=r"^wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost"):
+        init(app, wrap_wsgi=True)
+
+
+def test_middleware_that_refers_to_itself_is_no_endless_search(app):
+    app.wsgi_app = Around("app", None)
+    app.wsgi_app.app = app.wsgi_app
+    init(app, wrap_wsgi=True)
+    assert "mcp_cors" in app.extensions
+
+
+def test_a_well_known_tail_in_a_variable_has_the_policy_of_its_path(app):
+    init(app, paths="/docs/**", wrap_wsgi=True)
+    app.add_url_rule("/docs/<path:rest>", "docs", lambda rest: "in")
+    client = app.test_client()
+    path = "/docs/.well-known/openid-configuration"
+    assert [client.get(path, headers={"Origin": origin}).status_code for origin in (APP, EVIL)] == [200, 403]

@@ -356,11 +356,23 @@ def test_each_layer_reports_what_it_would_have_refused(caplog: pytest.LogCapture
     assert caplog.text.count("would have been refused: ") == 2
 
 
-def test_the_innermost_layer_that_judges_says_which_headers_there_are() -> None:
+@pytest.mark.parametrize("wrap", [True, False], ids=["wrap_wsgi", "hooks"])
+def test_the_innermost_layer_that_judges_says_which_headers_there_are(wrap: bool) -> None:
     """It knows most: the view, its blueprint, the Host that the proxy saw."""
-    app, _ = flask_app(expose_headers=["X-Inner"])
+    app, _ = flask_app(expose_headers=["X-Inner"], wrap_wsgi=wrap)
     answer = Client(CORSMiddleware(app, origins=APP)).get("/mcp", headers=FROM_APP)
     assert answer.headers.getlist("Access-Control-Expose-Headers") == ["X-Inner"]
+
+
+@pytest.mark.parametrize("inner", ["middleware", "wrap_wsgi", "hooks"])
+def test_the_outer_one_of_two_doors_does_not_make_the_refusal_of_the_inner_one_readable(inner: str) -> None:
+    application: Any = CORSMiddleware(Plain(), origins=APP)
+    if inner != "middleware":
+        application, _ = flask_app(wrap_wsgi=inner == "wrap_wsgi")
+    client = Client(CORSMiddleware(application, origins=[APP, EVIL]))
+    for _ in range(2):
+        answer = client.post("/mcp", headers={"Origin": EVIL})
+        assert (answer.status_code, cors_headers(answer)) == (403, [])
 
 
 # Behind a proxy

@@ -200,6 +200,8 @@ class TestHosts:
             ("Vary", "Origin"),
         )
         assert decision.body == b"Invalid Host header: this host is not served here."
+        options = made.decide(facts("OPTIONS", path="/", host="other.example"), None)
+        assert dict(options.headers)["Vary"] == "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
 class TestStrictest:
@@ -532,6 +534,13 @@ class TestScheme:
         site = make_site({"hosts": ["mcp.example.com"]}, policy)
         decision = site.decide(Facts("GET", "/", scheme, "x", None), None)
         assert (decision.status, self.HSTS in decision.headers) == (421, scheme == "https")
+
+    @pytest.mark.parametrize(("scheme", "method"), [("https", "GET"), ("http", "OPTIONS")])
+    def test_so_is_that_of_a_request_whose_callable_failed(self, scheme, method):
+        made = site(CORSPolicy(origins=APP, security_headers=SecurityHeaders(strict_transport_security="max-age=1")))
+        headers = made.policy_failed(facts(method, scheme=scheme)).headers
+        assert (self.HSTS in headers) is (scheme == "https")
+        assert ("Access-Control-Request-Method" in dict(headers)["Vary"]) is (method == "OPTIONS")
 
     def test_an_own_page_has_the_scheme_of_the_request(self):
         site = make_site({"hosts": ["mcp.example.com:443"]}, CORSPolicy(origins=APP))
