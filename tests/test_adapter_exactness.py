@@ -27,10 +27,6 @@ def verify(credential: Any) -> str | None:
     return "caller" if credential.token == "s3cret" else None
 
 
-#: A callable without a name.
-ONCE = partial(verify)
-
-
 @pytest.fixture
 def app() -> Flask:
     return Flask("exact")
@@ -43,9 +39,6 @@ def cors(app: Flask) -> MCPCors:
 
 def ask(app: Flask, path: str = "/x", method: str = "POST", **headers: str) -> Any:
     return app.test_client().open(path, method=method, headers={**FROM_APP, **headers})
-
-
-# Static files
 
 
 # The layer
@@ -79,15 +72,6 @@ class TestLayer:
             assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
             answer = client.open("/x", method=method, headers={"Origin": origin})
             assert answer.headers["Access-Control-Allow-Origin"] == origin
-
-
-# The hooks
-
-
-# What is said
-
-
-# The middleware
 
 
 # Marks

@@ -160,7 +160,7 @@ def test_a_page_that_a_callable_refuses_cannot_read_a_response_from_below(app):
     app.wsgi_app, calls = below("401 UNAUTHORIZED")
     init(app, policies={"/t": lambda request: CORSPolicy(origins=APP)}, wrap_wsgi=True)
     answer = app.test_client().get("/t", headers=FROM_EVIL)
-    assert (answer.status_code, answer.text, calls) == (401, "below", ["GET"])
+    assert (answer.status_code, answer.mimetype, answer.text, calls) == (401, "text/plain", "below", ["GET"])
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 

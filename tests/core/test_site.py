@@ -426,10 +426,22 @@ class TestMemo:
         made.judge(asked)
         assert not made.keeps(asked)
 
+    def test_the_answer_of_an_origins_callable_is_not_kept(self):
+        answers = iter([True, False])
+        made = site(CORSPolicy(origins=lambda origin: next(answers)))
+        assert [made.judge(facts(origin=APP)).status for _ in range(2)] == [None, 403]
+
+    def test_the_256_decisions_that_are_kept_make_room_for_the_next(self):
+        made = site()
+        for number in range(257):
+            assert len(made.passing) == number
+            made.judge(facts(path=f"/{number}", origin=APP))
+        assert len(made.passing) == 1
+
     def test_facts_of_1024_characters_are_kept_and_longer_ones_are_not(self):
         made = site()
         for length, kept in ((1024, True), (1025, False)):
-            asked = facts(origin=APP)
+            asked = facts(origin=APP, fetch_dest="empty")
             asked = asked._replace(
                 path="/".ljust(length - sum(map(len, filter(None, asked[:-1]))) + len(asked.path), "x")
             )
