@@ -980,3 +980,20 @@ class TestSharedViews:
             app.add_url_rule("/x", "x", cors.protected(verify)(view), methods=["POST"])
             assert ask(app, **GOOD).text == "in"
         assert len(vars(view).get("__mcp_cors_marks__", ())) == 0
+
+    def test_the_marks_of_an_app_that_is_gone_say_nothing_of_another(self):
+        def view():
+            return "in"
+
+        first = Flask("first")
+        cors = MCPCors(first, origins=APP, hosts="localhost")
+        first.add_url_rule("/x", "x", view, methods=["POST"])
+        cors.exempt(wraps(view)(lambda: view()))
+        assert ask(first).status_code == 200
+        del first, cors
+        gc.collect()
+
+        second = Flask("second")
+        MCPCors(second, origins=APP, hosts="localhost")
+        second.add_url_rule("/x", "x", view, methods=["POST"])
+        assert second.test_client().post("/x", headers={"Origin": "https://evil.example"}).status_code == 403

@@ -180,7 +180,7 @@ class MCPCors:
                     f"nothing can be left on {target!r}, a bound method or an object with slots: "
                     'mark the function itself, or name its path: policies={"/path": …}'
                 )
-            made = PolicyMark(target, self._marks.apps, policy, settings, is_exempt=is_exempt)
+            made = PolicyMark(target, self._marks, policy, settings, is_exempt=is_exempt)
             for state in self._states():
                 made.resolve(state.site.default)
             if not self._marks.apps and policy is not None:
@@ -245,11 +245,11 @@ class MCPCors:
         # By position only: as a view, which it is no more than by mistake, it must not take a URL's variable.
         def protect(target: V, /) -> V:
             if isinstance(target, Blueprint):
-                mark, protected = GuardMark(target, self._marks.apps, guard, target), target
+                mark, protected = GuardMark(target, self._marks, guard, target), target
             else:
                 _check_guarded(target)
                 wrapper: Any = guarded(cast(Callable[..., Any], target), guard)
-                mark, protected = GuardMark(wrapper, self._marks.apps, guard, target), wrapper
+                mark, protected = GuardMark(wrapper, self._marks, guard, target), wrapper
             if not has_request_context():
                 leave(mark)
                 self._marks.add(mark)

@@ -43,19 +43,19 @@ _SEARCHED = 10_000
 class Mark:
     """What a decorator says of *on*: a policy for it, or a guard in front of it."""
 
-    def __init__(self, on: object, apps: Collection[Flask]) -> None:
+    def __init__(self, on: object, home: Registry) -> None:
         #: What it was put on; of a guard, the function that wraps the view in it.
         self.on = on
         #: What the user put it on.
         self.target = on
-        #: The apps of the extension that made it; while there are none, it holds in every app.
-        self.apps = apps
+        #: That of the extension which made it.
+        self.home = home
         #: Does a route of some app call, or wrap, what it was put on?
         self.is_placed = False
 
     def is_at_home(self, app: Flask) -> bool:
         """Was it made by the extension of *app*, or by one that has no app?"""
-        return not self.apps or app in self.apps
+        return app in self.home.apps or not self.home.had_apps
 
 
 class PolicyMark(Mark):
@@ -64,13 +64,13 @@ class PolicyMark(Mark):
     def __init__(
         self,
         on: object,
-        apps: Collection[Flask],
+        home: Registry,
         policy: CORSPolicy | None,
         settings: dict[str, Any],
         *,
         is_exempt: bool,
     ) -> None:
-        super().__init__(on, apps)
+        super().__init__(on, home)
         self.policy = policy
         self.settings = settings
         self.is_exempt = is_exempt
@@ -88,8 +88,8 @@ class PolicyMark(Mark):
 class GuardMark(Mark):
     """A guard. Whoever routes what it was put on has it, whichever extension has made it."""
 
-    def __init__(self, on: object, apps: Collection[Flask], guard: Guard, target: object) -> None:
-        super().__init__(on, apps)
+    def __init__(self, on: object, home: Registry, guard: Guard, target: object) -> None:
+        super().__init__(on, home)
         self.guard = guard
         self.target = target
 
@@ -139,7 +139,7 @@ def _place(mark: Mark) -> None:
 
 def _is_replaced(other: Mark, mark: Mark) -> bool:
     both_policies = isinstance(other, PolicyMark) and isinstance(mark, PolicyMark)
-    return both_policies and other.on is mark.on and other.apps is mark.apps
+    return both_policies and other.on is mark.on and other.home is mark.home
 
 
 def _wrapped_by(function: Any) -> Iterator[Any]:
@@ -240,6 +240,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.apps: WeakSet[Flask] = WeakSet()
+        #: Was there ever one? Its marks say nothing of other apps, also when it is gone.
+        self.had_apps = False
         self.made: list[Mark] = []
         self.warned_of: list[Mark] = []
         #: Guards that were made and not yet put on anything.
@@ -260,6 +262,7 @@ class Registry:
             self.latest.compile()
         self.latest = views
         self.apps.add(app)
+        self.had_apps = True
 
     def judge(self, views: MarkedViews, held: Collection[Mark], places: Collection[Any]) -> str | None:
         """Drop the marks that a route carries, and say of the others what they mean: a warning, or a fault."""
