@@ -46,8 +46,14 @@ sys.path.insert(0, str(HERE.parents[1]))  # where example_app is
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put these tests last: while Playwright is there, its event loop runs in the thread of the tests."""
+    """Put these tests last: while Playwright is there, its event loop runs in the thread of the tests.
+
+    A browser on a loaded machine may lose a connection, so such a test is tried again before it fails.
+    """
     items.sort(key=lambda item: HERE in item.path.parents)
+    for item in items:
+        if HERE in item.path.parents and item.config.pluginmanager.has_plugin("rerunfailures"):
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def no_browser(why: str) -> NoReturn:

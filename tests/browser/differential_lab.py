@@ -311,7 +311,7 @@ class _Tab:
             self._step = message.text
             if message.text.startswith("step "):
                 self._console[message.text] = []
-        elif message.type == "error":
+        elif message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
             # A line may come late, when the next case has begun: its URL says whose it is.
             text = message.text.strip()
             url = re.search(r"/case/([a-z_]+-[0-9]+)", f"{text} {message.location['url']}")
