@@ -1,0 +1,89 @@
+"""The own pages of an app keep working: over TLS, behind a proxy, on loopback, without referrer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+from flask import request
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.serving import make_server
+
+from flask_mcp_cors import MCPCors
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+PAGE = """<!doctype html><title>own</title><meta name="referrer" content="{policy}">
+<form method="post" action="/form"><button>post</button></form>"""
+
+
+def make_app(wrap_wsgi: bool) -> Flask:
+    app = Flask("own", static_folder=None)
+    app.config["asked"] = []
+    MCPCors(app, origins="https://app.example.com", hosts=["localhost"], wrap_wsgi=wrap_wsgi)
+    app.add_url_rule("/page/<policy>", "page", lambda policy: PAGE.format(policy=policy))
+
+    def act() -> str:
+        app.config["asked"].append(request.headers.get("Origin"))
+        return "done"
+
+    app.add_url_rule("/form", "form", act, methods=["POST"])
+    app.add_url_rule("/fetch", "fetch", act, methods=["GET", "POST"])
+    return app
+
+
+def behind_a_proxy(app: Any, **passed_on: str) -> Callable[..., Any]:
+    """What the app sees of a proxy that ends TLS: plain HTTP, and the headers that the proxy sets."""
+
+    def proxied(environ: dict[str, Any], start_response: Any) -> Any:
+        return app({**environ, "wsgi.url_scheme": "http", **passed_on}, start_response)
+
+    return proxied
+
+
+@pytest.fixture(params=["hooks", "wrap_wsgi"])
+def app(request: pytest.FixtureRequest) -> Flask:
+    return make_app(request.param == "wrap_wsgi")
+
+
+@pytest.fixture(params=["loopback", "tls", "tls-ends-at-a-proxy", "proxy-fix"])
+def base_url(request: pytest.FixtureRequest, app: Flask) -> Iterator[str]:
+    """Where the app's pages are, for the browser."""
+    is_secure = request.param != "loopback"
+    served: Any = app
+    if request.param == "tls-ends-at-a-proxy":
+        served = behind_a_proxy(app)
+    elif request.param == "proxy-fix":
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1)  # type: ignore[method-assign]
+        served = behind_a_proxy(app, HTTP_X_FORWARDED_PROTO="https")
+    server = make_server("127.0.0.1", 0, served, threaded=True, ssl_context="adhoc" if is_secure else None)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"{'https' if is_secure else 'http'}://localhost:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("policy", ["strict-origin-when-cross-origin", "no-referrer"])
+def test_own_pages_may_do_what_they_do(chromium: Browser, app: Flask, base_url: str, policy: str) -> None:
+    context = chromium.new_context(ignore_https_errors=True)
+    try:
+        page = context.new_page()
+        assert page.goto(f"{base_url}/page/{policy}").status == 200
+        ask = "([method, mode]) => fetch('/fetch', {method, mode}).then(response => response.status)"
+        for method, mode in (("POST", "cors"), ("GET", "cors"), ("POST", "same-origin"), ("POST", "no-cors")):
+            assert page.evaluate(ask, [method, mode]) == 200, (method, mode)
+        with page.expect_navigation(url="**/form"):
+            page.click("button")
+        assert page.inner_text("body") == "done"
+    finally:
+        context.close()
+    # Under no-referrer the form has no origin to show, and is the app's own all the same.
+    assert (app.config["asked"][-1] == "null") is (policy == "no-referrer")
