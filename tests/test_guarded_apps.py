@@ -1,4 +1,4 @@
-"""What an attacker tries: each was once a hole, or a place where one could be, and none may come back."""
+"""Guards and marks in whole apps: threads, rules for every method, other objects, proxies and subdomains."""
 
 import threading
 from functools import wraps

@@ -1,4 +1,4 @@
-"""The adapters to the letter: limits, words and headers that a mutation tester changed and no other test noticed."""
+"""Marked and guarded views, challenges and metadata documents, case by case."""
 
 from __future__ import annotations
 
