@@ -83,15 +83,19 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
 class Door:
     """What :class:`CORSMiddleware` and the layer of ``wrap_wsgi`` have in common: the way in and the way back."""
 
-    def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
+    def __init__(
+        self, wsgi_app: WSGIApplication, configured: Configured, has_marks: Callable[[], bool] = lambda: False
+    ) -> None:
+        """*has_marks*: do views have policies of their own, so that the path alone does not select one?"""
         self.wsgi_app = wsgi_app
+        self._has_marks = has_marks
         self._configured = configured
         self._site = configured.site
         self._kept = configured.site.passing.get
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         key = read_key(environ, routed_path(environ))
-        decision = self._kept(key) if self._decides_by_path() else None
+        decision = None if self._has_marks() else self._kept(key)
         if decision is None:
             facts = Facts._make(key)
             decision = self._decide(environ, facts)
@@ -144,10 +148,6 @@ class Door:
 
         return ClosingIterator(follow(), getattr(body, "close", None))
 
-    def _decides_by_path(self) -> bool:
-        """Does the path alone select the policy, so that a kept decision may be taken?"""
-        return True
-
     def _has_doors_inside(self) -> bool:
         """May another door of ours stand inside, or a hook of this site?"""
         return True
@@ -157,7 +157,7 @@ class Door:
         raise NotImplementedError
 
     def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        """The decision on a response that no hook inside has judged."""
+        """The decision on a response that no hook inside has judged; only asked where :meth:`_decide` gave none."""
         raise NotImplementedError
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
@@ -228,9 +228,6 @@ class CORSMiddleware(Door):
             return Request(environ if method == facts.policy_method else announcing(environ, method))
 
         return judge_choice(site, site.choose(facts.path, facts.policy_method), facts, request_for)
-
-    def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        raise AssertionError("CORSMiddleware decides before it calls the application")
 
 
 def announcing(environ: WSGIEnvironment, method: str) -> WSGIEnvironment:

@@ -73,7 +73,7 @@ class Layer(Door):
     """
 
     def __init__(self, state: AppState, wsgi_app: Any) -> None:
-        super().__init__(wsgi_app, state.configured)
+        super().__init__(wsgi_app, state.configured, state.views.exist)
         self._state = state
         self._app = state.app
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
@@ -89,16 +89,13 @@ class Layer(Door):
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
 
-    def _decides_by_path(self) -> bool:
-        return not self._state.views.exist()
-
     def _has_doors_inside(self) -> bool:
         # An application that a view calls is none that stands inside.
         return self._state.has_hooks
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         self._state.check_patterns()
-        has_marks = self._state.views.exist()
+        has_marks = self._has_marks()
         if has_marks and self._is_next_to_flask and not facts.is_preflight:
             return self._leave_to_hook()
         if has_marks or ".well-known" in facts.path:
