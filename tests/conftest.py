@@ -2,6 +2,11 @@
 
 import pytest
 from flask import Flask
+from hypothesis import settings
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 @pytest.fixture
