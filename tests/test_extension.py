@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from flask import abort
 from flask import Blueprint
+from flask import current_app
 from flask import Flask
 from flask import g
 from flask import got_request_exception
@@ -58,6 +59,52 @@ def calls(app):
 
 def init(app, **settings):
     return MCPCors(app, **{"origins": APP, "hosts": "localhost", **settings})
+
+
+@pytest.mark.parametrize("wrap_wsgi", [False, True])
+def test_current_app_is_the_app(app, calls, wrap_wsgi):
+    """Some hosts of cloud functions have an app of their own and give no other name for it."""
+    with app.app_context():
+        cors = init(current_app, wrap_wsgi=wrap_wsgi)
+        cors.serve_resource_metadata(current_app, resource="https://localhost/mcp")
+        with pytest.raises(RuntimeError, match="is initialised on this app"):
+            cors.init_app(app)
+    client = app.test_client()
+    assert client.options("/mcp", headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == APP
+    assert client.get("/.well-known/oauth-protected-resource/mcp").json["resource"] == "https://localhost/mcp"
+
+
+def test_a_fault_in_the_settings_of_current_app_leaves_the_app_as_it_was(app):
+    with app.app_context(), pytest.raises(ValueError, match="trailing slash"):
+        init(current_app, origins=f"{APP}/")
+    assert not app.before_request_funcs
+    assert "mcp_cors" not in app.extensions
+
+
+class Dash:
+    server = Flask("inside")
+
+
+class Starlette:
+    def add_middleware(self, *args):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (Dash(), "write MCPCors(x.server, …), where x is this object"),
+        (Starlette(), "write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"),
+        (lambda environ, start_response: [], "write CORSMiddleware(app, …) around another WSGI app"),
+        (Blueprint("b", "b"), "MCPCors takes a Flask app, not <Blueprint 'b'>"),
+        ("app", "MCPCors takes a Flask app, not 'app'"),
+    ],
+    ids=["dash", "starlette", "wsgi", "blueprint", "string"],
+)
+def test_what_is_no_flask_app_is_refused_with_what_to_write(other, says):
+    with pytest.raises(TypeError) as caught:
+        init(other)
+    assert says in str(caught.value)
 
 
 def call(app, environ):

@@ -204,6 +204,10 @@ def settings_from_config(
     return settings, keys
 
 
+# Straight ones, and those that word processors make of them.
+_QUOTES = "'\"\u2018\u2019\u201c\u201d"
+
+
 def _is_json(text: str) -> bool:
     """Was this string meant as a list or an object of JSON? An IPv6 address is in brackets as well."""
     return text.lstrip()[:1] in ("[", "{") and not re.match(r"\s*\[[0-9A-Fa-f:.]+\]", text)
@@ -211,9 +215,12 @@ def _is_json(text: str) -> bool:
 
 def _members(text: str) -> list[str]:
     """The members of a list whose quotes, brackets or separators are wrong."""
-    if _is_json(text):
-        text = text.strip().strip("[]{}")
-    members = [member.strip(" \t\r\n'\"") for member in re.split("[,;]", text)]
+    text = text.replace("\\", "").strip()
+    while text[:1] in _QUOTES and text[-1:] in _QUOTES and _is_json(text[1:]):
+        text = text[1:-1].strip()
+    if _is_json(text) or text.startswith("("):
+        text = text.strip("[]{}()")
+    members = [member.strip(f" \t\r\n{_QUOTES}") for member in re.split(rf"[,;]|[{_QUOTES}]\s+[{_QUOTES}]", text)]
     return [member for member in members if member]
 
 
@@ -225,16 +232,22 @@ def _syntax_fault(word: str, text: str) -> str | None:
             json.loads(text)
         except ValueError as error:
             fault = f"not valid JSON ({error})"
-            if "'" in text:
+            if "\\" in text:
+                fault = "not valid JSON: a backslash is part of the value"
+            elif "'" in text:
                 fault = "not valid JSON: strings are in double quotes"
             elif re.search(r",\s*[\]}]\s*$", text):
                 fault = "not valid JSON: no comma may stand before the closing bracket"
             elif '"' not in text:
                 fault = "not valid JSON: each string is in double quotes"
+    elif (bare := text.strip(f" \t\r\n\\{_QUOTES}")) != text.strip() and word not in LIST_SETTINGS:
+        return f"the quotes are part of the value; write {bare}"
     elif word not in LIST_SETTINGS:
         return None
-    elif text.strip()[:1] in ("'", '"'):
+    elif any(re.search(rf"^[\\{_QUOTES}]|[{_QUOTES}]$", member.strip()) for member in re.split("[,;]", text)):
         fault = "the quotes are part of the value"
+    elif text.strip().startswith("("):
+        fault = "a list is in square brackets"
     elif ";" in text and (word != "paths" or re.search(r";\s*(?:/|$)", text)):
         fault = "members are separated by commas, not by semicolons"
     elif "," in text and not all(map(str.strip, text.split(","))):
