@@ -145,7 +145,8 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
     advice = []
     for key in config:
         word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
-        meant = OTHER_WORDS.get(word, word)
+        # Lists of header names would replace the defaults, without which no MCP client connects.
+        meant = f"extra_{word}" if f"extra_{word}" in EXTENSION_SETTINGS else OTHER_WORDS.get(word, word)
         if word in WORDS_WITHOUT_COUNTERPART:
             advice.append(f"{key} → leave it out")
         elif meant in EXTENSION_SETTINGS - settings.keys():

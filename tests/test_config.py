@@ -84,6 +84,8 @@ def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
         ("MCP_CORS_SUPPORTS_CREDENTIALS", "MCP_CORS_ALLOW_CREDENTIALS"),
         ("MCP_CORS_RESOURCES", "MCP_CORS_POLICIES"),
         ("MCP_CORS_ALLOWED_HOSTS", "MCP_CORS_HOSTS"),
+        ("MCP_CORS_HEADERS", "write MCP_CORS_EXTRA_ALLOW_HEADERS"),
+        ("MCP_CORS_EXPOSED_HEADERS", "write MCP_CORS_EXTRA_EXPOSE_HEADERS"),
         ("MCP_CORS_ENABLE_DNS_REBINDING_PROTECTION", "MCP_CORS_VALIDATE_ORIGIN"),
         ("MCP_CORS_MAXAGE", "MCP_CORS_MAX_AGE"),
         ("MCP_CORS_RESOURCES", "MCP_CORS_PATHS"),
@@ -293,12 +295,16 @@ def test_the_variable_of_flask_mcp_server_is_named_and_harms_nothing(monkeypatch
 
 
 def test_keys_that_flask_cors_left_are_named(caplog):
+    """Lists of header names are added to the defaults: in their place they would keep every MCP client out."""
     config = {"CORS_ORIGINS": APP, "CORS_SUPPORTS_CREDENTIALS": True, "CORS_RESOURCES": {}, "CORS_VARY_HEADER": True}
+    config |= {"CORS_HEADERS": "Content-Type", "CORS_ALLOW_HEADERS": "X-A", "CORS_EXPOSE_HEADERS": "X-Total"}
     make(config={**config, "CORS_OF_SOMEBODY_ELSE": 1}, hosts="mcp.example.com")
     assert (
         "app.config has keys of flask-cors, which Flask-MCP-CORS does not read: CORS_ORIGINS → MCP_CORS_ORIGINS; "
         "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; "
-        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out"
+        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out; "
+        "CORS_HEADERS → MCP_CORS_EXTRA_ALLOW_HEADERS; CORS_ALLOW_HEADERS → MCP_CORS_EXTRA_ALLOW_HEADERS; "
+        "CORS_EXPOSE_HEADERS → MCP_CORS_EXTRA_EXPOSE_HEADERS"
     ) in caplog.messages
 
 

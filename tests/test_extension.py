@@ -588,9 +588,12 @@ class TestLog:
         app.debug = True
         ask = {**PREFLIGHT, "Access-Control-Request-Headers": "x-evil"}
         app.test_client().options("/mcp", headers=ask)
-        assert "extra_allow_headers=['x-evil'] (MCP_CORS_EXTRA_ALLOW_HEADERS)" in caplog.text
+        assert 'set extra_allow_headers=["x-evil"] (MCP_CORS_EXTRA_ALLOW_HEADERS); now empty (default)' in caplog.text
         app.test_client().options("/mcp", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT"})
-        assert "method 'PUT' is not allowed: add it to allow_methods (MCP_CORS_ALLOW_METHODS)" in caplog.text
+        assert (
+            'method \'PUT\' is not allowed: set allow_methods=["GET", "POST", "DELETE", "OPTIONS", "PUT"]'
+            in caplog.text
+        )
         many = ",".join(f"mcp-param-{i}" for i in range(100))
         app.test_client().options("/mcp", headers={**PREFLIGHT, "Access-Control-Request-Headers": many})
         assert "it asks for more than 64 header names" in caplog.text

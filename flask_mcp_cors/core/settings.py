@@ -105,9 +105,10 @@ OTHER_WORDS = {
     "allowed_origin_regexes": "origins",
     "methods": "allow_methods",
     "allowed_methods": "allow_methods",
-    "headers": "allow_headers",
-    "allowed_headers": "allow_headers",
-    "exposed_headers": "expose_headers",
+    # Those that add to the defaults, without which no MCP client would connect.
+    "headers": "extra_allow_headers",
+    "allowed_headers": "extra_allow_headers",
+    "exposed_headers": "extra_expose_headers",
     "credentials": "allow_credentials",
     "supports_credentials": "allow_credentials",
     "allowed_hosts": "hosts",

@@ -70,12 +70,19 @@ def test_other_headers_come_last_and_cannot_be_changed_afterwards():
         pytest.param("DENY\r\nX-Evil: 1", "header_value_invalid", id="line-break"),
         pytest.param("DENY\x7f", "header_value_invalid", id="delete"),
         pytest.param("dény", "header_value_invalid", id="not-ascii"),
-        pytest.param("ALLOW-FROM https://a.example", "header_value_invalid", id="ignored-by-browsers"),
     ],
 )
 def test_a_value_that_is_no_header_value_is_refused(value, code):
     assert problems(frame_options=value) == [(code, "security_headers.frame_options")]
     assert problems(other={"X-A": value}) == [(code, "security_headers.other['X-A']")]
+
+
+@pytest.mark.parametrize("value", ["ALLOW-FROM https://a.example", "None", "'DENY'", "SAMEORIGIN, DENY"])
+def test_frame_options_that_browsers_ignore_are_refused(value):
+    assert problems(frame_options=value) == [("header_value_invalid", "security_headers.frame_options")]
+    assert SecurityHeaders(**{**NONE, "frame_options": "sameorigin"}).to_headers() == (
+        ("X-Frame-Options", "sameorigin"),
+    )
 
 
 @pytest.mark.parametrize(
