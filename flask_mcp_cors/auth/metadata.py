@@ -46,7 +46,10 @@ class ResourceMetadata:
         # Some clients leave out the slash at the end, which the RFC keeps.
         paths = [document.path, document.path.rstrip("/")]
         if any(known.path.rstrip("/") == paths[1] for known in self._documents):
-            raise ValueError(f"serve_resource_metadata: there is a document at {document.path} already")
+            raise ValueError(
+                f"serve_resource_metadata: there is a document at {document.path} already; a path has one, so for host "
+                "names with documents of their own write a view for it"
+            )
         # The first one also answers clients that only try the bare path, until a resource at the
         # root of the host claims it.
         if not self._documents:
