@@ -173,7 +173,8 @@ def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InFo
     """The line that adds to a list of the policy which refused, and to no other."""
     policy, rule = choice.policy, _escaped(choice.rule)
     if not isinstance(policy, CORSPolicy):
-        return f"{rule} is a callable: let the policy that it returns have {json.dumps(new)[1:-1]} in {setting}"
+        new_value = json.dumps(new)[1:-1]
+        return f"{rule} is a callable: unless it refuses on purpose, let its policy have {new_value} in {setting}"
     values = getattr(policy, setting)
     if callable(values):
         return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"

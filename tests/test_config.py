@@ -397,7 +397,10 @@ def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplo
     caplog.clear()
     for headers in ({"Origin": APP}, {"Origin": APP}, {}):
         app.test_client().post("/mcp", headers=headers)
-    advice = "correct it; for an app that is mounted below a prefix, write the path without the prefix"
+    advice = (
+        "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write the "
+        "path without the prefix"
+    )
     assert caplog.messages == [
         f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
         f"policies has '/mpc', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",

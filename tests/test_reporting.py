@@ -270,8 +270,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
             {"Origin": EVIL},
-            f"if this page is to be allowed, policies['/mcp'] is a callable: let the policy that it returns have "
-            f'"{EVIL}" in origins',
+            f"if this page is to be allowed, policies['/mcp'] is a callable: unless it refuses on purpose, let its "
+            f'policy have "{EVIL}" in origins',
             id="callable",
         ),
         pytest.param(

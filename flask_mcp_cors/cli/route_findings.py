@@ -23,6 +23,8 @@ from ..core.discovery import PUBLIC_METADATA
 from ..core.headers import ALLOW_ORIGIN
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
+from ..core.paths import overlap
+from ..core.paths import segments
 from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from ..extension.layer import Layer
@@ -32,6 +34,7 @@ from ..extension.routing import is_static
 from ..extension.routing import layers_around
 from ..extension.routing import mounts_of
 from ..extension.routing import patterns_without_routes
+from ..extension.routing import rule_pattern
 from .app import Answer
 from .app import ask
 from .app import base_url
@@ -53,6 +56,7 @@ def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
     """Everything that is wrong with an app."""
     governed = [route for route in routes if route.choice.policy is not None]
     yield from _unused_patterns(state)
+    yield from _one_segment(state, routes)
     yield from _any_host(state)
     yield from _hooks(state)
     yield from _other_layers(state, governed)
@@ -87,8 +91,31 @@ def _unused_patterns(state: AppState) -> Iterator[Finding]:
             Severity.WARNING,
             f"{unused.setting}: {unused.pattern}",
             f"No route matches this pattern, so it governs nothing.{like}",
-            "correct it; for an app that is mounted below a prefix, write the path without the prefix",
+            "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write "
+            "the path without the prefix",
         )
+
+
+def _one_segment(state: AppState, routes: list[Route]) -> Iterator[Finding]:
+    """``/api/*`` in ``paths``, where there are routes further below: flask-cors means these, too."""
+    for pattern in state.site.paths or ():
+        stem = segments(pattern)[:-1]
+        if segments(pattern)[-1:] != ["*"]:
+            continue
+        below = [
+            route
+            for route in routes
+            if route.choice.rule == "outside paths"
+            and overlap(segments(rule_pattern(state.app, route.rule.rule)), [*stem, "*", "**"])
+        ]
+        if below:
+            yield Finding(
+                "pattern_one_segment",
+                Severity.NOTE,
+                f"paths: {pattern}",
+                f"* is one segment, so this does not govern {_places(below)}.",
+                f"write {pattern}*, if everything below is meant",
+            )
 
 
 def _any_host(state: AppState) -> Iterator[Finding]:

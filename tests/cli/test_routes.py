@@ -391,6 +391,27 @@ def test_a_pattern_that_a_route_a_document_or_a_mount_matches_is_fine() -> None:
     assert "pattern_without_route" not in findings(app)
 
 
+def test_routes_below_a_pattern_of_one_segment_are_a_note() -> None:
+    """``/api/*`` of flask-cors governs them."""
+    app, _ = make(paths=["/api/*", "/v1/**", "/mcp"])
+    for rule in ("/api/items", "/api/items/<int:number>", "/v1/a/b", "/mcp", "/other/a"):
+        app.add_url_rule(rule, rule, new_view(), methods=["POST"])
+    found = findings(app)["pattern_one_segment"]
+    assert (found["place"], found["severity"]) == ("paths: /api/*", "note")
+    assert found["sentence"] == "* is one segment, so this does not govern POST /api/items/<int:number>."
+    assert found["fix"] == "write /api/**, if everything below is meant"
+    app, _ = make(paths=["/api/*"], policies={"/api/*/**": {"origins": "*"}})
+    app.add_url_rule("/api/items", "items", new_view())
+    app.add_url_rule("/api/items/<int:number>", "item", new_view())
+    assert findings(app) == {}
+
+
+def test_a_pattern_in_other_case_is_said_to_be_like_the_route() -> None:
+    app, _ = make(paths=["/MCP"])
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    assert findings(app)["pattern_without_route"]["sentence"].endswith("Routes like it: /mcp.")
+
+
 def test_of_many_patterns_without_a_route_ten_are_told() -> None:
     app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
     assert len(json.loads(run(app, "--json").output)["findings"]) == 10
