@@ -220,6 +220,8 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
         return _advice_on_cross_site(facts, choice, in_force)
     elif reason is Reason.POLICY_FAILED:
         return f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
+    elif reason is Reason.ORIGIN_REPEATED:
+        return "the header arrived twice: the client or a proxy must not add it again"
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.

@@ -220,6 +220,12 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param({}, {"Origin": "a"}, "no browser sends such an Origin", id="malformed"),
         pytest.param(
             {},
+            {"Origin": f"{APP}, {APP}"},
+            "the header arrived twice: the client or a proxy must not add it again",
+            id="repeated",
+        ),
+        pytest.param(
+            {},
             {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "method": "GET"},
             'another site embeds this URL; a page that may read it asks with fetch and mode "cors"',
             id="image",
