@@ -178,9 +178,13 @@ def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InFo
     values = getattr(policy, setting)
     if callable(values):
         return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"
-    if policy is in_force.site.default:
-        return _set_default(setting, values, new, in_force.source(setting))
-    return f"in {rule} {_extended(setting, values, new)}"
+    if policy is not in_force.site.default:
+        return f"in {rule} {_extended(setting, values, new)}"
+    advice = _set_default(setting, values, new, in_force.source(setting))
+    if setting == "origins" and policy.has_default_origins and in_force.source("hosts") == "default":
+        # With origins of its own a site serves any Host, unless it says which.
+        advice += f"; with it, to serve no other Host than now, set hosts={json.dumps(in_force.site.hosts.patterns)}"
+    return advice
 
 
 def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choose: Callable[[], Choice]) -> str | None:
@@ -288,7 +292,7 @@ def _advice_on_origin(
     own_hosts = in_force.site.own_hosts
     page = Host(origin.host, origin.port)
     if host is not None and host.to_origin(origin.scheme) == facts.origin:
-        named = _set_default("hosts", in_force.site.hosts.patterns, [host.name], in_force.source("hosts"))
+        named = _name_host(host, in_force)
         if origin.scheme == facts.scheme:
             return f"if this is the app's own page, {named}"
         is_known = host.is_address or own_hosts.lists(host, origin.scheme)
@@ -313,6 +317,16 @@ def _advice_on_origin(
     if facts.policy_method in ("GET", "HEAD") and _DOCUMENT.search(facts.path):
         return f"{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
     return f"{_differences(origin, choice)}{add}"
+
+
+def _name_host(host: Host, in_force: InForce) -> str:
+    """The line that makes a host a known name of this app."""
+    hosts, source = in_force.site.hosts, in_force.source("hosts")
+    if hosts.any_host and source == "default":
+        return (
+            f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"
+        )
+    return _set_default("hosts", hosts.patterns, [host.name], source)
 
 
 def _public_document(facts: Facts) -> str:

@@ -342,7 +342,20 @@ def test_every_fault_in_the_marks_is_told():
     cors.policy(origins="null", preflight_status=300)(lambda: "ok")
     with pytest.raises(PolicyError) as caught:
         cors.init_app(Flask("faulty"))
-    assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
+    where = f"cors.policy on {__name__}.test_every_fault_in_the_marks_is_told.<locals>.<lambda>"
+    assert [problem.setting for problem in caught.value.problems] == [
+        f"{where}.{setting}" for setting in ("max_age", "origins", "preflight_status")
+    ]
+
+
+def test_a_star_under_a_default_with_credentials_names_the_view_and_the_way_out(app):
+    cors = MCPCors(app, origins=APP, hosts="localhost", allow_credentials=True)
+    with pytest.raises(PolicyError) as caught:
+        cors.policy(origins="*")(Base)
+    assert str(caught.value.problems[0]) == (
+        f"cors.policy on {__name__}.Base.origins='*': browsers refuse * together with allow_credentials; list the "
+        "origins, or set allow_credentials=False [credentials_any_origin]"
+    )
 
 
 class Base(MethodView):

@@ -107,6 +107,13 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="own-page-of-an-unlisted-host",
         ),
         pytest.param(
+            {"hosts": None},
+            {"Origin": "http://b.example", "base_url": "http://b.example"},
+            'if this is the app\'s own page, name it in hosts (MCP_CORS_HOSTS): ["b.example"] and every other name of '
+            "this server; now any",
+            id="own-page-where-hosts-is-not-set",
+        ),
+        pytest.param(
             {"hosts": "*"},
             {"Origin": "https://b.example", "base_url": "http://b.example"},
             f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}; and set "
@@ -297,6 +304,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
 @pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
 def test_advice(app, caplog, door, settings, request_, advice):
     settings = {"origins": APP, "hosts": "mcp.example.com", **settings}
+    settings = {word: value for word, value in settings.items() if value is not None}
     if door == "middleware":
         app.wsgi_app = CORSMiddleware(app.wsgi_app, **settings)
     else:
@@ -330,6 +338,19 @@ def test_a_mark_is_named_in_the_advice(app, caplog):
     line = refusal(caplog, app, "/marked", Origin=EVIL)
     assert line.endswith(f'marked set origins=["https://t.example", "{EVIL}"]')
     assert "in the mark on" in line
+
+
+def test_origins_for_an_app_without_settings_come_with_its_hosts(caplog):
+    """Alone, they would have any Host served."""
+    app = Flask("app")
+    MCPCors(app)
+    app.add_url_rule("/mcp", "mcp", lambda: "ran", methods=["POST"])
+    line = refusal(caplog, app, base_url="http://127.0.0.1", Origin=EVIL)
+    assert line.endswith('; with it, to serve no other Host than now, set hosts=["localhost", "127.0.0.1", "[::1]"]')
+    found = re.findall(r'set (origins|hosts)=(\[".*?"\])', line)
+    pasted = Flask("app")
+    MCPCors(pasted, **{word: ast.literal_eval(value) for word, value in found})
+    assert pasted.test_client().get("/", base_url="http://evil.example").status_code == 421
 
 
 def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
@@ -418,10 +439,15 @@ HOST_SAMPLES = ["mcp.example.com", "a.example.net", "localhost:8000", *LOOPBACK_
 NAMES = "authorization,mcp-session-id,x-a,x-tenant,x-b-c,x-new"
 
 
+def served(app):
+    hosts = app.extensions["mcp_cors"].site.hosts
+    return {("host", host) for host in HOST_SAMPLES if hosts.fault(host, "http") is None}
+
+
 def allowed(app):
     """Everything that the settings of an app allow, of the samples; and the security headers."""
     site = app.extensions["mcp_cors"].site
-    found = {("host", host) for host in HOST_SAMPLES if site.hosts.fault(host, "http") is None}
+    found = set(served(app))
     for path in ("/mcp", "/t/x"):
         policy = site.choose(path, "POST").policy
         found |= {(path, origin) for origin in SAMPLES if policy.actual(origin).allowed}
@@ -470,8 +496,14 @@ def test_pasted_advice_never_removes_what_was_allowed(default, below, hosts, pla
                 client.options(path, base_url="http://127.0.0.1", headers=asked)
     finally:
         log.removeHandler(handler)
+    log_text = "\n".join(records)
+    for origins, hosts in re.findall(
+        r"set origins=(\[\".*?\"\]).*serve no other Host than now, set hosts=(\[.*\])", log_text
+    ):
+        both = {"origins": ast.literal_eval(origins), "hosts": ast.literal_eval(hosts)}
+        assert served(app_with(written | both)) == served(app)
     advice = r"(in policies\['/t/\*'\] )?set (\w+)=(\[\".*?\"\]|\{.*\})"
-    pasted = set(re.findall(advice, "\n".join(records)))
+    pasted = set(re.findall(advice, log_text))
     assert {"origins", "extra_allow_headers", "allow_methods", "security_headers"} <= {word for _, word, _ in pasted}
     for where, word, value in pasted:
         new = {word: ast.literal_eval(value)}

@@ -10,6 +10,8 @@ from typing import cast
 
 from click import UsageError
 
+from ..core.decision import Reason
+from ..core.discovery import NOBODY
 from ..core.headers import is_token
 from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
@@ -217,11 +219,13 @@ def _steps(state: AppState, judged: list[Judged], origin: str | None) -> list[tu
     if policy is not None and origin is None:
         rows.append(("origin", "none: the request passes, as only pages in a browser must send one"))
     elif policy is not None and origin is not None:
-        rows.append(("origin", _origin_words(policy, origin)))
+        is_own = first.decision.reason is Reason.SAME_ORIGIN
+        rows.append(("origin", "the app's own, which needs no entry" if is_own else _origin_words(policy, origin)))
         if first.facts.is_preflight:
             rows += _preflight_steps(policy, first.facts)
         else:
-            rows.append(("preflight", "none: method and headers are safelisted, so the browser sends it at once"))
+            why = "the page has the same origin" if is_own else "method and headers are safelisted"
+            rows.append(("preflight", f"none: {why}, so the browser sends it at once"))
     rows.append(("host", _host_words(state, first.facts)))
     if first.facts.is_preflight:
         rows.append(("preflight", _verdict(state, first)))
@@ -266,6 +270,8 @@ def _origin_words(policy: CORSPolicy, origin: str) -> str:
     if allowed:
         return "allowed: it matches *" if policy.allows_any_origin else "allowed"
     shown = getattr(policy.origins, "__qualname__", None) if callable(policy.origins) else ", ".join(policy.origins)
+    if policy is NOBODY:
+        return f"{decision.reason.value}: the policy is NOBODY"
     spelled = "" if is_serialized_origin(origin) else "; this is no origin as browsers write it"
     return f"{decision.reason.value}: not among {shown}{spelled}"
 

@@ -96,6 +96,8 @@ def _meant(pattern: str) -> str | None:
     text = re.sub(r"<path:[^>]*>|\(?\.\*\)?|\*{2,}", "**", text)
     text = re.sub(r"(?:<[^>]*>|\{[^}]*\})+|(?<=/):\w+", "*", text)
     text = f"/{text.partition('?')[0].partition('#')[0].strip().lstrip('/')}"
+    if pattern.startswith("^") and not pattern.endswith("$") and text.endswith("/"):
+        text += "**"  # re.match takes whatever follows
     text = resolved_path(text) or text
     return text if text != pattern and _path_fault(text) is None else None
 

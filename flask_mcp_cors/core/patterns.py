@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import Enum
 from inspect import isawaitable
 from inspect import iscoroutine
@@ -141,7 +142,10 @@ def parse_pattern(text: str) -> Pattern:
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        example = _suggestion(text) or "; write one such as https://app.example.com"
+        # https:/app.example.com, http//app.example.com, //app.example.com
+        slip = re.match(r"(https?)?:?/{1,2}|(https?):(?=[^0-9])", text)
+        meant = f"{slip[1] or slip[2] or 'https'}://{text[slip.end() :]}/" if slip else text
+        example = _suggestion(meant) or "; write one such as https://app.example.com"
         raise PatternFault("origin_scheme_missing", f"the scheme is missing{example}")
     _refuse_beyond_the_port(text, rest)
     if not text.isascii():
@@ -150,6 +154,8 @@ def parse_pattern(text: str) -> Pattern:
         raise _upper_case(text, scheme.lower())
     if not SCHEME.fullmatch(scheme):
         raise PatternFault("origin_scheme_invalid", "not a valid scheme; write https, http, or an application's own")
+    if scheme not in WEB_SCHEMES and (close := get_close_matches(scheme, ("https", "http"), 1, 0.85)):
+        raise PatternFault("origin_scheme_invalid", f"not a scheme of the Web; write {close[0]}://{rest}")
     if scheme in _WEBSOCKET_SCHEMES:
         # https://websockets.spec.whatwg.org/#concept-websocket-establish: the Origin is the page's.
         message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"

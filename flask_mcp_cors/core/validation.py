@@ -111,7 +111,9 @@ class _Reader:
                 self.check_pattern(pattern)
                 patterns.append(pattern)
         if "*" in texts and self.is_set("allow_credentials"):
-            message = "browsers refuse * together with allow_credentials; list the origins"
+            message = (
+                "browsers refuse * together with allow_credentials; list the origins, or set allow_credentials=False"
+            )
             self.add("credentials_any_origin", word, "*", message)
         literals = ["file://" if text == "file:" else text for text in literals]
         self.index = OriginIndex(patterns, literals=literals, any_origin="*" in texts)

@@ -31,6 +31,7 @@ from flask import Flask
 from ..auth.guards import Guard
 from ..auth.guards import is_guarded
 from ..core.policy import CORSPolicy
+from ..core.problems import PolicyError
 from ..core.site import Choice
 from ..reporting import log
 
@@ -82,7 +83,10 @@ class PolicyMark(Mark):
         """
         if self.is_exempt:
             return None
-        return (self.policy or default).replace(**self.settings)
+        try:
+            return (self.policy or default).replace(**self.settings)
+        except PolicyError as error:
+            raise error.located(f"cors.policy on {describe(self.target)}") from None
 
 
 class GuardMark(Mark):
