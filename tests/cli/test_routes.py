@@ -26,6 +26,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.routing import Rule
 
 from flask_mcp_cors import __version__
+from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.__main__ import cli
 from flask_mcp_cors.__main__ import main
@@ -340,6 +341,38 @@ def test_wrap_wsgi_leaves_nothing_before_it() -> None:
     app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
     app.url_value_preprocessor(lambda endpoint, values: None)
     assert findings(app) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            {"allow_headers": ["Content-Type"], "expose_headers": ["X-Total"]},
+            "allows no MCP-Protocol-Version, Mcp-Session-Id and does not expose Mcp-Session-Id",
+        ),
+        ({"allow_headers": ["Content-Type", "MCP-Protocol-Version"]}, "allows no Mcp-Session-Id"),
+        ({"expose_headers": []}, "does not expose Mcp-Session-Id"),
+        ({"allow_headers": "*", "expose_headers": "*"}, None),
+        ({"extra_allow_headers": "X-A", "extra_expose_headers": "X-Total"}, None),
+        ({"allow_headers": ["Content-Type"], "validate_origin": False}, None),
+        (MCP_REVISIONS["2025-11-25"], None),
+    ],
+)
+def test_lists_without_the_headers_of_mcp_are_a_note(settings: Any, what: str | None) -> None:
+    app, _ = make(**settings)
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    app.add_url_rule("/page", "page", new_view())
+    found = findings(app)
+    if what is None:
+        assert found == {}
+    else:
+        assert (found["mcp_headers_missing"]["place"], found["mcp_headers_missing"]["severity"]) == (
+            "POST /mcp",
+            "note",
+        )
+        assert found["mcp_headers_missing"]["sentence"] == (
+            f"The policy {what}, so a browser MCP client cannot use this route."
+        )
 
 
 def test_notes_are_no_fault() -> None:
