@@ -24,7 +24,7 @@ from .core.site import make_site
 from .core.site import Site
 from .reporting import log
 
-_ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z0-9_]+)")
+_ENVIRONMENT_KEY = re.compile(r"(?:.*_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
 
 
 # flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
@@ -101,7 +101,9 @@ def configure(
         settings, keys = settings_from_config(config, problems)
         _warn_of_lost_keys(config)
     for word in keywords:
-        keys.pop(word, None)
+        key = keys.pop(word, None)
+        if key is not None and _as_written(settings[word]) != _as_written(keywords[word]):
+            log.warning("%s in app.config has no effect: the keyword %s=… is given in the code, and counts", key, word)
     settings.update((word, value) for word, value in keywords.items() if word in known)
     if config is not None:
         _warn_of_flask_cors(config, settings)
@@ -131,6 +133,11 @@ def configure(
     if "hosts" not in settings and trusted and not default.has_default_origins:
         sources["hosts"] = "TRUSTED_HOSTS"
     return Configured(site, wrap_wsgi, sources)
+
+
+def _as_written(value: object) -> object:
+    """A value to compare with another: one string and a list of one are the same, and so are lists and tuples."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
 def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -165,9 +172,12 @@ def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
         if variable == _FLASK_MCP_SERVER:
             log.warning("%s is a variable of flask-mcp-server; the one of Flask-MCP-CORS is %sS", variable, variable)
             continue
-        name = match[1].partition("__")[0]
+        name = match[1].partition("__")[0].upper()
         key = f"{CONFIG_PREFIX}{name}"
-        if key in config:
+        if key in config and key in variable:
+            continue
+        if key not in variable and name.lower() in EXTENSION_SETTINGS:
+            log.warning("%s is in the environment, but has no effect: write FLASK_%s", variable, key)
             continue
         if name.lower() not in EXTENSION_SETTINGS:
             problem = unknown_setting(name.lower(), EXTENSION_SETTINGS, key=key)

@@ -64,7 +64,7 @@ _OTHER_SITES = ("cross-site", "same-site")
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 
 #: Paths of documents that are often meant for everybody, such as ``/openapi.json`` and ``/oauth/jwks``.
-_DOCUMENT = re.compile(r"\.(?:json|txt|ya?ml|xml)$|/(?:jwks|certs|keys)$")
+_DOCUMENT = re.compile(r"\.[a-z0-9]{2,8}$|/(?:jwks|certs|keys)$")
 
 _PASS_ON = (
     "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
@@ -154,6 +154,11 @@ def _escaped(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
+def _is_loopback(origin: str) -> bool:
+    parsed = parse_origin(origin)
+    return parsed is not None and is_loopback(parsed.host)
+
+
 def _extended(setting: str, values: Iterable[str], new: Sequence[str]) -> str:
     """The line that adds values to a list: it takes nothing away from what is there."""
     listed = [*values, *new]
@@ -178,6 +183,8 @@ def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InFo
     values = getattr(policy, setting)
     if callable(values):
         return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"
+    if setting == "origins" and policy.allow_credentials and new[0].startswith("http:") and not _is_loopback(new[0]):
+        return "serve it over https, as allow_credentials admits no http, and list that origin"
     if policy is not in_force.site.default:
         return f"in {rule} {_extended(setting, values, new)}"
     advice = _set_default(setting, values, new, in_force.source(setting))
@@ -229,7 +236,10 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
-    return advice + _advice_on_proxies(facts, environ)
+    proxies = _advice_on_proxies(facts, environ)
+    if not proxies or "a proxy" in advice or "the proxy" in advice:
+        return f"{advice}; {proxies}" if proxies else advice
+    return f"{proxies}; otherwise, {advice}"
 
 
 def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_force: InForce) -> str:
@@ -384,19 +394,20 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
+    """What a proxy sent in vain; empty: nothing."""
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.
         forwarded = environ.get("HTTP_X_FORWARDED_HOST", facts.host)
-        ignored = "; X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
+        ignored = "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
         return "" if forwarded == facts.host else ignored
     if "werkzeug.proxy_fix.orig" not in environ:
         unused = any(key in environ for key in _FORWARDED)
         return (
-            "; X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
+            "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
             if unused
             else ""
         )
     forwarded = environ.get("HTTP_X_FORWARDED_HOST")
     if not forwarded or facts.host in [host.strip() for host in forwarded.split(",")]:
         return ""
-    return "; X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
+    return "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"

@@ -33,6 +33,19 @@ def test_keyword_beats_config_beats_policy_beats_default():
     assert (site.default.allow_methods, site.default.allow_credentials) == (("PUT",), False)
 
 
+@pytest.mark.parametrize(
+    ("in_config", "in_code", "says"),
+    [
+        (APP, "https://b.example", "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given"),
+        (APP, [APP], None),
+        ([APP], (APP,), None),
+    ],
+)
+def test_a_key_that_a_keyword_beats_is_told_where_they_differ(caplog, in_config, in_code, says):
+    make(config={"MCP_CORS_ORIGINS": in_config}, origins=in_code, hosts="a.example")
+    assert (says in caplog.text) if says else ("no effect" not in caplog.text)
+
+
 def test_init_app_beats_the_constructor():
     app = Flask("configured")
     MCPCors(policy=CORSPolicy(max_age=1), max_age=2, origins=APP).init_app(app, max_age=3)
@@ -105,6 +118,8 @@ def test_an_unknown_key_is_reported_with_the_real_one(key, says):
     ("make_it", "says"),
     [
         (lambda: MCPCors(resources={}), "policies"),
+        (lambda: MCPCors(MCP_CORS_ORIGINS=[]), "unknown keyword; write origins"),
+        (lambda: MCPCors(ORIGINS=[]), "unknown keyword; write origins"),
         (lambda: MCPCors(suports_credentials=True), "allow_credentials"),
         (lambda: CORSPolicy(hosts="a.example"), "a setting of MCPCors or CORSMiddleware"),
         (lambda: CORSPolicy(wrap_wsgi=True), "a setting of MCPCors"),
@@ -269,6 +284,16 @@ def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
     app.config.from_prefixed_env()
     MCPCors(app)
     assert "in the environment" not in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["mcp_cors_origins", "MCPCORS_ORIGINS", "FLASK_MCPCORS_ORIGINS"])
+def test_a_variable_in_another_spelling_is_logged_with_the_right_one(monkeypatch, caplog, variable):
+    monkeypatch.setenv(variable, "*")
+    app = Flask("configured")
+    app.config.from_prefixed_env()
+    MCPCors(app, origins=APP, hosts="a.example")
+    expected = f"{variable} is in the environment, but has no effect: write FLASK_MCP_CORS_ORIGINS"
+    assert caplog.messages == [expected]
 
 
 @pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])

@@ -36,7 +36,7 @@ LOST_PORT = (
     "the page is on port 8080 of this host, and the Host that arrived has no port: a proxy may have dropped it; in "
     "nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
 )
-NO_PROXY_FIX = "; X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
+NO_PROXY_FIX = "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
 PUBLIC_DOCUMENT = "if everybody may read this document, add {!r}: PUBLIC_METADATA to policies"
 
 NULL_ADVICE = (
@@ -97,7 +97,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"base_url": "https://b.example", "X_Forwarded_Proto": "https"},
-            'set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)' + NO_PROXY_FIX,
+            NO_PROXY_FIX
+            + '; otherwise, set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
             id="no-proxy-fix",
         ),
         pytest.param(
@@ -135,7 +136,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"Origin": "http://mcp.example.com:8080", "base_url": "http://mcp.example.com", "X_Forwarded_For": "::1"},
-            LOST_PORT + NO_PROXY_FIX,
+            f"{LOST_PORT}; {NO_PROXY_FIX}",
             id="own-page-whose-port-was-lost",
         ),
         pytest.param(
@@ -150,7 +151,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"Origin": OWN, "base_url": "http://127.0.0.1:8000", "X_Forwarded_Host": "mcp.example.com"},
             "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has changed "
             "it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
-            f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword){NO_PROXY_FIX}',
+            f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword); {NO_PROXY_FIX}',
             id="own-page-whose-host-was-changed",
         ),
         pytest.param(
@@ -188,6 +189,26 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"Origin": EVIL, "path": "/oauth/jwks", "method": "OPTIONS", "Access_Control_Request_Method": "GET"},
             f"{PUBLIC_DOCUMENT.format('/oauth/jwks')}; if this page may call the tools, too, {ADD_EVIL}",
             id="public-document-elsewhere",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "path": "/static/x.css", "method": "GET"},
+            f"{PUBLIC_DOCUMENT.format('/static/x.css')}; if this page may call the tools, too, {ADD_EVIL}",
+            id="static-file",
+        ),
+        pytest.param(
+            {"allow_credentials": True},
+            {"Origin": "http://b.example"},
+            "if this page is to be allowed, serve it over https, as allow_credentials admits no http, and list that "
+            "origin",
+            id="plain-http-with-credentials",
+        ),
+        pytest.param(
+            {"allow_credentials": True},
+            {"Origin": "http://localhost:3000"},
+            f'if this page is to be allowed, set origins=["{APP}", "http://localhost:3000"] (MCP_CORS_ORIGINS); now '
+            f"{APP} (keyword)",
+            id="loopback-with-credentials",
         ),
         pytest.param(
             {},
@@ -380,8 +401,8 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     app.wsgi_app = ProxyFix(app.wsgi_app)
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="mcp.example.com")
-    assert line.endswith(
-        "; X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
+    assert line.startswith(
+        "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1); otherwise, set "
     )
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Proto="https")
     assert "ignored" not in line

@@ -222,9 +222,9 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             "wildcard_beside_cookies",
             Severity.NOTE,
             places(reading),
-            'Any web site may read this route (origins "*"), though only as somebody without cookies: a browser '
-            f"withholds responses to requests with cookies. The app has sessions ({why}).",
-            "list the origins, unless every site may show what this route returns without login",
+            'Any web site may read this route (origins "*"), though only as somebody without cookies: '
+            f"JavaScript cannot read the response if cookies were sent. The app has sessions ({why}).",
+            "if what it returns without login is public, nothing is to be done; otherwise list the origins",
         )
 
 

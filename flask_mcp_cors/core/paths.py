@@ -69,7 +69,7 @@ def _path_fault(pattern: str) -> str | None:
         return "remove the white space around it"
     if _LIST.search(pattern):
         return "one string holds one path"
-    if pattern.startswith("^") or pattern.endswith("$") or ".*" in pattern or "\\" in pattern:
+    if re.search(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\([^)]*\|[^)]*\)", pattern):
         return "this looks like a regular expression, which is not supported"
     if not pattern.startswith("/"):
         return "a path starts with a slash"

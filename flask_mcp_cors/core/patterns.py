@@ -113,7 +113,7 @@ _ANY_DIGITS = r"(?:\\d|\[0-9\])(?:[+*]|\{[0-9,]+\})"
 def _from_regex(text: str) -> str | None:
     """The pattern that a simple regular expression stands for, or ``None``."""
     text = text.removeprefix("^").removesuffix("$").replace("\\/", "/").replace("https?://", "https://")
-    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$", ":*", text)
+    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$|:\.[*+]$", ":*", text)
     text = re.sub(rf"\((?:\?:)?{_ANY_CHARACTERS}\)\\?\.|{_ANY_CHARACTERS}\\?\.", "*.", text)
     text = text.replace("\\.", ".").replace("\\-", "-")
     return text if not _REGEX_SIGNS.search(text) and _is_pattern(text) else None
@@ -128,6 +128,11 @@ def regex_message(text: str) -> str:
     )
 
 
+#: What people write who think of another header's words.
+_WORDS = dict.fromkeys(("self", "same-origin"), "the app's own pages need no entry: leave it out")
+_WORDS |= dict.fromkeys(("all", "any"), 'for every origin write "*"')
+
+
 def parse_pattern(text: str) -> Pattern:
     """Read one origin pattern other than ``*`` and ``null``.
 
@@ -139,6 +144,8 @@ def parse_pattern(text: str) -> Pattern:
     if text.startswith("*.") and "://" not in text:
         # A wildcard without a scheme means https.
         return parse_pattern(f"https://{text}")._replace(text=text)
+    if (word := text.strip("'\"").lower()) in _WORDS:
+        raise PatternFault("origin_scheme_missing", _WORDS[word])
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:

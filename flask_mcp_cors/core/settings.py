@@ -147,7 +147,10 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         return f"{CONFIG_PREFIX}{name.upper()}" if key else name
 
     meant = OTHER_WORDS.get(word)
-    if word in WORDS_WITHOUT_COUNTERPART:
+    bare = word.lower().removeprefix("cors_").removeprefix(CONFIG_PREFIX.lower())
+    if not key and bare in known and word != bare:
+        message = f"unknown keyword; write {bare}"
+    elif word in WORDS_WITHOUT_COUNTERPART:
         message = f"leave it out: {WORDS_WITHOUT_COUNTERPART[word]}"
     elif word in known:
         message = f"keys of app.config are in upper case; write {spelled(word)}"
