@@ -203,7 +203,7 @@ class AppState:
             return _FinalResponse(decision.body or None, decision.status)
         self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
-            return metadata_response(self.metadata.bodies[facts.path])
+            return metadata_response(self.metadata.body_for(facts.path, req.host))
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
         return self.check_guards() if self.views.exist() and not self._has_guard_hook() else None
 
