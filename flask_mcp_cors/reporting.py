@@ -66,6 +66,9 @@ _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text
 #: Paths of documents that are often meant for everybody, such as ``/openapi.json`` and ``/oauth/jwks``.
 _DOCUMENT = re.compile(r"\.[a-z0-9]{2,8}$|/(?:jwks|certs|keys)$")
 
+_UNSPECIFIED = ("0.0.0.0", "[::]")
+_OPEN_LOOPBACK = "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on"
+
 _PASS_ON = (
     "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
     "in nginx without proxy_set_header Origin)"
@@ -245,6 +248,8 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
 def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_force: InForce) -> str:
     hosts = in_force.site.hosts
     name = host.name
+    if name in _UNSPECIFIED:
+        return _OPEN_LOOPBACK
     other = {"http": "https", "https": "http"}.get(facts.scheme, "")
     if host.port is None and hosts.lists(host, other):
         return (
@@ -332,6 +337,8 @@ def _advice_on_origin(
 def _name_host(host: Host, in_force: InForce) -> str:
     """The line that makes a host a known name of this app."""
     hosts, source = in_force.site.hosts, in_force.source("hosts")
+    if host.name in _UNSPECIFIED:
+        return _OPEN_LOOPBACK
     if hosts.any_host and source == "default":
         return (
             f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"

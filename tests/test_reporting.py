@@ -108,6 +108,19 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="own-page-of-an-unlisted-host",
         ),
         pytest.param(
+            {},
+            {"Origin": "http://0.0.0.0:5000", "base_url": "http://0.0.0.0:5000"},
+            "if this is the app's own page, open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to "
+            "listen on",
+            id="own-page-at-the-unspecified-address",
+        ),
+        pytest.param(
+            {},
+            {"base_url": "http://0.0.0.0:5000"},
+            "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on",
+            id="the-unspecified-address",
+        ),
+        pytest.param(
             {"hosts": None},
             {"Origin": "http://b.example", "base_url": "http://b.example"},
             'if this is the app\'s own page, name it in hosts (MCP_CORS_HOSTS): ["b.example"] and every other name of '
