@@ -110,8 +110,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"Origin": "http://0.0.0.0:5000", "base_url": "http://0.0.0.0:5000"},
-            "if this is the app's own page, open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to "
-            "listen on",
+            "if this is the app's own page, open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses "
+            "to listen on",
             id="own-page-at-the-unspecified-address",
         ),
         pytest.param(
