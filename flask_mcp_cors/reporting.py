@@ -409,11 +409,11 @@ def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
         return "" if forwarded == facts.host else ignored
     if "werkzeug.proxy_fix.orig" not in environ:
         unused = any(key in environ for key in _FORWARDED)
-        return (
-            "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
-            if unused
-            else ""
+        ignored = (
+            "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix as the "
+            "outermost layer"
         )
+        return ignored if unused else ""
     forwarded = environ.get("HTTP_X_FORWARDED_HOST")
     if not forwarded or facts.host in [host.strip() for host in forwarded.split(",")]:
         return ""

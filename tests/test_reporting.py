@@ -36,7 +36,10 @@ LOST_PORT = (
     "the page is on port 8080 of this host, and the Host that arrived has no port: a proxy may have dropped it; in "
     "nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
 )
-NO_PROXY_FIX = "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
+NO_PROXY_FIX = (
+    "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix as the "
+    "outermost layer"
+)
 PUBLIC_DOCUMENT = "if everybody may read this document, add {!r}: PUBLIC_METADATA to policies"
 
 NULL_ADVICE = (
