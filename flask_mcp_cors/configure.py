@@ -65,8 +65,8 @@ class Configured(NamedTuple):
             )
         elif site.hosts.any_host and self.source("hosts") == "default":
             log.warning(
-                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
-                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "%s: any Host is served, so with DNS rebinding any web site can read what this server answers to a GET "
+                'without login: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
                 "that is meant",
                 line,
                 CONFIG_PREFIX,

@@ -180,7 +180,7 @@ def allow(origin):
 ALLOW = partial(allow)
 
 ANY_HOST = (
-    ": any Host is served, so a page whose name is rebound to this server can read what a GET without login gives: "
+    ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without login: "
     'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant'
 )
 
