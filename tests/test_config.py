@@ -180,7 +180,8 @@ def allow(origin):
 ALLOW = partial(allow)
 
 ANY_HOST = (
-    ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without login: "
+    ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without "
+    "login: "
     'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant'
 )
 

@@ -435,6 +435,16 @@ def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, 
     assert "a proxy or CDN in front has removed the header" in line
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_preflight_that_has_lost_both_headers_is_one_line(app, caplog, wrap):
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
+    caplog.clear()
+    headers = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "cross-site"}
+    assert app.test_client().options("/mcp", base_url=OWN, headers=headers).status_code == 403
+    (line,) = caplog.messages
+    assert line == f"refused: cross_site: 'OPTIONS' '/mcp', origin none, host 'mcp.example.com': {LOST_ORIGIN}"
+
+
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     app.debug = True
     MCPCors(app, origins=APP, hosts="mcp.example.com", allow_methods=["PATCH"])
