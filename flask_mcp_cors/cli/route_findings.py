@@ -95,8 +95,8 @@ def _any_host(state: AppState) -> Iterator[Finding]:
             "any_host",
             Severity.WARNING,
             "",
-            "hosts is not set, so any Host is served: with DNS rebinding any web site can read what this server answers "
-            "to a GET without login.",
+            "hosts is not set, so any Host is served: with DNS rebinding any web site can read what this server "
+            "answers to a GET without login.",
             'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant',
         )
 
