@@ -303,7 +303,8 @@ def _verdict(state: AppState, judged: Judged) -> str:
         layers = layer_names(state.app)
         outside = f"{' around '.join(layers)} around the app" if layers else "something around the app"
         what = f"raises {type(answer.error).__name__}" if answer.error else f"answers with {answer.status}"
-        return f"{outside} {what}, before the app can; the extension would say {decision.reason.value}"
+        cure = "; with wrap_wsgi=True, and MCPCors initialised after that layer, it does" if decision.final else ""
+        return f"{outside} {what}, before the app can; the extension would say {decision.reason.value}{cure}"
     return f"{decision.reason.value}: {_outcome(judged)}"
 
 
