@@ -288,8 +288,8 @@ def test_middleware_that_answers_preflights_is_the_answer() -> None:
     assert "Response to preflight request doesn't pass access control check" in result["console"]
     steps = {step["step"]: step["says"] for step in result["steps"]}
     assert steps["preflight"] == (
-        "test_explain.Authentication around the app answers with 401, before the app can; "
-        "the extension would say preflight_allowed; with wrap_wsgi=True, and MCPCors initialised after that layer, it does"
+        "test_explain.Authentication around the app answers with 401, before the app can; the extension would say "
+        "preflight_allowed; with wrap_wsgi=True, and MCPCors initialised after that layer, it does"
     )
     assert "401" in run("/mcp", "--origin", ORIGIN, app=app)
 
