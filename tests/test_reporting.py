@@ -413,6 +413,16 @@ def test_a_long_list_is_not_written_out(app, caplog):
     assert f'add "{EVIL}" to origins, which has 40 entries (MCP_CORS_ORIGINS)' in line
 
 
+@pytest.mark.parametrize(("place", "said"), [(0, True), (49, True), (50, False)])
+def test_of_a_long_list_the_start_is_compared(app, caplog, place, said):
+    """A refused request must not cost more, the longer the list is."""
+    origins = [f"https://a{number}.example.com" for number in range(60)]
+    origins[place] = "https://near.example"
+    MCPCors(app, origins=origins, hosts="mcp.example.com")
+    line = refusal(caplog, app, Origin="http://near.example")
+    assert ("origins has https://near.example, with another scheme" in line) is said
+
+
 def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     app.wsgi_app = ProxyFix(app.wsgi_app)
