@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from .core.mcp import missing_for_clients
 from .core.policy import CORSPolicy
 from .core.problems import PolicyError
 from .core.problems import wrong_type
@@ -73,6 +74,17 @@ class Configured(NamedTuple):
             )
         else:
             log.info("%s", line)
+        policy = site.default
+        what = missing_for_clients(
+            (*policy.allow_headers, *policy.extra_allow_headers), (*policy.expose_headers, *policy.extra_expose_headers)
+        )
+        if what and policy.validate_origin:
+            log.warning(
+                "%s: no browser MCP client can connect, because the default policy %s: extra_allow_headers and "
+                "extra_expose_headers add to the default lists, allow_headers and expose_headers replace them",
+                whom,
+                what,
+            )
 
 
 def _cut(values: Iterable[str]) -> str:

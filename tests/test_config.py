@@ -9,6 +9,7 @@ from pages import APP
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 
@@ -267,6 +268,31 @@ class TestStartUpLine:
             MCPCors(app, origins=APP, hosts=[f"h{n}.example" for n in range(count)])
         listed = ", ".join(f"h{n}.example" for n in range(8))
         assert f"; hosts {listed}{more} (keyword); " in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            {"allow_headers": "Content-Type", "expose_headers": "X-Total"},
+            "allows no MCP-Protocol-Version, Mcp-Session-Id and does not expose Mcp-Session-Id",
+        ),
+        ({"expose_headers": "X-Total", "allow_headers": ["Content-Type", "Mcp-Session-Id"]}, "allows no MCP-Protocol"),
+        ({"expose_headers": []}, None),  # the stateless revision needs no session
+        ({"allow_headers": ["Content-Type", "Mcp-Session-Id"]}, None),  # 2025-03-26
+        ({"allow_headers": "*", "expose_headers": "*"}, None),
+        ({"allow_headers": "Content-Type", "validate_origin": False}, None),
+        *((revision, None) for revision in MCP_REVISIONS.values()),
+    ],
+)
+def test_lists_that_keep_every_client_out_are_a_warning(caplog, settings, what):
+    make(origins=APP, hosts="a.example", **settings)
+    if what is None:
+        assert "no browser MCP client" not in caplog.text
+    else:
+        assert caplog.messages[-1].startswith(
+            f"MCPCors on 'configured': no browser MCP client can connect, because the default policy {what}"
+        )
 
 
 @pytest.mark.parametrize(

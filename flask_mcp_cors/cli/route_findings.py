@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..core.discovery import PUBLIC_METADATA
 from ..core.discovery import PUBLIC_OAUTH
+from ..core.mcp import missing_for_clients
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
 from ..core.paths import overlap
@@ -27,9 +28,6 @@ from .layer_findings import outer_layers
 from .route_table import places
 from .route_table import Route
 from .route_table import STATE_CHANGING
-
-#: Request headers that an MCP client sends, whether it logs in or not.
-_SENT_BY_CLIENTS = ("Content-Type", "MCP-Protocol-Version", "Mcp-Session-Id")
 
 
 def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
@@ -138,14 +136,11 @@ def _mcp_headers(governed: list[Route]) -> Iterator[Finding]:
         policy = route.choice.policy
         if not isinstance(policy, CORSPolicy) or policy is PUBLIC_OAUTH or "POST" not in route.methods:
             continue
-        allowed = {name.lower() for name in (*policy.allow_headers, *policy.extra_allow_headers)}
-        exposed = {name.lower() for name in (*policy.expose_headers, *policy.extra_expose_headers)}
-        missing = [name for name in _SENT_BY_CLIENTS if not {name.lower(), "*"} & allowed]
-        words = [f"allows no {', '.join(missing)}"] if missing else []
-        if not {"mcp-session-id", "*"} & exposed:
-            words.append("does not expose Mcp-Session-Id")
-        if words and policy.validate_origin:
-            without.setdefault(" and ".join(words), []).append(route)
+        what = missing_for_clients(
+            (*policy.allow_headers, *policy.extra_allow_headers), (*policy.expose_headers, *policy.extra_expose_headers)
+        )
+        if what and policy.validate_origin:
+            without.setdefault(what, []).append(route)
     for what, routes in without.items():
         yield Finding(
             "mcp_headers_missing",
