@@ -259,7 +259,10 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
     if any(pattern.partition(":")[0] == name for pattern in hosts.patterns):
         # The name is served already, on another port.
         name = f"{name}:{host.port or '*'}"
-    return _set_default("hosts", hosts.patterns, [name], in_force.source("hosts"))
+    advice = _set_default("hosts", hosts.patterns, [name], in_force.source("hosts"))
+    if "." in name or is_loopback(host.name) or _is_forwarded(environ):
+        return advice
+    return f"{advice}; a name without a dot is often one that a proxy has put there: let it pass Host on"
 
 
 def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:

@@ -96,7 +96,7 @@ class Starlette:
         (Dash(), "write MCPCors(x.server, …), where x is this object"),
         (Starlette(), "write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"),
         (lambda environ, start_response: [], "write CORSMiddleware(app, …) around another WSGI app"),
-        (Blueprint("b", "b"), "MCPCors takes a Flask app, not <Blueprint 'b'>"),
+        (Blueprint("b", "b"), "not <Blueprint 'b'>: a blueprint has its policy of cors.policy(…)(blueprint)"),
         ("app", "MCPCors takes a Flask app, not 'app'"),
     ],
     ids=["dash", "starlette", "wsgi", "blueprint", "string"],

@@ -91,6 +91,19 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="host",
         ),
         pytest.param(
+            {},
+            {"base_url": "http://mcp_backend"},
+            'set hosts=["mcp.example.com", "mcp_backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword); a name '
+            "without a dot is often one that a proxy has put there: let it pass Host on",
+            id="name-of-a-proxy's-upstream",
+        ),
+        pytest.param(
+            {},
+            {"base_url": "http://localhost:5000"},
+            'set hosts=["mcp.example.com", "localhost"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
+            id="localhost",
+        ),
+        pytest.param(
             {"hosts": "mcp.example.com:443"},
             {"base_url": "https://mcp.example.com:8443"},
             'set hosts=["mcp.example.com:443", "mcp.example.com:8443"] (MCP_CORS_HOSTS); now mcp.example.com:443 '

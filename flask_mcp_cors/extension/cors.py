@@ -305,6 +305,10 @@ def _flask_app(app: Any) -> Flask:
         app = app._get_current_object()
     if isinstance(app, Flask):
         return app
+    if isinstance(app, Blueprint):
+        raise TypeError(
+            f"MCPCors takes a Flask app, not {app!r}: a blueprint has its policy of cors.policy(…)(blueprint)"
+        )
     advice = "write CORSMiddleware(app, …) around another WSGI app, flask_mcp_cors.asgi.CORSMiddleware for ASGI"
     if hasattr(app, "add_middleware"):  # Starlette, FastAPI, connexion
         advice = "write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"
