@@ -176,7 +176,9 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that were not loaded into ``app.config``."""
+    """Warn of settings in the environment that were not loaded into ``app.config``, and of a key that holds all."""
+    if isinstance(config.get("MCP_CORS"), Mapping):
+        log.warning("MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS")
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:

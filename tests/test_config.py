@@ -323,6 +323,13 @@ def test_a_variable_in_another_spelling_is_logged_with_the_right_one(monkeypatch
     assert caplog.messages == [expected]
 
 
+def test_a_key_that_holds_all_settings_is_a_warning(caplog):
+    make(config={"MCP_CORS": {"origins": "*"}}, origins=APP, hosts="a.example")
+    assert caplog.messages == [
+        "MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS"
+    ]
+
+
 @pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])
 def test_a_misspelt_variable_is_logged_with_the_real_name(monkeypatch, caplog, variable):
     monkeypatch.setenv(variable, "*")
