@@ -26,15 +26,6 @@ import App from "../../docs/examples/react/App.jsx";
 createRoot(document.getElementById("root")).render(<StrictMode><App /></StrictMode>);
 """
 
-LOGIN = """
-import { connect } from "../../docs/examples/react/login.js";
-const list = document.getElementById("root");
-connect(import.meta.env.VITE_MCP_URL)
-  .then((client) => client.listTools())
-  .then(({ tools }) => (list.innerHTML = tools.map(({ name }) => `<li>${name}</li>`).join("")))
-  .catch((error) => (list.innerHTML = `<p role="alert">${error.message}</p>`));
-"""
-
 HTML = '<!doctype html><div id="root"></div><script src="/app.js"></script>'
 
 #: The component is outside of this folder, so esbuild is told where the packages are.
@@ -68,10 +59,10 @@ def serving(app: Flask) -> Iterator[str]:
         server.server_close()
 
 
-def built(endpoint: str, main: str = MAIN) -> str:
+def built(endpoint: str) -> str:
     """The page's script, made by esbuild in development mode, as Vite's development server does."""
     command = ["node", "--input-type=module", "--eval", BUILD, endpoint]
-    done = subprocess.run(command, cwd=HERE, input=main, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=HERE, input=MAIN, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -111,31 +102,4 @@ def test_the_page_shows_the_tools(
             assert 1 <= log.preflights(f"{server}/mcp") <= 2  # StrictMode: the effect's two runs may overlap
         else:
             assert "Failed to fetch" in page.inner_text("[role=alert]")
-        page.goto("about:blank")
-
-
-@pytest.mark.parametrize("answer", ["allow", "deny"])
-def test_a_page_logs_in(bundles: dict[str, str], open_page: Callable[[str], Any], answer: str) -> None:
-    """With the code of the documentation, against the example's two servers."""
-    pytest.importorskip("mcp")
-    pytest.importorskip("authlib")
-    from example_app import running
-
-    page_app = Flask("page")
-    with serving(page_app) as origin, running(token="t", origins=[origin]) as demo:
-        script = built(demo.endpoint, LOGIN)
-        page_app.add_url_rule("/", "page", lambda: HTML)
-        page_app.add_url_rule("/callback", "callback", lambda: HTML)
-        page_app.add_url_rule("/app.js", "script", lambda: (script, {"Content-Type": "text/javascript"}))
-        page, _ = open_page(f"{origin}/")
-        page.wait_for_selector("input[name=user]", timeout=30_000)
-        page.fill("input[name=user]", "alice")
-        page.fill("input[name=password]", "wonderland")
-        page.click(f"button[value={answer}]")
-        page.wait_for_selector("li, [role=alert]", timeout=30_000)
-        if answer == "allow":
-            assert "calculateSum" in page.locator("li").all_inner_texts()
-        else:
-            assert page.inner_text("[role=alert]") == "The login failed: access_denied"
-        assert page.url == f"{origin}/"
         page.goto("about:blank")
