@@ -78,7 +78,8 @@ class Configured(NamedTuple):
         what = missing_for_clients(
             (*policy.allow_headers, *policy.extra_allow_headers), (*policy.expose_headers, *policy.extra_expose_headers)
         )
-        if what and policy.validate_origin:
+        if what and policy.validate_origin and not site.policies:
+            # With policies for paths, the endpoint may have another one.
             log.warning(
                 "%s: no browser MCP client can connect, because the default policy %s: extra_allow_headers and "
                 "extra_expose_headers add to the default lists, allow_headers and expose_headers replace them",

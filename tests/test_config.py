@@ -282,6 +282,7 @@ class TestStartUpLine:
         ({"allow_headers": ["Content-Type", "Mcp-Session-Id"]}, None),  # 2025-03-26
         ({"allow_headers": "*", "expose_headers": "*"}, None),
         ({"allow_headers": "Content-Type", "validate_origin": False}, None),
+        ({"allow_headers": "Content-Type", "policies": {"/mcp": {"origins": APP}}}, None),
         *((revision, None) for revision in MCP_REVISIONS.values()),
     ],
 )
