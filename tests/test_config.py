@@ -462,8 +462,8 @@ def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplo
         "path without the prefix"
     )
     assert caplog.messages == [
-        f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
-        f"policies has '/mpc', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
+        f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it covers nothing: {advice}",
+        f"policies has '/mpc', which no route matches; routes like it: /mcp, so it covers nothing: {advice}",
     ]
 
 

@@ -174,7 +174,7 @@ def other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     """Other code inside the app that sets CORS headers."""
     app = state.app
     sentence = (
-        "{} sets Access-Control-* headers as well. The extension removes them from governed responses; on others they "
+        "{} sets Access-Control-* headers as well. The extension removes them from covered responses; on others they "
         "stay."
     )
     fix = "take the other CORS code out; give the route a policy with cors.policy(…) where it differs"

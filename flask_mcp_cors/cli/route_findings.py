@@ -59,7 +59,7 @@ def _unused_patterns(state: AppState) -> Iterator[Finding]:
             "pattern_without_route",
             Severity.WARNING,
             f"{unused.setting}: {unused.pattern}",
-            f"No route matches this pattern, so it governs nothing.{like}",
+            f"No route matches this pattern, so it covers nothing.{like}",
             "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write "
             "the path without the prefix",
         )
@@ -82,7 +82,7 @@ def _one_segment(state: AppState, routes: list[Route]) -> Iterator[Finding]:
                 "pattern_one_segment",
                 Severity.NOTE,
                 f"paths: {pattern}",
-                f"* is one segment, so this does not govern {places(below)}.",
+                f"* is one segment, so this does not cover {places(below)}.",
                 f"write {pattern}*, if everything below is meant",
             )
 

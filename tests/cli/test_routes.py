@@ -408,7 +408,7 @@ def test_a_pattern_that_no_route_matches_is_found(settings: dict[str, Any], plac
     app.add_url_rule("/admin/<name>", "admin", new_view())
     found = findings(app)["pattern_without_route"]
     assert (found["place"], found["severity"]) == (place, "warning")
-    assert found["sentence"] == f"No route matches this pattern, so it governs nothing.{like}"
+    assert found["sentence"] == f"No route matches this pattern, so it covers nothing.{like}"
     assert run(app, "--strict").exit_code == 1
 
 
@@ -431,7 +431,7 @@ def test_routes_below_a_pattern_of_one_segment_are_a_note() -> None:
         app.add_url_rule(rule, rule, new_view(), methods=["POST"])
     found = findings(app)["pattern_one_segment"]
     assert (found["place"], found["severity"]) == ("paths: /api/*", "note")
-    assert found["sentence"] == "* is one segment, so this does not govern POST /api/items/<int:number>."
+    assert found["sentence"] == "* is one segment, so this does not cover POST /api/items/<int:number>."
     assert found["fix"] == "write /api/**, if everything below is meant"
     app, _ = make(paths=["/api/*"], policies={"/api/*/**": {"origins": "*"}})
     app.add_url_rule("/api/items", "items", new_view())
