@@ -1,9 +1,9 @@
 """Mutation testing with mutmut: is there a test for every line's meaning?
 
 ``python -m quality.mutation core`` (or ``adapters``, or single files, as ``auth/guards.py``) changes the package, one
-small thing at a time, in a copy of the tree, and runs the tests that reach the change. A mutant that no test notices has
-*survived*; those that mean the same as the original are listed with the reason in ``equivalent_mutants.txt``. The others
-are printed: some show a test that is missing. It is a search and no gate. A group takes some hours on two cores;
+small thing at a time, in a copy of the tree, and runs the tests that reach the change. A mutant that no test notices
+has *survived*; those that mean the same as the original are listed with the reason in ``equivalent_mutants.txt``. The
+others are printed: some show a test that is missing. It is a search and no gate. A group takes some hours on two cores;
 ``--keep DIR`` resumes.
 """
 
