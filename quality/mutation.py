@@ -34,7 +34,7 @@ TESTS = {
     "core/origins.py": ["core/test_origins", "core/test_patterns", "core/test_vectors", "core/test_hosts"],
     "core/paths.py": ["core/test_paths", "core/test_site", "core/test_messages"],
     "core/patterns.py": ["core/test_patterns", "core/test_messages", "core/test_vectors", "core/test_policy"],
-    "core/policy.py": ["core/test_policy", "core/test_answers", "core/test_vectors"],
+    "core/policy.py": ["core/test_policy", "core/test_answers", "core/test_decision", "core/test_site"],
     "core/problems.py": ["core/test_policy", "core/test_messages", "test_config"],
     "core/security.py": ["core/test_security", "core/test_messages", "core/test_policy"],
     "core/settings.py": ["core/test_settings", "core/test_messages", "test_config"],

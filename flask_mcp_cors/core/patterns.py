@@ -41,6 +41,8 @@ _WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 
 _log = logging.getLogger("flask_mcp_cors")
 
+# A host, in brackets or without a colon, and a port.
+_AUTHORITY = re.compile(r"(\[[^\]]*+\]?+|(?!\[)[^:]*)(?::([^:]*))?")
 _REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|(?:^|[/:])\.\*|\[(?:[^0-9a-fA-F:.]|[^\]%]*-)|\][*?]")
 
 
@@ -155,15 +157,12 @@ def parse_pattern(text: str) -> Pattern:
         message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"
         raise PatternFault("origin_websocket", message)
     if scheme == "file":
-        raise PatternFault(
-            "origin_file", "a file: origin has no host, and all local files share one; list real origins"
-        )
+        message = "a file: origin has no host, and all local files share one; list real origins"
+        raise PatternFault("origin_file", message)
     if rest.partition(":")[0] == "*":
         if scheme in WEB_SCHEMES or rest != "*":
-            raise PatternFault(
-                "origin_any_host",
-                f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin',
-            )
+            message = f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin'
+            raise PatternFault("origin_any_host", message)
         return Pattern(text, scheme, "*", None)
     host, port = _parse_port(text, scheme, rest)
     subdomains = host.startswith("*.")
@@ -226,24 +225,17 @@ def _refuse_beyond_the_port(text: str, rest: str) -> None:
 
 
 def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | None]:
-    if rest.startswith("["):
-        host, bracket, tail = rest.partition("]")
-        host += bracket
-        colon, digits = tail[:1], tail[1:]
-        if colon not in ("", ":"):
-            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
-    else:
-        host, colon, digits = rest.partition(":")
-        if ":" in digits:
-            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
-    if not colon:
+    match = _AUTHORITY.fullmatch(rest)
+    if match is None:
+        raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
+    host, digits = match.groups()
+    if digits is None:
         return host, None
     if digits == ANY_PORT:
         return host, ANY_PORT
     if not digits.isdecimal() or not digits.isascii():
-        raise PatternFault(
-            "origin_port_invalid", "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
-        )
+        message = "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
+        raise PatternFault("origin_port_invalid", message)
     if len(digits) > 5 or not 0 < int(digits) <= 65535:
         raise PatternFault("origin_port_out_of_range", "not a valid port; write one from 1 to 65535")
     if digits[0] == "0":
@@ -263,10 +255,8 @@ def _host_fault(text: str, host: str) -> PatternFault:
     if not all(map(is_ascii_label, host.split("."))):
         message = "an xn-- label of this host does not decode; write the name as it is registered"
         return PatternFault("origin_host_invalid", message)
-    return PatternFault(
-        "origin_host_invalid",
-        "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com",
-    )
+    message = "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com"
+    return PatternFault("origin_host_invalid", message)
 
 
 class Match(Enum):
@@ -357,7 +347,7 @@ class OriginCallable:
                     answer.close()
                 raise TypeError("the origins callable must return a bool; this one returned something to await")
             return Match.ALLOWED if answer else Match.NOT_ALLOWED
-        except Exception:
+        except Exception:  # whatever a user's function raises: no request may fail because of it, or be let in
             _log.exception("the origins callable failed, so %s is not allowed", ascii(value))
             return Match.NOT_ALLOWED
 
