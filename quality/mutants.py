@@ -1,7 +1,7 @@
 """A pytest plugin that tests mutants: the tests are collected once, and each mutant has a fork of that process.
 
-``quality/mutation.py`` runs it in the folder that mutmut has made, where a variable of the environment says which of the
-functions in a file counts. What becomes of each mutant goes into ``results.json``, a second run goes on from there.
+``quality/mutation.py`` runs it in the folder that mutmut has made, where a variable of the environment says which
+mutant of a function counts. What becomes of each goes into ``results.json``; a second run goes on from there.
 """
 
 from __future__ import annotations

@@ -143,6 +143,7 @@ def judge(file: str, place: Path, children: str) -> Counter[str]:
         place.mkdir(parents=True, exist_ok=True)
         copy_tree(file, place)
     mutants = place / "mutants"
+    mutants.mkdir(exist_ok=True)
     python = [sys.executable, "-m"]
     tests = [f"tests/{name}.py" for name in TESTS[file]]
     with open(place / "log", "w", encoding="utf-8") as log:
