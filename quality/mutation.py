@@ -95,7 +95,8 @@ def changes(source: str) -> dict[str, tuple[str, str]]:
     bodies: dict[str, list[str]] = {}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            bodies[node.name] = [line.strip() for line in lines[node.lineno : node.end_lineno]]
+            head = lines[node.lineno - 1].replace(node.name, "")
+            bodies[node.name] = [line.strip() for line in (head, *lines[node.lineno : node.end_lineno])]
     found: dict[str, tuple[str, str]] = {}
     for name, body in bodies.items():
         original = bodies.get(f"{name.rpartition('__mutmut_')[0]}__mutmut_orig", body)
