@@ -85,7 +85,7 @@ def _meant(text: str) -> str | None:
         scheme, rest = "", text
     if not scheme.isascii():
         return None
-    authority = to_ascii(re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2])
+    authority = to_ascii(re.split(r"[/?#\\]", rest)[0].rpartition("@")[2])
     port = re.search(r":0*([0-9]*|\*)$", authority)
     host = authority[: port.start()] if port else authority
     host = serialized_ip(host) or host
@@ -211,7 +211,7 @@ def _refuse_foreign_text(text: str) -> None:
 
 
 def _refuse_beyond_the_port(text: str, rest: str) -> None:
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    authority = re.split(r"[/?#]", rest)[0]
     if "@" in authority:
         raise PatternFault("origin_userinfo", f"an origin has no user name or password{_suggestion(text)}")
     match rest[len(authority) :]:
