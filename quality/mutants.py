@@ -6,6 +6,7 @@ mutant of a function counts. What becomes of each goes into ``results.json``; a 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -26,6 +27,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Test every mutant, instead of the package."""
     results: dict[str, str] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     running: dict[int, str] = {}
+    gc.collect()
+    gc.freeze()
 
     def wait() -> None:
         child, status = os.wait()

@@ -145,7 +145,7 @@ def judge(file: str, place: Path, children: str) -> Counter[str]:
         copy_tree(file, place)
     mutants = place / "mutants"
     tests = [f"tests/{name}.py" for name in TESTS[file]]
-    plugin = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "quality.mutants", *tests]
+    plugin = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--assert=plain", "-p", "quality.mutants", *tests]
     with open(place / "log", "w", encoding="utf-8") as log:
         # Mutmut makes the mutants, learns which tests call which function, and then finds none of this name.
         subprocess.run([sys.executable, "-m", "mutmut", "run", "none"], cwd=place, stdout=log, stderr=log)
