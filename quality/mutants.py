@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import signal
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,45 +28,60 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """Test every mutant, instead of the package."""
     results: dict[str, str] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     running: dict[int, str] = {}
-    gc.collect()
-    gc.freeze()
+    #: Function → the tests that have killed a mutant of it, the last one first.
+    killers: defaultdict[str, list[str]] = defaultdict(list)
 
     def wait() -> None:
         child, status = os.wait()
+        mutant = running.pop(child)
         code = os.waitstatus_to_exitcode(status)
         # By a signal: it has computed or waited for too long.
-        results[running.pop(child)] = "survived" if code == 0 else "killed" if code == 1 else "timeout"
+        results[mutant] = "survived" if code == 0 else "killed" if code == 1 else "timeout"
         RESULTS.write_text(json.dumps(results), encoding="utf-8")
+        if (said := _killer(child)).exists():
+            killers[_function(mutant)].insert(0, said.read_text(encoding="utf-8"))
+            said.unlink()
 
-    for mutant, items in _mutants(session):
+    items = {item.nodeid: item for item in session.items}
+    gc.collect()
+    gc.freeze()
+    for mutant, tests in _mutants(session):
         if mutant in results:
             continue
-        if not items:
+        if not tests:
             results[mutant] = "no tests"
             continue
-        child = os.fork()
-        if child == 0:
-            _test(session, mutant, items)
-        running[child] = mutant
         while len(running) >= int(os.environ["MUTATION_CHILDREN"]):
             wait()
+        child = os.fork()
+        if child == 0:
+            _test(session, mutant, [items[test] for test in dict.fromkeys([*killers[_function(mutant)], *tests])])
+        running[child] = mutant
     while running:
         wait()
     RESULTS.write_text(json.dumps(results), encoding="utf-8")
     return True
 
 
-def _mutants(session: pytest.Session) -> Iterator[tuple[str, list[pytest.Item]]]:
+def _function(mutant: str) -> str:
+    return mutant.rpartition("__mutmut_")[0]
+
+
+def _killer(process: int) -> Path:
+    """Where a fork names the test that has killed its mutant."""
+    return Path(f"killer-{process}")
+
+
+def _mutants(session: pytest.Session) -> Iterator[tuple[str, list[str]]]:
     """Each mutant, and the tests that call its function, the fastest first."""
     stats = json.loads(Path("mutmut-stats.json").read_text(encoding="utf-8"))
+    callers, durations = stats["tests_by_mangled_function_name"], stats["duration_by_test"]
     # Random examples would kill a mutant today and not tomorrow.
-    items = {item.nodeid: item for item in session.items if not hasattr(getattr(item, "obj", None), "hypothesis")}
+    steady = {item.nodeid for item in session.items if not hasattr(getattr(item, "obj", None), "hypothesis")}
     for meta in Path("flask_mcp_cors").rglob("*.meta"):
         for mutant in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]:
-            function = mutant.rpartition("__mutmut_")[0]
-            reached = [test for test in stats["tests_by_mangled_function_name"].get(function, ()) if test in items]
-            reached.sort(key=lambda test: stats["duration_by_test"].get(test, 0.0))
-            yield mutant, [items[test] for test in reached]
+            reached = steady.intersection(callers.get(_function(mutant), ()))
+            yield mutant, sorted(reached, key=lambda test: durations.get(test, 0.0))
 
 
 def _test(session: pytest.Session, mutant: str, items: list[pytest.Item]) -> None:
@@ -79,5 +95,6 @@ def _test(session: pytest.Session, mutant: str, items: list[pytest.Item]) -> Non
     for item, following in zip(items, [*items[1:], None], strict=True):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if session.testsfailed:
+            _killer(os.getpid()).write_text(item.nodeid, encoding="utf-8")
             os._exit(1)
     os._exit(0)
