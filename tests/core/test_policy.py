@@ -88,7 +88,7 @@ def test_a_policy_is_immutable():
     policy = CORSPolicy()
     with pytest.raises(AttributeError, match="replace"):
         policy.max_age = 1
-    with pytest.raises(AttributeError, match="^a CORSPolicy is immutable$"):
+    with pytest.raises(AttributeError, match=r"^a CORSPolicy is immutable$"):
         del policy.max_age
 
 
