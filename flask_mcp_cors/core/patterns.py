@@ -178,7 +178,7 @@ def parse_pattern(text: str) -> Pattern:
         raise _host_fault(text, host)
     if subdomains and len(host.removesuffix(".")) > LONGEST_NAME - len("a."):
         raise PatternFault("origin_host_invalid", "too long: no subdomain of it fits into 253 characters")
-    if subdomains and (host.startswith("[") or (scheme in WEB_SCHEMES and is_ipv4(host))):
+    if subdomains and scheme in WEB_SCHEMES and is_ipv4(host):
         raise PatternFault("origin_wildcard_misplaced", "an IP address has no subdomains; write the whole address")
     return Pattern(text, scheme, host, port, subdomains)
 

@@ -105,6 +105,7 @@ def problems(*origins, **settings):
         (f"https://{'a' * 64}.example", "origin_host_invalid", "app.example.com"),
         (f"https://{'a.' * 127}example", "origin_host_invalid", "app.example.com"),
         ("1a://b", "origin_scheme_invalid", "https"),
+        ("*.https://a.example", "origin_scheme_invalid", "https"),
         ("null", "origin_null", "dangerously_allow_null=True"),
         ("file://", "origin_file", "dangerously_allow_null=True"),
         ("file:", "origin_file", "dangerously_allow_null=True"),
