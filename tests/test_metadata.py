@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 from flask import request
+from pages import APP
 from views import ask
 from views import challenge
 from views import verify
@@ -118,6 +119,38 @@ def test_names_that_differ_in_a_sign_are_two(app, cors):
 def test_every_loopback_host_may_be_http(app, cors, host):
     serve(cors, app, f"http://{host}/mcp")
     assert get(app, "/.well-known/oauth-protected-resource/mcp").json["resource"] == f"http://{host}/mcp"
+
+
+@pytest.mark.parametrize(
+    ("host", "tenant"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("https://b.example:8443", "https://b.example:8443"),
+        ("https://b.example", "https://b.example"),
+        ("https://other.example", "https://a.example"),
+    ],
+    ids=["first", "with its port", "default port", "a Host that is no resource's"],
+)
+@pytest.mark.parametrize("path", ["/mcp", ""])
+def test_resources_of_several_hosts_have_a_document_each(host, tenant, path):
+    app = Flask("gateway")
+    cors = MCPCors(app, origins=APP, hosts="*")
+    app.post("/mcp", endpoint="x")(cors.protected(verify)(lambda: "in"))
+    for resource in ("https://a.example/mcp", "https://b.example:8443/mcp", "https://b.example:443/mcp"):
+        serve(cors, app, resource)
+    document = app.test_client().get(f"/.well-known/oauth-protected-resource{path}", base_url=host).json
+    assert document["resource"].replace(":443/", "/") == f"{tenant}/mcp"
+    named = challenge(app.test_client().post("/mcp", base_url=host))[1]["resource_metadata"]
+    assert named.replace(":443/", "/") == f"{tenant}/.well-known/oauth-protected-resource/mcp"
+
+
+def test_a_longer_path_of_another_host_is_not_named():
+    app = Flask("gateway")
+    cors = MCPCors(app, origins=APP, hosts="*")
+    app.post("/<path:rest>", endpoint="x")(cors.protected(verify)(lambda rest: "in"))
+    serve(cors, app, "https://a.example/mcp", "https://b.example/mcp/deep")
+    named = challenge(app.test_client().post("/mcp/deep", base_url="https://a.example"))[1]["resource_metadata"]
+    assert named == "https://a.example/.well-known/oauth-protected-resource/mcp"
 
 
 def test_names_are_told_apart_at_their_end(app, cors):
