@@ -41,6 +41,7 @@ _WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 
 _log = logging.getLogger("flask_mcp_cors")
 
+_SEPARATORS = re.compile(r"[,;\s]+", re.ASCII)
 # A host, in brackets or without a colon, and a port.
 _AUTHORITY = re.compile(r"(\[[^\]]*+\]?+|(?!\[)[^:]*)(?::([^:]*))?")
 _REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|(?:^|[/:])\.\*|\[(?:[^0-9a-fA-F:.]|[^\]%]*-)|\][*?]")
@@ -205,8 +206,8 @@ def _refuse_foreign_text(text: str) -> None:
         raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
         raise PatternFault("origin_regex", regex_message(text))
-    if re.search(r"[,;\s]", text, re.ASCII):
-        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text, flags=re.ASCII) if member]
+    if _SEPARATORS.search(text):
+        members = [_meant(member) or member for member in _SEPARATORS.split(text) if member]
         raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 
@@ -273,7 +274,7 @@ class OriginIndex:
 
     __slots__ = ("_any_host", "_any_port", "_exact", "_subdomains", "any_origin")
 
-    def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool = False) -> None:
+    def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool) -> None:
         exact = set(literals)
         any_port: set[tuple[str, str]] = set()
         any_host: set[str] = set()
@@ -361,4 +362,4 @@ def _has_parent_in(host: str, bases: frozenset[str]) -> bool:
     return False
 
 
-_NOTHING = OriginIndex(())
+_NOTHING = OriginIndex((), any_origin=False)
