@@ -87,7 +87,7 @@ class _Reader:
             self.index = OriginCallable(value, allow_null=self.is_set("dangerously_allow_null"))
             return value
         count = len(self.problems)
-        texts = string_list(word, [value] if isinstance(value, re.Pattern) else value, self.problems)
+        texts = string_list(word, value, self.problems)
         for place, problem in enumerate(self.problems[count:], count):
             if isinstance(expression := problem.value, re.Pattern):
                 message = regex_message(str(expression.pattern))

@@ -138,6 +138,8 @@ def test_a_refused_pattern_says_what_to_write(text, code, write):
 @pytest.mark.parametrize(
     ("pattern", "allowed", "refused"),
     [
+        ("https://github.io", ["https://github.io"], ["https://a.github.io"]),
+        ("app://*.github.io", ["app://a.github.io"], ["app://github.io"]),
         (
             "https://a.example",
             ["https://a.example"],
