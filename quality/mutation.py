@@ -40,7 +40,7 @@ TESTS = {
     "core/settings.py": ["core/test_settings", "core/test_messages", "test_config"],
     "core/site.py": ["core/test_site", "core/test_messages", "test_tenants", "test_doors"],
     "core/suffixes.py": ["core/test_suffixes", "core/test_patterns", "core/test_hosts"],
-    "core/validation.py": ["core/test_policy", "core/test_messages", "core/test_patterns"],
+    "core/validation.py": ["core/test_policy", "core/test_messages", "core/test_patterns", "core/test_answers"],
     "asgi.py": ["test_asgi", "test_doors"],
     "configure.py": ["test_config"],
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],

@@ -134,7 +134,7 @@ class _Reader:
             self.add("credentials_any_host", "origins", pattern.text, message)
         insecure = pattern.scheme in PLAINTEXT_SCHEMES and not pattern.is_loopback
         if insecure and not self.is_set("dangerously_allow_insecure_origins"):
-            secure = pattern.text.replace(f"{pattern.scheme}://", "https://", 1)
+            secure = pattern.text.replace(f"{pattern.scheme}://", "https://")
             message = "anybody on the network can change such a page and use the cookies of allow_credentials; "
             message += f"write {secure}, or set dangerously_allow_insecure_origins=True"
             self.add("origin_insecure", "origins", pattern.text, message)
