@@ -117,6 +117,33 @@ def test_a_view_that_is_wrapped_where_it_is_registered_is_guarded_by_what_it_wra
     assert ask(app).status_code == 401
 
 
+def test_a_guard_on_a_wrapper_of_what_the_route_wraps_holds_for_that_route_only(app, cors):
+    def view():
+        return "in"
+
+    app.add_url_rule("/x", "x", wrapping(view), methods=["POST"])
+    app.add_url_rule("/other", "other", lambda: "other", methods=["POST"])
+    cors.protected(verify)(wrapping(view))
+    assert [ask(app, path).status_code for path in ("/x", "/other")] == [401, 200]
+
+
+def test_a_guard_on_one_route_closes_another_of_the_same_view(app, cors):
+    """A route too many rather than one too few."""
+
+    def view():
+        return "in"
+
+    app.add_url_rule("/x", "x", cors.protected(verify)(view), methods=["POST"])
+    app.add_url_rule("/bare", "bare", view, methods=["POST"])
+    assert [ask(app, path).status_code for path in ("/x", "/bare")] == [401, 401]
+
+
+def test_a_guard_that_is_put_on_nothing_closes_nothing(app, cors):
+    cors.protected(verify)
+    app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
+    assert ask(app).text == "in"
+
+
 def test_a_guard_that_comes_after_a_request_holds_for_the_next(app, cors):
     views = [app.post(f"/{number}", endpoint=str(number))(lambda: "in") for number in range(3)]
     for number, view in enumerate(views):

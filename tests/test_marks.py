@@ -180,6 +180,12 @@ def test_the_only_view_of_an_app_may_be_marked():
     assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
 
 
+def test_of_two_marks_above_the_route_the_outer_one_counts(app, cors):
+    inner = cors.policy(origins=EVIL)(wrapping(app.post("/x", endpoint="x")(lambda: "ok")))
+    cors.policy(origins=OTHER)(wrapping(inner))
+    assert allowed(app, "/x") == OTHER
+
+
 def test_the_later_mark_of_an_object_counts(app, cors):
     view = cors.policy(origins=OTHER)(cors.exempt(lambda: "ok"))
     app.add_url_rule("/x", "x", view, methods=["POST"])
@@ -442,6 +448,25 @@ class TestWhose:
         MCPCors(second, origins=APP, hosts="localhost")
         second.add_url_rule("/x", "x", view, methods=["POST"])
         assert second.test_client().post("/x", headers={"Origin": "https://evil.example"}).status_code == 403
+
+
+class TestLeft:
+    """What a mark leaves behind."""
+
+    def test_one_made_while_a_request_is_handled_is_left_on_its_target_only(self, app, cors):
+        def view():
+            return "ok"
+
+        app.add_url_rule("/x", "x", lambda: cors.policy(origins=OTHER)(wrapping(view))(), methods=["POST"])
+        assert ask(app).text == "ok"
+        assert "__mcp_cors_marks__" not in vars(view)
+
+    def test_one_on_a_class_leaves_nothing_on_its_bases(self, cors):
+        class Marked(Base):
+            pass
+
+        assert cors.exempt(Marked) is Marked
+        assert [c.__name__ for c in Marked.__mro__ if "__mcp_cors_marks__" in vars(c)] == ["Marked"]
 
 
 class TestLost:

@@ -4,8 +4,8 @@ Rule 1: a mark remembers what it was put on. It is left there as an attribute, a
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
 wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
 holds for the first two together: it closes a route too many rather than one too few.
-Rule 3: a mark that has found its route by the first clause of rule 2 is placed. The other two never apply to it
-again, so that it says nothing of another app that shares a function.
+Rule 3: a mark that has found its route by the first clause of rule 2 is taken off what its target wraps. The other
+two clauses never apply to it again, so that it says nothing of another app that shares a function.
 Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
 """
 
@@ -18,7 +18,6 @@ from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
-from dataclasses import field
 from threading import Lock
 from types import FunctionType
 from types import MethodType
@@ -50,8 +49,6 @@ class Mark:
     on: Any
     #: That of the extension which made it.
     home: Registry
-    #: Does a route of some app call, or wrap, what it was put on?
-    is_placed: bool = field(default=False, init=False)
 
     @property
     def target(self) -> Any:
@@ -112,7 +109,8 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
     A policy takes the place of an earlier one on the same target: the outer decorator counts.
     """
     with _Made.lock:
-        for function in _wrapped_by(mark.on) if on_wrapped else (mark.on,):
+        is_alone = isinstance(mark.on, type) or not on_wrapped
+        for function in (mark.on,) if is_alone else _wrapped_by(mark.on):
             if can_be_marked(function):
                 kept = [other for other in _marks_on(function) if not _is_replaced(other, mark)]
                 setattr(function, _MARKS, (*kept, mark))
@@ -126,7 +124,6 @@ def _marks_on(function: object) -> tuple[Mark, ...]:
 def _place(mark: Mark) -> None:
     """The mark has found its route: take it off what it wraps, which another app may route as well."""
     with _Made.lock:
-        mark.is_placed = True
         for function in _wrapped_by(mark.on):
             if function is not mark.on and mark in (left := _marks_on(function)):
                 setattr(function, _MARKS, tuple(other for other in left if other is not mark))
@@ -140,7 +137,7 @@ def _is_replaced(other: Mark, mark: Mark) -> bool:
 def _wrapped_by(function: Any) -> Iterator[Any]:
     """A function, and what it wraps; a class, and what it inherits from."""
     if isinstance(function, type):
-        yield from function.__mro__[:-1]
+        yield from function.__mro__
         return
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
@@ -184,8 +181,6 @@ def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[
     above = _above(mark, places)
     if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
         return above
-    if mark.is_placed and not above:
-        return []
     inside = list(_wrapped_by(mark.on))
     below = [
         (-depth, place)
@@ -383,7 +378,7 @@ class MarkedViews:
         """Find the marks whose own target a route of this app calls or wraps."""
         places = {id(place): place for found in self._routes()[0].values() for place in found}
         for mark in self._marks_at(places.values()):
-            if not mark.is_placed and _above(mark, places.values()):
+            if _above(mark, places.values()):
                 _place(mark)
 
     def _blueprints(self, endpoint: str) -> Iterator[Any]:
