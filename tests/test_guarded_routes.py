@@ -220,6 +220,16 @@ class TestHook:
         assert ask(app).status_code == 401
         assert counted == [1]
 
+    def test_so_do_those_that_were_made_before_the_app(self):
+        counted = []
+        cors = MCPCors(origins=APP, hosts="localhost")
+        view = cors.protected(verify)(lambda: "in")
+        app = Flask("app")
+        app.before_request(lambda: counted.append(1))
+        cors.init_app(app)
+        app.add_url_rule("/x", "x", view, methods=["POST"])
+        assert (ask(app).status_code, counted) == (401, [1])
+
     def test_a_guard_holds_while_another_thread_looks_for_guards(self, app, cors):
         """The first requests come at once: one that arrives during the search must not find it finished."""
 
@@ -460,6 +470,14 @@ class TestLostGuards:
         def x(name):
             return "in"
 
+        assert ask(app, "/x/a", **GOOD).status_code == 500
+
+    def test_without_parentheses_beside_a_guard_that_is_right(self, app, cors):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.post("/y/<name>", endpoint="y")(cors.protected(verify)(lambda name: "in"))
+        view = app.post("/x/<name>", endpoint="x")(lambda name: "in")
+        cors.protected(view)
+        app.post("/z", endpoint="z")(cors.protected(verify)(lambda: "in"))
         assert ask(app, "/x/a", **GOOD).status_code == 500
 
     def test_without_parentheses_below_it(self, app, cors):

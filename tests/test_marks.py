@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import weakref
 from functools import partial
 from functools import wraps
 
@@ -460,6 +461,16 @@ class TestLeft:
         app.add_url_rule("/x", "x", lambda: cors.policy(origins=OTHER)(wrapping(view))(), methods=["POST"])
         assert ask(app).text == "ok"
         assert "__mcp_cors_marks__" not in vars(view)
+
+    def test_an_app_that_was_asked_is_freed_though_the_object_lives(self):
+        app = Flask("app")
+        cors = MCPCors(app, origins=APP, hosts="localhost")
+        app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+        assert ask(app).text == "ok"
+        freed = weakref.ref(app)
+        del app
+        gc.collect()
+        assert freed() is None
 
     def test_one_on_a_class_leaves_nothing_on_its_bases(self, cors):
         class Marked(Base):
