@@ -381,10 +381,17 @@ class TestLostGuards:
         assert app.test_client().options("/x", headers=preflight).status_code == 200
 
     def test_the_error_says_what_to_write(self, app, cors):
-        cors.protected(verify)(in_a_dict(app.post("/x")(lambda: "in")))
+        hidden = in_a_dict(app.post("/x")(lambda: "in"))
+        cors.protected(verify)(hidden)
         app.testing = True
-        with pytest.raises(RuntimeError, match=r"Put cors\.protected directly above or below the route's decorator"):
+        with pytest.raises(RuntimeError) as caught:
             ask(app)
+        assert str(caught.value) == (
+            f"cors.protected was put on {__name__}.{hidden.__qualname__}, which no route calls, and which may hide a "
+            "view that is open now, so this app is closed. Put cors.protected directly above or below the route's "
+            "decorator, or use functools.wraps in the decorators in between. If this view is not to be registered, "
+            "leave cors.protected off it"
+        )
 
     @pytest.mark.parametrize("hide", HIDING)
     def test_below_a_hiding_decorator_it_holds(self, app, cors, hide):
@@ -463,14 +470,20 @@ class TestLostGuards:
 
     def test_without_parentheses_above_a_route_with_one_variable(self, app, cors):
         """The view is taken for ``verify``, which also takes one argument."""
-        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.testing = True
 
-        @cors.protected
         @app.post("/x/<name>")
         def x(name):
             return "in"
 
-        assert ask(app, "/x/a", **GOOD).status_code == 500
+        cors.protected(x)
+
+        with pytest.raises(RuntimeError) as caught:
+            ask(app, "/x/a", **GOOD)
+        assert str(caught.value) == (
+            f"cors.protected was put on the view {__name__}.{x.__qualname__} without parentheses, so the view is open, "
+            "and this app is closed: write @cors.protected(verify)"
+        )
 
     def test_without_parentheses_beside_a_guard_that_is_right(self, app, cors):
         app.config["PROPAGATE_EXCEPTIONS"] = False
