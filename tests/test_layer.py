@@ -292,3 +292,13 @@ def test_a_views_policy_holds_on_its_own_subdomain(wrap, host, status):
     headers = {**PREFLIGHT, "Origin": origin}
     response = app.test_client().options("/tools", headers=headers, base_url=f"https://{host}")
     assert response.status_code == status
+
+
+def test_what_layer_and_hook_both_see_is_reported_once(app, caplog):
+    cors = MCPCors(app, origins=APP, hosts="localhost", wrap_wsgi=True, validate_origin="report")
+    app.post("/x", endpoint="x")(lambda: "in")
+    app.post("/marked", endpoint="marked")(cors.policy(max_age=5)(lambda: "in"))
+    caplog.clear()
+    for path in ("/x", "/marked"):
+        assert app.test_client().post(path, headers=FROM_EVIL).text == "in"
+    assert len(caplog.messages) == 2

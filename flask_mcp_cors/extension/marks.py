@@ -220,6 +220,9 @@ class _Table(NamedTuple):
     fault: str | None
 
 
+_NO_TABLE = _Table((-1, -1), False, {}, None)
+
+
 class Registry:
     """The marks that one extension object has made and nobody has judged, and its apps.
 
@@ -296,7 +299,7 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _Table((-1, -1), False, {}, None)
+        self._table = _NO_TABLE
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app carry a mark, or is there one that no route carries?"""
