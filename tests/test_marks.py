@@ -21,6 +21,7 @@ from views import Slotted
 from views import unrouted
 from views import verify
 from views import wrapping
+from werkzeug.routing import Rule
 from werkzeug.test import EnvironBuilder
 
 from flask_mcp_cors import CORSPolicy
@@ -229,6 +230,23 @@ def test_a_view_in_the_place_of_an_exempt_one_is_not_exempt(app, cors):
     assert app.test_client().post("/x", headers=evil).status_code == 200
     app.view_functions["x"] = lambda: "another"
     assert app.test_client().post("/x", headers=evil).status_code == 403
+
+
+def test_a_view_in_the_place_of_another_has_its_own_mark(app, cors):
+    app.add_url_rule("/x", "x", lambda: "ok", methods=["POST"])
+    marked = cors.policy(origins=OTHER)(lambda: "another")
+    assert allowed(app, "/x") is None
+    app.view_functions["x"] = marked
+    assert allowed(app, "/x") == OTHER
+
+
+def test_a_marked_view_may_come_after_the_first_request(app, cors):
+    """Flask allows no route then; this is what its method does."""
+    marked = MCPCors().policy(origins=OTHER)(lambda: "ok")
+    ask(app)
+    app.view_functions["x"] = marked
+    app.url_map.add(Rule("/x", endpoint="x", methods=["POST"]))
+    assert allowed(app, "/x") == OTHER
 
 
 def test_functions_that_wrap_each_other_come_to_an_end(app, cors):
@@ -497,6 +515,11 @@ class TestLost:
                 ("cors.protected", "views", "unrouted"),
             )
         ]
+
+    def test_those_that_no_route_carries_are_listed(self, app, cors):
+        app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+        cors.exempt(unrouted)
+        assert [mark.target for mark in app.extensions["mcp_cors"].views.unused()] == [unrouted]
 
     def test_an_unused_mark_is_warned_of_once(self, app, cors, caplog):
         for _ in range(2):
