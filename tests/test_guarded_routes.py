@@ -549,5 +549,6 @@ class TestSharedViews:
             app = Flask("app")
             cors.init_app(app)
             app.add_url_rule("/x", "x", cors.protected(verify)(view), methods=["POST"])
+            app.add_url_rule("/other", "other", lambda: "other")
             assert ask(app, **GOOD).text == "in"
         assert len(vars(view).get("__mcp_cors_marks__", ())) == 0

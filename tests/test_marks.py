@@ -365,6 +365,16 @@ class TestMethodView:
         app.add_url_rule("/x", view_func=Finder.as_view("x"), methods=["POST"])
         assert allowed(app, "/x") == OTHER
 
+    def test_a_mark_holds_on_a_rule_that_takes_every_method(self, app, cors):
+        @cors.policy(origins=OTHER)
+        class Finder(View):
+            def dispatch_request(self):
+                return "ok"
+
+        app.view_functions["x"] = Finder.as_view("x")
+        app.url_map.add(Rule("/x", endpoint="x"))
+        assert [allowed(app, "/x", method) for method in ("GET", "PROPFIND")] == [OTHER, OTHER]
+
 
 class Base(MethodView):
     def post(self):
