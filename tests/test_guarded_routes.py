@@ -340,6 +340,14 @@ def in_a_dict(function):
     return wrapper
 
 
+def in_an_attribute(function):
+    def wrapper(*args, **kwargs):
+        return wrapper.view(*args, **kwargs)
+
+    wrapper.view = function
+    return wrapper
+
+
 def by_exec(function):
     made = {"function": function}
     exec("def wrapper(*args, **kwargs):\n    return function(*args, **kwargs)", made)
@@ -353,6 +361,7 @@ HIDING = [
     functools.partial,
     in_a_default,
     in_a_dict,
+    in_an_attribute,
     by_exec,
     lambda function: OnAnObject(function).__call__,
 ]
@@ -503,16 +512,23 @@ class TestLostGuards:
 
         assert ask(app, "/x/a", **GOOD).status_code == 500
 
+    def test_a_blueprint_that_is_not_registered_is_a_warning(self, app, cors, caplog):
+        cors.protected(verify)(Blueprint("left_out", "app"))
+        app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
+        assert ask(app).text == "in"
+        assert "cors.protected left on blueprint 'left_out'" in caplog.text
+
     def test_two_guards_on_a_plain_function_that_is_not_registered_only_warn(self, app, cors):
         app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
         cors.protected(verify)(cors.protected(verify)(unrouted))
         assert ask(app).text == "in"
 
     def test_a_function_that_calls_an_attribute_of_its_own_may_hide_a_view(self, app, cors):
-        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.testing = True
         calls_its_attribute.view = app.post("/x")(lambda: "in")
         cors.protected(verify)(calls_its_attribute)
-        assert ask(app, **GOOD).status_code == 500
+        with pytest.raises(RuntimeError, match="may hide a view"):
+            ask(app, **GOOD)
 
 
 def calls_its_attribute():
