@@ -231,7 +231,7 @@ def test_a_method_in_lower_case_does_not_get_the_policy_of_a_discovery_document(
 
 def test_a_static_file_may_be_embedded_where_a_view_is_marked(tmp_path):
     (tmp_path / "a.png").write_bytes(b"image")
-    app = Flask("app", static_folder=str(tmp_path))
+    app = Flask("app", static_folder=str(tmp_path), static_url_path="/static")
     app.get("/x", endpoint="x")(init(app).policy(max_age=5)(lambda: "in"))
     embedding = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     with app.test_client() as client:
