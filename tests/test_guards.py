@@ -378,10 +378,16 @@ class TestInsufficientScope:
 
         assert ask(app, **GOOD).status_code == 500
 
-    @pytest.mark.parametrize("scopes", [(), ("a b",), ('a"b',), ("é",)])
+    @pytest.mark.parametrize("scopes", [("a b",), ('a"b',), ("é",)])
     def test_a_scope_that_cannot_be_named_is_refused(self, scopes):
-        with pytest.raises(ValueError, match="InsufficientScope"):
+        with pytest.raises(ValueError, match=r"^InsufficientScope\(\): '.*' is no scope; write printable ASCII"):
             InsufficientScope(*scopes)
+
+    def test_none_is_refused(self):
+        with pytest.raises(ValueError) as caught:
+            InsufficientScope()
+        expected = 'InsufficientScope(): name the scope that is needed: InsufficientScope("files:write")'
+        assert str(caught.value) == expected
 
 
 class TestWrongUse:
