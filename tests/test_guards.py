@@ -21,6 +21,7 @@ from views import hiding
 from views import verify
 from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import HTTPException
+from werkzeug.local import LocalProxy
 
 from flask_mcp_cors import InsufficientScope
 from flask_mcp_cors import MCPCors
@@ -132,6 +133,7 @@ class TestCredentials:
             "Basic dXNl!cjpwYXNz",
             "Basic bWU6cHc=,x",
             "Basic gYGB",
+            "Basic \xe9",
             "Token",
             "Token =",
             "Token one two",
@@ -289,7 +291,9 @@ class TestIdentities:
         app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
         assert ask(app, **GOOD).status_code == 500
 
-    @pytest.mark.parametrize("answer", [None, False, {"active": False}, SimpleNamespace(is_authenticated=False)])
+    @pytest.mark.parametrize(
+        "answer", [None, False, {"active": False}, SimpleNamespace(is_authenticated=False), LocalProxy(lambda: None)]
+    )
     def test_what_says_no_is_a_401(self, app, cors, answer):
         app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
         assert ask(app, **GOOD).status_code == 401
@@ -298,6 +302,18 @@ class TestIdentities:
     def test_identities_pass(self, app, cors, answer):
         app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
         assert ask(app, **GOOD).text == "in"
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_what_a_proxy_stands_for_is_the_identity(self, app, cors, is_async):
+        """``current_user`` of Flask-Login, for example."""
+        proxy = LocalProxy(lambda: "me")
+
+        async def later(credential):
+            return proxy
+
+        check = later if is_async else lambda credential: proxy
+        app.post("/x", endpoint="x")(cors.protected(check)(lambda: type(g.mcp_identity).__name__))
+        assert ask(app, **GOOD).text == "str"
 
     @pytest.mark.parametrize("scopes", [{"admin": True}, {"admin": False}, 1, None, iter(["admin"])])
     def test_scopes_are_a_list_or_a_string(self, app, cors, scopes):
@@ -402,6 +418,17 @@ class TestWrongUse:
         ("arguments", "error", "words"),
         [
             ({"verify": 1}, TypeError, "protected(verify): verify is a callable (credential) -> identity or None"),
+            (
+                {"verify": dict},
+                TypeError,
+                "protected(verify): a class is no verify, every instance would count; write @cors.protected(verify), "
+                "with a function verify(credential) that returns the identity or None",
+            ),
+            (
+                {"verify": generator},
+                TypeError,
+                "protected(verify): verify is a generator function, which never runs; write return, not yield",
+            ),
             ({"scopes": [1]}, TypeError, "protected(scopes=…): write strings"),
             (
                 {"scopes": ["é"]},

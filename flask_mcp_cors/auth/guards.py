@@ -156,11 +156,9 @@ class Guard:
         credential = self._credential(request)
         if isinstance(credential, AuthFailure):
             return _refuse(request, credential, (self,))
-        identity = self.verify(credential)
+        identity = _without_proxy(self.verify(credential))
         if inspect.isawaitable(identity):
-            identity = _await(identity)
-        if isinstance(identity, LocalProxy):
-            identity = identity._get_current_object()
+            identity = _without_proxy(_await(identity))
         if _is_refusal(identity):
             return _refuse(request, INVALID, (self,))
         _check_identity(identity)
@@ -273,6 +271,11 @@ def _is_basic_pair(encoded: str) -> bool:
     except BadBase64:
         return False
     return b":" in pair and pair.isascii() and pair.decode("ascii").isprintable()
+
+
+def _without_proxy(value: Any) -> Any:
+    """What a proxy such as Flask-Login's ``current_user`` stands for. The proxy itself passes for awaitable."""
+    return value._get_current_object() if isinstance(value, LocalProxy) else value
 
 
 def _await(result: Awaitable[Any]) -> Any:
