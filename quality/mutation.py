@@ -46,7 +46,7 @@ TESTS = {
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],
     "reporting.py": ["test_reporting", "cli/test_debug_lines"],
     "wsgi.py": ["test_wsgi", "test_doors", "test_layer"],
-    "auth/guards.py": ["test_guards", "test_guarded_routes"],
+    "auth/guards.py": ["test_guards", "test_guarded_routes", "test_metadata"],
     "auth/metadata.py": ["test_metadata"],
     "extension/cors.py": ["test_extension", "test_marks", "test_guards", "test_guarded_routes", "test_metadata"],
     "extension/gate.py": [

@@ -89,7 +89,7 @@ class TestChallenges:
         """Clients read only the first challenge."""
         view = cors.protected(verify, schemes=("Basic", "DPoP", "Bearer"))(lambda: "in")
         app.add_url_rule("/x", "x", view, methods=["POST"])
-        challenges = ask(app).headers.getlist("WWW-Authenticate")
+        challenges = ask(app, Authorization="Bearer wrong").headers.getlist("WWW-Authenticate")
         assert [text.partition(" ")[0] for text in challenges] == ["Bearer", "DPoP", "Basic"]
 
     def test_a_refusal_to_the_letter(self):
@@ -246,6 +246,10 @@ class TestVerify:
         assert response.headers["Access-Control-Allow-Origin"] == APP
 
 
+async def verify_later(credential):
+    return verify(credential)
+
+
 def generator(credential):
     yield "somebody"
 
@@ -298,7 +302,10 @@ class TestIdentities:
         app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
         assert ask(app, **GOOD).status_code == 401
 
-    @pytest.mark.parametrize("answer", ["me", {"id": 1}, 7, True, ("user", 1), ["a"], object(), {"active": True}, 0.5])
+    @pytest.mark.parametrize(
+        "answer",
+        ["me", {"id": 1}, 7, True, ("user", 1), ("a",), ("a", "b", "c", "d"), ["a"], object(), {"active": True}, 0.5],
+    )
     def test_identities_pass(self, app, cors, answer):
         app.add_url_rule("/x", "x", cors.protected(lambda credential: answer)(lambda: "in"), methods=["POST"])
         assert ask(app, **GOOD).text == "in"
@@ -320,6 +327,19 @@ class TestIdentities:
         view = cors.protected(lambda credential: {"scopes": scopes}, scopes="admin")(lambda: "in")
         app.add_url_rule("/x", "x", view, methods=["POST"])
         assert ask(app, **GOOD).status_code == 403
+
+
+def test_the_error_says_what_to_return(app, cors):
+    async def twice(credential):
+        return verify_later(credential)
+
+    for check, kind in ((lambda credential: PermissionError("no"), "PermissionError"), (twice, "coroutine")):
+        view = cors.protected(check)(lambda: "in")
+        with app.test_request_context(headers=GOOD), pytest.raises(TypeError) as caught:
+            view()
+        assert str(caught.value) == (
+            f"protected(verify): verify returned {kind}, which is no identity; return what names the caller, or None"
+        )
 
 
 class TestInsufficientScope:
@@ -366,6 +386,21 @@ class TestInsufficientScope:
         app.register_error_handler(HTTPException, lambda error: error.get_response())
         scheme, parameters = challenge(ask(app, **GOOD))
         assert (scheme, parameters["scope"]) == ("Bearer", "notes")
+
+    def test_it_challenges_for_each_guard_that_the_request_has_passed(self, app, cors):
+        key = cors.protected(lambda c: "key", schemes=(), api_key_header="X-API-Key")
+
+        @app.post("/x")
+        @key
+        @cors.protected(lambda c: {"scopes": "read"}, scopes="read", realm="r")
+        def view():
+            raise InsufficientScope("notes")
+
+        response = ask(app, **GOOD, **{"X-API-Key": "key"})
+        assert response.headers.getlist("WWW-Authenticate") == [
+            'Bearer realm="r", error="insufficient_scope", scope="read notes"',
+            'ApiKey realm="app", error="insufficient_scope", scope="notes"',
+        ]
 
     def test_in_a_view_that_nothing_guards_it_asks_for_a_bearer_token(self, app, cors):
         @app.post("/x")
