@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 #: Each file that is changed, and the tests that pin what it does: the smallest selection that knows all of it.
-#: The command line and the browser have no mutants here, nor has ``core/mcp.py``, which is computed when it is imported.
+#: The command line and the browser have no mutants here; nor has ``core/mcp.py``, computed when it is imported.
 TESTS = {
     "core/answers.py": ["core/test_answers", "core/test_policy", "core/test_vectors"],
     "core/decision.py": ["core/test_decision", "core/test_answers", "core/test_policy"],
