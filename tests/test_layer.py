@@ -206,8 +206,12 @@ class Around:
 @pytest.mark.parametrize("name", ["app", "wsgi_app"])
 def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name):
     app.wsgi_app = Around(name, ProxyFix(app.wsgi_app))
-    with pytest.raises(RuntimeError, match=r"^wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost"):
+    with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
+    assert str(caught.value) == (
+        "wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost: add the other middleware first, then "
+        "write app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
+    )
 
 
 def test_middleware_that_refers_to_itself_is_no_endless_search(app):
