@@ -47,7 +47,9 @@ TESTS = {
     "wsgi.py": ["test_wsgi", "test_doors", "test_layer"],
     "auth/guards.py": ["test_guards", "test_guarded_routes", "test_metadata"],
     "auth/metadata.py": ["test_metadata"],
-    "extension/cors.py": ["test_extension", "test_marks", "test_guards", "test_guarded_routes", "test_metadata"],
+    "extension/cors.py": [
+        *("test_extension", "test_layer", "test_marks", "test_guards", "test_guarded_routes", "test_metadata"),
+    ],
     "extension/gate.py": [
         *("test_gate", "test_extension", "test_adversary", "test_config", "test_layer", "test_wsgi"),
         *("test_marks", "test_guarded_routes", "test_metadata"),

@@ -506,15 +506,13 @@ class TestWrongUse:
         with pytest.raises(TypeError):
             cors.protected(target)
 
-    def test_it_says_what_to_write(self, cors):
+    def test_without_parentheses_it_says_what_to_write(self, cors):
         def view():
             return "ok"
 
-        with pytest.raises(TypeError, match=r"write @cors\.protected\(verify\)"):
+        with pytest.raises(TypeError) as caught:
             cors.protected(view)
-        with pytest.raises(TypeError, match=r"write @cors\.policy\(origins="):
-            cors.policy(view)
-        with pytest.raises(TypeError, match=r"write @cors\.policy\(origins="):
-            cors.policy()
-        with pytest.raises(TypeError, match=r"write @cors\.exempt, without parentheses"):
-            cors.exempt()
+        assert str(caught.value) == (
+            f"protected(verify): {view!r} does not take one argument, the credential; write @cors.protected(verify), "
+            "with a function verify(credential) that returns the identity or None"
+        )

@@ -604,10 +604,26 @@ class TestWrongUse:
             with pytest.raises(TypeError, match="name its path: policies="):
                 mark(target)
 
-    def test_what_is_no_view_is_told(self, cors):
+    @pytest.mark.parametrize(
+        ("use", "words"),
+        [
+            (
+                lambda cors: cors.policy(lambda: "ok"),
+                "cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])",
+            ),
+            (
+                lambda cors: cors.policy(),
+                "cors.policy(…) needs a CORSPolicy or settings: write @cors.policy(origins=[…])",
+            ),
+            (
+                lambda cors: cors.exempt(),
+                "cors.exempt takes the view or the blueprint: write @cors.exempt, without parentheses",
+            ),
+            (lambda cors: cors.exempt(1), "cors.policy and cors.exempt mark views and blueprints, not 1"),
+            (lambda cors: cors.protected(verify)(1), "cors.protected guards views and blueprints, not 1"),
+        ],
+    )
+    def test_it_says_what_to_write(self, cors, use, words):
         with pytest.raises(TypeError) as caught:
-            cors.policy(APP)
-        expected = "cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])"
-        assert str(caught.value) == expected
-        with pytest.raises(TypeError, match=r"^cors\.protected guards views and blueprints, not 1$"):
-            cors.protected(verify)(1)
+            use(cors)
+        assert str(caught.value) == words

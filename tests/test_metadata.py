@@ -160,7 +160,7 @@ def test_names_are_told_apart_at_their_end(app, cors):
         assert answer.json["resource"] == f"https://h.example/{name}"
 
 
-@pytest.mark.parametrize("resources", [("a", "a/"), ("a/", "a")])
+@pytest.mark.parametrize("resources", [("a", "a/"), ("a/", "a"), ("aX/", "aX")])
 def test_a_slash_at_the_end_makes_no_other_resource(app, cors, resources):
     with pytest.raises(ValueError, match="there is a document at"):
         serve(cors, app, *(f"https://h.example/{name}" for name in resources))
