@@ -222,17 +222,18 @@ def test_an_app_that_is_not_initialised_is_told():
     assert str(caught.value) == expected
 
 
-def test_the_route_of_a_public_document_gives_what_the_hook_gives(app, cors):
+def test_the_route_of_a_public_document_gives_what_the_hook_gives():
     """The hook answers first, so that no other hook asks for credentials; the route is what is listed."""
-    cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
-    path = "/.well-known/oauth-protected-resource/mcp"
-    with app.test_request_context(path):
-        view = app.view_functions[request.endpoint]
-        assert (
-            view().json
-            == app.test_client().get(path).json
-            == {
-                "resource": "https://mcp.example.com/mcp",
-                "bearer_methods_supported": ["header"],
-            }
-        )
+    app = Flask("gateway")
+    serve(MCPCors(app, origins=APP, hosts="*"), app, "https://a.example/mcp", "https://b.example/mcp")
+    at = {"path": "/.well-known/oauth-protected-resource/mcp", "base_url": "https://b.example"}
+    with app.test_request_context(**at):
+        from_route = app.view_functions[request.endpoint]().json
+    assert from_route == app.test_client().get(**at).json
+    assert from_route == {"resource": "https://b.example/mcp", "bearer_methods_supported": ["header"]}
+
+
+def test_the_default_port_of_http_is_left_out_of_the_host(app, cors):
+    serve(cors, app, "http://127.0.0.1/mcp", "http://localhost:80/mcp")
+    document = app.test_client().get("/.well-known/oauth-protected-resource/mcp").json
+    assert document["resource"] == "http://localhost:80/mcp"
