@@ -147,8 +147,8 @@ class StandardPreflightCache:
         self._entries: dict[tuple[str, str, bool], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
-        """Can the preflight be left out? One that asks for nothing can if there is any entry, however old."""
-        if not self._of(question):
+        """Can the preflight be left out? One that asks for nothing can if an answer was ever kept."""
+        if not any(entry.max_age for entry in self._of(question).values()):
             return False
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
             return False
@@ -163,7 +163,8 @@ class StandardPreflightCache:
         for kind, word in words:
             if matches := self._matches(question, kind, word, now):
                 for key in matches:
-                    entries[key] = _Entry(entries[key].stored, answer.max_age)
+                    since = now if Quirk.ANSWER_EXTENDS_CACHE in self._quirks else entries[key].stored
+                    entries[key] = _Entry(since, answer.max_age)
             else:
                 entries[_Key(question.with_credentials, kind, word)] = _Entry(now, answer.max_age)
 

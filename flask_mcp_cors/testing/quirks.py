@@ -51,6 +51,11 @@ class Quirk(Enum):
         "preflight again. The standard keeps it as a wildcard.",
         "firefox",
     )
+    ANSWER_EXTENDS_CACHE = (
+        "A method or header name that an answer allows again is kept for Access-Control-Max-Age from then on. The "
+        "standard: from the first answer on.",
+        "firefox",
+    )
     CREDENTIALS_DIVIDE_CACHE = (
         "An answer that was given to a request with credentials serves such requests only. The standard uses it for "
         "the others, too.",

@@ -116,7 +116,8 @@ class Request:
     def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
         crosses = url.origin != self.url.origin
-        if crosses and not self.is_same_origin:
+        leaves_home = crosses and self.is_same_origin
+        if crosses and not leaves_home:
             self.tainted_origin = True
         becomes_get = _becomes_get(self.method, status)
         if becomes_get:
@@ -132,9 +133,14 @@ class Request:
             if _becomes_get(self.first_method, status):
                 self.headers = self.headers.without(REQUEST_BODY_HEADERS)
         is_cors = self.mode == "cors" and not (self.response_tainting == "basic" and self.is_same_origin)
-        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks and not becomes_get and (is_cors or status in (307, 308)):
-            gone = self.first_headers.keys() - self.headers.keys()
-            self.headers = self.first_headers.without({name.lower() for name in gone} - REQUEST_BODY_HEADERS)
+        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks:
+            if not becomes_get and (is_cors or status in (307, 308)):
+                returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
+                gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
+                self.headers = self.first_headers.without(gone - returning)
+            if leaves_home and not is_cors and self.credentials == "same-origin":
+                # WebKit begins anew without credentials, and so without what it knew.
+                self.first_headers = self.headers
         if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:
             self.asked_headers = self.first_headers
 

@@ -53,6 +53,7 @@ SEEN = (
     "Sec-Fetch-Mode",
     "Sec-Fetch-Dest",
     "Content-Type",
+    "Content-Language",
     "Content-Length",
     "Cookie",
     "Authorization",
