@@ -380,12 +380,16 @@ class Browser:
             raise
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
+        if request.refusal is not None:
+            raise request.refusal
         response = self._network_fetch(request)
-        with_credentials = request.with_credentials
-        if Quirk.REDIRECTED_CREDENTIALS_STAY in self.quirks and response.headers.get("Location"):
-            began_at_home = request.url_list[0].origin == request.origin and request.credentials == "same-origin"
-            with_credentials |= began_at_home and response.status in REDIRECT_STATUSES
-        cors_check(response.headers, request.serialized_origin, with_credentials=with_credentials)
+        cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+        began_at_home = request.credentials == "same-origin" and request.url_list[0].origin == request.origin
+        if Quirk.REDIRECTED_CREDENTIALS_STAY in self.quirks and began_at_home and self._is_redirect(response):
+            try:
+                cors_check(response.headers, request.serialized_origin, with_credentials=True)
+            except CORSFailure as failure:
+                request.refusal = failure
         return response
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
@@ -402,10 +406,12 @@ class Browser:
         if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
             site = "cross-site" if request.tainted_origin else request.site_of_url
         headers += self._fetch_metadata(request, site)
-        response = self._send(
-            NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
-        )
+        preflight = NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers))
+        response = self._send(preflight, is_preflight=True)
         response.body.close()
+        if response.status == 421:
+            response = self._send(preflight, is_preflight=True)
+            response.body.close()
         if self._is_redirect(response):
             raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
         try:
@@ -455,7 +461,9 @@ class Browser:
         if url.userinfo and request.mode == "cors":
             is_foreign = request.tainted_origin or request.origin != url.origin
             if is_foreign or request.response_tainting == "cors":
-                raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+                request.refusal = CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+                if Quirk.REDIRECT_IS_REFUSED_LATE not in self.quirks or request.response_tainting == "cors":
+                    raise request.refusal
         if request.redirect == "error":
             # The standard looks at this first. It makes no difference but to the console.
             raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
@@ -471,19 +479,17 @@ class Browser:
             if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request.headers):
                 request.chain_start = len(request.url_list) - 1
 
-    def _network_fetch(self, request: Request) -> NetworkResponse:
+    def _network_fetch(self, request: Request, *, is_retry: bool = False) -> NetworkResponse:
         """https://fetch.spec.whatwg.org/#concept-http-network-or-cache-fetch"""
         url = request.url
         headers = list(request.headers.pairs)
         if "Accept" not in request.headers:
             headers.append(("Accept", "text/html,*/*;q=0.8" if request.mode == "navigate" else "*/*"))
-        keeps_origin = Quirk.REDIRECTED_POST_KEEPS_ORIGIN in self.quirks and request.sent_origin
-        if keeps_origin and request.url_list[-2].origin != url.origin:
-            keeps_origin = False
-        request.sent_origin = (
+        keeps_origin = request.origin_was_sent and Quirk.REDIRECTED_POST_KEEPS_ORIGIN in self.quirks
+        request.origin_was_sent = (
             request.response_tainting == "cors" or request.method not in ("GET", "HEAD") or keeps_origin
         )
-        if request.sent_origin:
+        if request.origin_was_sent:
             headers.append(("Origin", request.serialized_origin))
         headers += self._fetch_metadata(request)
         if request.body is not None or request.method in ("POST", "PUT"):
@@ -504,12 +510,24 @@ class Browser:
                 request.body,
             )
         )
-        if includes_credentials:
+        # "Misdirected Request": it is sent again, once, over a connection of its own.
+        is_misdirected = response.status == 421 and not is_retry
+        if includes_credentials and not (is_misdirected and Quirk.MISDIRECTED_COOKIES_ARE_LOST in self.quirks):
             for value in response.headers.getall("Set-Cookie"):
                 self.cookies.set(url, value, self.clock, same_site=same_site, navigation=navigates)
-        return response
+        if not is_misdirected:
+            return response
+        response.body.close()
+        again = self._network_fetch(request, is_retry=True)
+        types = response.headers.getall("Content-Type") + again.headers.getall("Content-Type")
+        if again.status != 421 or not types or Quirk.MISDIRECTED_DOUBLES_CONTENT_TYPE not in self.quirks:
+            return again
+        pairs = [*again.headers.without({"content-type"}).pairs, ("Content-Type", ",".join(types))]
+        return replace(again, headers=HeaderList(pairs))
 
     def _sent_value(self, request: Request, name: str, value: str) -> str:
+        if Quirk.HEADERS_ARE_UTF_8 in self.quirks:
+            return value.encode().decode("latin-1")
         if Quirk.RANGE_IS_REWRITTEN not in self.quirks or name.lower() != "range" or request.method != "GET":
             return value
         # A conditional request is none for the cache, whose work this is.
@@ -545,7 +563,7 @@ class Browser:
             headers.append(("User-Agent", USER_AGENT))
         return headers
 
-    def _send(self, request: NetworkRequest, *, is_preflight: bool = False, is_retry: bool = False) -> NetworkResponse:
+    def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
         url: URL = parse_url(request.url)
         pairs = [("Host", url.authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
@@ -557,15 +575,6 @@ class Browser:
                 # It is the application's own: there is no network here.
                 raise
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, net_error(error)) from error
-        if exchange.response.status == 421 and not is_retry:
-            # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
-            exchange.response.body.close()
-            again = self._send(request, is_preflight=is_preflight, is_retry=True)
-            types = exchange.response.headers.getall("Content-Type") + again.headers.getall("Content-Type")
-            if again.status != 421 or not types or Quirk.MISDIRECTED_DOUBLES_CONTENT_TYPE not in self.quirks:
-                return again
-            pairs = [*again.headers.without({"content-type"}).pairs, ("Content-Type", ",".join(types))]
-            return replace(again, headers=HeaderList(pairs))
         if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()

@@ -97,6 +97,10 @@ class Quirk(Enum):
         "Data) and Intervention need no preflight. The standard safelists none of them any more.",
         "chromium",
     )
+    HEADERS_ARE_UTF_8 = (
+        "A request header's é is sent as UTF-8, in two bytes. The standard: as the page's byte string has it, in one.",
+        "webkit",
+    )
     REPEATED_HEADERS_ARE_ONE = (
         "Request headers of one name are combined before they are judged, so that together they may be longer than "
         "128 bytes. The standard judges each by itself.",
@@ -167,7 +171,12 @@ class Quirk(Enum):
     )
     REDIRECTED_CREDENTIALS_STAY = (
         "A redirect of another origin must allow credentials if the fetch began at the page's own origin and may use "
-        "them there. The standard: with credentials 'include' only.",
+        "them there; else it fails after the next preflight. The standard: with credentials 'include' only.",
+        "webkit",
+    )
+    REDIRECT_IS_REFUSED_LATE = (
+        "A redirect from the page's own origin to a URL with a user name or password of another fails after the "
+        "preflight. The standard: before it.",
         "webkit",
     )
     TAINTED_PREFLIGHT_IS_CROSS_SITE = (
@@ -219,6 +228,11 @@ class Quirk(Enum):
         "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is "
         "redirected from one foreign origin to another.",
         "chromium",
+    )
+    MISDIRECTED_COOKIES_ARE_LOST = (
+        "The cookies of an answer 421 are neither kept nor sent when the request is sent again. The standard: both.",
+        "chromium",
+        "firefox",
     )
     MISDIRECTED_DOUBLES_CONTENT_TYPE = (
         "After a second 421 JavaScript reads the Content-Type of both answers. The standard: of the last.",

@@ -65,8 +65,10 @@ class Request:
     chain_start: int = 0
     #: did this fetch need a preflight, or one of its redirects?
     had_preflight: bool = False
-    #: did the last request say ``Origin``?
-    sent_origin: bool = False
+    #: did the last request to this origin say ``Origin``?
+    origin_was_sent: bool = False
+    #: why it will not be sent, to be said after the preflight
+    refusal: CORSFailure | None = None
     #: what the page set, whatever redirects have dropped
     first_headers: HeaderList = field(init=False)
     first_method: str = field(init=False)
@@ -119,6 +121,8 @@ class Request:
         leaves_home = crosses and self.is_same_origin
         if crosses and not leaves_home:
             self.tainted_origin = True
+        if crosses:
+            self.origin_was_sent = False
         becomes_get = _becomes_get(self.method, status)
         if becomes_get:
             self.method = "GET"

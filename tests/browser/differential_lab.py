@@ -185,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers["Host"].partition(":")[0]
         server = "c" if self.server.name == "b" and host == "localhost" else self.server.name
         routes = case["routes"]
-        route = routes.get(f"{server} {path}") or routes.get(f"{server} *") or routes["* *"]
+        keys = (f"{server} {path}", f"{server} *", f"* {path}", "* *")
+        route = next(routes[key] for key in keys if key in routes)
         preflight = self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers
         answer = route["preflight" if preflight and "preflight" in route else "actual"]
         origin = self.headers.get("Origin")
@@ -244,6 +245,7 @@ async ([cases, base]) => {
       if (step.wait) await new Promise((done) => setTimeout(done, step.wait * 1000));
       console.log(`step ${one.id} ${number}`);
       let outcome;
+      const at = performance.now() / 1000;
       try {
         const response = await fetch(step.url, {...step.init, signal: AbortSignal.timeout(15000)});
         const headers = {};
@@ -256,6 +258,7 @@ async ([cases, base]) => {
       } catch (error) {
         outcome = {outcome: error.name, message: error.message};
       }
+      outcome.at = at;
       outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
       results[one.id].push(outcome);
     }

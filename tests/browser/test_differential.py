@@ -33,15 +33,14 @@ FAMILIES = list(dict.fromkeys(case["id"].rpartition("-")[0] for case in all_case
 CHROMIUM_ONLY = {"mixed_content"}
 
 
-def run_in_browser(laboratory: Laboratory, case: Case, engine: str) -> list[dict[str, Any]]:
-    """One case in ours, reported in the words of the page's script."""
+def run_in_browser(laboratory: Laboratory, case: Case, engine: str, times: list[float]) -> list[dict[str, Any]]:
+    """One case in ours, reported in the words of the page's script; *times* is when the engine began each step."""
     laboratory.add(case)
     page = laboratory.urls["page"]
     origin = {None: page, "sandboxed": "null", "secure": SECURE}[case.get("page")]
     browser = Browser(HTTPTransport(timeout=20), origin=origin, base_url=page, quirks=engine)  # type: ignore[arg-type]
     steps: list[dict[str, Any]] = []
-    for step in case["steps"]:
-        browser.clock += step.get("wait", 0)
+    for step, browser.clock in zip(case["steps"], times, strict=True):
         outcome: dict[str, Any]
         try:
             response = browser.fetch(laboratory.fill_in(step["url"], None, case["id"]), **step["init"])
@@ -101,7 +100,8 @@ def verdicts(engine: Engine, request: pytest.FixtureRequest) -> dict[str, Any]:
         else:
             real = run_in_webkit(laboratory, cases)
         for case in cases:
-            ours = run_in_browser(laboratory, case, engine.name)
+            times = [outcome.pop("at") for outcome in real[case["id"]]]
+            ours = run_in_browser(laboratory, case, engine.name, times)
             found = []
             for number, (theirs, mine) in enumerate(zip(real[case["id"]], ours, strict=True)):
                 if theirs["outcome"] == mine["outcome"] == "TypeError":
