@@ -153,7 +153,7 @@ class Browser:
         self.quirks: frozenset[Quirk] = QUIRKS[quirks] if quirks else frozenset()
         self.network = []
         self.clock = time.time()
-        self.cookies = CookieJar()
+        self.cookies = CookieJar(self.quirks)
         self._preflight_cache: PreflightCache = (
             URLPreflightCache(self.quirks)
             if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks

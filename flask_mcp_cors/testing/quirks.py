@@ -238,6 +238,23 @@ class Quirk(Enum):
         "After a second 421 JavaScript reads the Content-Type of both answers. The standard: of the last.",
         "firefox",
     )
+    COOKIES_HAVE_NAMES = (
+        "A Set-Cookie without = is the name of an empty cookie, and one without a name is ignored. The standard: a "
+        "cookie without a name.",
+        "firefox",
+    )
+    COOKIE_PREFIXES_ARE_UNKNOWN = (
+        "A cookie named __Host-, __Secure- or __Http-… is like any other. The standard holds it to its prefix.",
+        "webkit",
+    )
+    SECURE_COOKIES_NEED_HTTPS = (
+        "A Secure cookie is neither set nor sent over HTTP on this machine. The other engines trust loopback.",
+        "webkit",
+    )
+    SAME_SITE_NONE_WITHOUT_SECURE = (
+        "A cookie with SameSite=None is kept without Secure, too. The standard refuses it.",
+        "webkit",
+    )
     PROXY_STATUS_IS_A_STATUS = (
         "A response with status 407 is like any other. The standard: a network error, because there is no proxy.",
         "firefox",

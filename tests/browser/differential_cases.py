@@ -386,7 +386,7 @@ def redirected_headers() -> Iterator[Case]:
 
 def misdirected() -> Iterator[Case]:
     """A request that is sent twice, and what the first answer leaves."""
-    for method, url, credentials in product(("GET", "PUT"), ("{a}/", "{c}/", "{page}/"), CREDENTIALS):
+    for method, url, credentials in product(("GET", "PUT"), ("{a}/", "{page}/"), CREDENTIALS):
         routes = everywhere(route(421, OPEN + CONTENT, PREFLIGHT, 421 if credentials == "omit" else 200))
         yield {"routes": routes, "steps": [step(method, {}, url, credentials=credentials)] * 2}
 
@@ -436,16 +436,14 @@ def cookies() -> Iterator[Case]:
     """Set by one response, sent by a later request, or not. A cookie's path is that of its case."""
     values = [
         "s=1", "s=1; SameSite=Lax", "s=1; SameSite=Strict", "s=1; SameSite=None; Secure", "s=1; SameSite=None", "s",
-        "s=1; HttpOnly", "s=1; Path=/nowhere", "s=1; Max-Age=0", "s=1; Max-Age=60", "s=1; Domain=example.com", "=v", "",
+        "s=1; HttpOnly", "s=1; Path=/nowhere", "s=1; Max-Age=0", "s=1; Max-Age=60", "s=1; Domain=example.com", "=v",
         "s=1; Secure", "s=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "s=1; Expires=Fri, 01 Jan 2100 00:00:00 GMT",
-        "s=1; SameSite=x", "s=1=2; Domain=127.0.0.1", "s=__Host-1", "=__Secure-s; Secure", "__host-s; Secure; Path=/",
-        "__Host-s=1; Secure", "__Host-s=1; Path=/", "__HOST-s=1; Secure; Path=/; Domain=localhost",
+        "s=1; SameSite=x", "s=1=2; Domain=127.0.0.1", "s=__Host-1", "=__Secure-s; Secure",
+        "__Host-s=1; Secure", "__HOST-s=1; Secure; Path=/; Domain=localhost",
         "__Secure-s=1", "__Secure-s=1; Secure", "__sECURE-s=1; HttpOnly",
         "__Http-s=1; Secure", "__http-s=1; Secure; HttpOnly", "__Host-Http-s=1; Secure; HttpOnly",
     ]  # fmt: skip
-    for value, first, then in product(values, ("page", "a", "c"), ("page", "a", "c")):
-        if first == "c" and then != "c":
-            continue
+    for value, first, then in product(values, ("page", "a"), ("page", "a", "c")):
         routes = {"* /set": route(200, [*OPEN, ["Set-Cookie", value]]), **everywhere(route(200, OPEN, PREFLIGHT))}
         steps = [step(url=f"{{{first}}}/set", credentials="include")]
         steps += [step("PUT", url=f"{{{then}}}/get", credentials=each) for each in CREDENTIALS]
@@ -453,10 +451,10 @@ def cookies() -> Iterator[Case]:
     # These are for the whole host, and so for the other cases, too, until they are taken back.
     values = [
         "__Host-s=1; Secure; Path=/", "__hOSt-s=1; Path=/; Secure; Domain=", "__Secure-s=1; Secure; Path=/",
-        "__Host-s=1; Secure; Path=/; Domain=127.0.0.1",
+        "__Host-s=1; Secure; Path=/; Domain=127.0.0.1", "__Host-s=1; Path=/", "__host-s; Secure; Path=/",
         "__Host-Http-s=1; Secure; Path=/", "__Host-Http-s=1; Secure; Path=/; HttpOnly",
     ]  # fmt: skip
-    for value, server in product(values, ("page", "a", "c")):
+    for value, server in product(values, ("page", "a")):
         routes = {
             "* /set": route(200, [*OPEN, ["Set-Cookie", value]]),
             "* /unset": route(200, [*OPEN, ["Set-Cookie", f"{value}; Max-Age=0"]]),
