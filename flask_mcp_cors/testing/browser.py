@@ -5,15 +5,12 @@ The methods of :class:`Browser` bear the names of the standard's algorithms and 
 
 from __future__ import annotations
 
-import string
 import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from ..core.headers import ALLOW_ORIGIN
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
@@ -22,6 +19,7 @@ from .checks import corp_check
 from .checks import cors_check
 from .checks import readable_headers
 from .checks import REDIRECT_STATUSES
+from .console import console_facts
 from .cookies import CookieJar
 from .errors import CORSError
 from .errors import CORSErrorReason
@@ -57,14 +55,6 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
-from .words import CHECKS
-from .words import NO_CORS_SCHEME
-from .words import NO_MATCH
-from .words import NO_SUCCESS
-from .words import REDIRECTION_DENIED
-from .words import SILENT_IN_FIREFOX
-from .words import UNSAFE_ATTEMPT
-from .words import WORDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -74,41 +64,8 @@ _METHOD_REFUSED = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
 
-#: A redirect to any other is a matter of CORS to Chromium's console, which then lists these.
-CORS_ENABLED_SCHEMES = ", ".join(
-    (
-        "chrome",
-        "chrome-experimental-site-token-provider",
-        "chrome-extension",
-        "chrome-untrusted",
-        "data",
-        "http",
-        "https",
-        "isolated-app",
-    )
-)
-_UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
-
 #: https://fetch.spec.whatwg.org/#null-body-status
 NULL_BODY_STATUSES = frozenset({204, 205, 304})
-
-
-def parse_location(location: str, base: URL, quirks: frozenset[Quirk] = frozenset()) -> URL:
-    """https://fetch.spec.whatwg.org/#concept-response-location-url
-
-    :raises CORSFailure: it is no URL.
-    :raises OtherSchemeError: HTTP does not get there.
-    """
-    # The header is bytes, and they are percent-encoded as they are.
-    raw = location.encode("latin-1")
-    if Quirk.LOCATION_IS_LATIN_1 in quirks:
-        raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
-    try:
-        return parse_url(quote(raw, safe=string.printable), base)
-    except OtherSchemeError:
-        raise
-    except ValueError:
-        raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
 
 
 class Browser:
@@ -236,60 +193,8 @@ class Browser:
                 self.origin,
                 failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
                 self._engine,
-                **self._facts(request, failure, before),
+                **console_facts(self._engine, request, failure, self.network[before:], self.quirks),
             ) from failure.__cause__
-
-    def _facts(self, request: Request, failure: CORSFailure, before: int) -> dict[str, object]:
-        """What the consoles of Firefox and WebKit name."""
-        facts = {**failure.facts, "port": request.url.port}
-        if self._engine == "webkit":
-            facts["sent_origin"] = request.serialized_origin
-            names = {name.lower(): name for name in request.headers}
-            facts["name"] = names.get(failure.detail, failure.detail)
-            facts["words"] = self._webkit_words(request, failure, before)
-        last = self.network[-1].response if len(self.network) > before else None
-        if last is not None:
-            facts["status"] = last.status
-        if self._engine == "firefox":
-            is_cors = request.mode == "cors" and request.response_tainting == "cors"
-            if failure.reason in SILENT_IN_FIREFOX and is_cors:
-                facts["words"] = NO_SUCCESS
-            elif "MultipleAllowOrigin" in failure.reason and last and len(last.headers.getall(ALLOW_ORIGIN)) == 1:
-                facts["words"] = NO_MATCH
-            elif (
-                failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT
-                and last
-                and "Location" not in last.headers
-            ):
-                facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
-        return facts
-
-    def _webkit_words(self, request: Request, failure: CORSFailure, before: int) -> str | None:
-        """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
-        last = self.network[-1] if len(self.network) > before else None
-        words = WORDS["webkit"].get(failure.reason)
-        if last is None or last.response is None or words is None:
-            return None
-        if last.is_preflight:
-            is_ok = 200 <= last.response.status <= 299
-            return None if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
-        if (
-            failure.reason is CORSErrorReason.UNSAFE_REDIRECT
-            and request.mode == "cors"
-            and request.redirect == "follow"
-        ):
-            return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
-        if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
-            return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
-        location = last.response.headers.get("Location")
-        is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
-        if not location or not is_check or request.mode != "cors":
-            return None
-        try:
-            target = parse_location(location, request.url, self.quirks).href
-        except (CORSFailure, OtherSchemeError):
-            return None
-        return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -314,7 +219,7 @@ class Browser:
                     raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
                 return self._filtered(request, response)
             response.body.close()
-            self._http_redirect_fetch(request, self._location_url(request, location), response.status)
+            self._http_redirect_fetch(request, request.location_url(location, self.quirks), response.status)
 
     def _is_redirect(self, response: NetworkResponse) -> bool:
         """Would this fail a fetch that must not be redirected?"""
@@ -325,7 +230,7 @@ class Browser:
     def _opaque_redirect(self, request: Request, location: str | None) -> Response:
         if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
             with suppress(OtherSchemeError):
-                parse_location(location, request.url, self.quirks)
+                request.parse_location(location, self.quirks)
         return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
@@ -381,7 +286,7 @@ class Browser:
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
         if request.refusal is not None:
-            raise request.refusal
+            raise CORSFailure(*request.refusal)
         response = self._network_fetch(request)
         cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
         began_at_home = request.credentials == "same-origin" and request.url_list[0].origin == request.origin
@@ -389,7 +294,7 @@ class Browser:
             try:
                 cors_check(response.headers, request.serialized_origin, with_credentials=True)
             except CORSFailure as failure:
-                request.refusal = failure
+                request.refusal = failure.reason, failure.detail
         return response
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
@@ -438,22 +343,6 @@ class Browser:
             headers = HeaderList(headers.items())
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
 
-    def _location_url(self, request: Request, location: str) -> URL:
-        try:
-            return parse_location(location, request.url, self.quirks)
-        except OtherSchemeError as error:
-            fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
-            if error.scheme in _UNSAFE_SCHEMES:
-                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
-            reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
-            if request.redirect == "error":
-                reason = CORSErrorReason.REDIRECT_DISALLOWED
-            elif request.mode == "cors":
-                reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
-            elif request.mode == "same-origin":
-                reason = CORSErrorReason.DISALLOWED_BY_MODE
-            raise CORSFailure(reason, detail, location + fragment) from None
-
     def _http_redirect_fetch(self, request: Request, url: URL, status: int) -> None:
         """https://fetch.spec.whatwg.org/#concept-http-redirect-fetch"""
         if len(request.url_list) > MAX_REDIRECTS:
@@ -461,9 +350,9 @@ class Browser:
         if url.userinfo and request.mode == "cors":
             is_foreign = request.tainted_origin or request.origin != url.origin
             if is_foreign or request.response_tainting == "cors":
-                request.refusal = CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
                 if Quirk.REDIRECT_IS_REFUSED_LATE not in self.quirks or request.response_tainting == "cors":
-                    raise request.refusal
+                    raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+                request.refusal = CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, ""
         if request.redirect == "error":
             # The standard looks at this first. It makes no difference but to the console.
             raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)

@@ -25,7 +25,7 @@ from .urls import OPAQUE
 #: Seconds that an answer without a (valid) ``Access-Control-Max-Age`` is kept: the Fetch standard says so.
 DEFAULT_MAX_AGE = 5
 
-#: The standard lets every browser impose a limit. This is Chromium's.
+#: The standard lets every browser impose a limit. This is Chromium's, and that of a Browser without quirks.
 MAX_AGE_LIMIT = 7200
 
 _INT64 = 2**63
@@ -57,7 +57,7 @@ class Answer:
     max_age: int
 
     @classmethod
-    def from_headers(cls, headers: HeaderList, quirks: frozenset[Quirk]) -> Answer:
+    def from_headers(cls, headers: HeaderList, quirks: frozenset[Quirk] = frozenset()) -> Answer:
         """Read ``Access-Control-Allow-Methods``, ``-Allow-Headers`` and ``-Max-Age``.
 
         :raises CORSFailure: one of the lists cannot be parsed.
@@ -75,13 +75,16 @@ class Answer:
         max_age = parse_max_age(headers.get(MAX_AGE), quirks)
         return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
 
+    def allows_method(self, method: str, *, with_credentials: bool) -> bool:
+        """Is this method safelisted, listed or covered by ``*``?"""
+        if method in self.methods or method in SAFELISTED_METHODS:
+            return True
+        return "*" in self.methods and not with_credentials
+
     def refused_method(self, question: Question) -> str | None:
         """The method, if this answer does not allow it."""
-        if question.method in self.methods or question.method in SAFELISTED_METHODS:
-            return None
-        if "*" in self.methods and not question.with_credentials:
-            return None
-        return question.method
+        is_allowed = self.allows_method(question.method, with_credentials=question.with_credentials)
+        return None if is_allowed else question.method
 
     def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
         """The first header name that this answer does not allow."""
@@ -102,6 +105,11 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
     [600, 7200, 5, 5, 5, 5]
     """
+    limit = MAX_AGE_LIMIT
+    if Quirk.KEPT_FOR_A_DAY in quirks:
+        limit = 86400
+    if Quirk.KEPT_FOR_TEN_MINUTES in quirks:
+        limit = 600
     if not value:
         return DEFAULT_MAX_AGE
     if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
@@ -109,8 +117,8 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
             return DEFAULT_MAX_AGE
-        return max(0, min(int(value), MAX_AGE_LIMIT))
-    return min(int(value), MAX_AGE_LIMIT) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
+        return max(0, min(int(value), limit))
+    return min(int(value), limit) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
 
 
 class PreflightCache(Protocol):

@@ -76,6 +76,14 @@ class Quirk(Enum):
         "chromium",
         "webkit",
     )
+    KEPT_FOR_A_DAY = (
+        "An answer is kept for at most 86,400 seconds. Chromium: for 7,200. The standard leaves it to the browser.",
+        "firefox",
+    )
+    KEPT_FOR_TEN_MINUTES = (
+        "An answer is kept for at most 600 seconds. Chromium: for 7,200. The standard leaves it to the browser.",
+        "webkit",
+    )
     MAX_AGE_AS_NUMBER = (
         "Access-Control-Max-Age is read as a signed 64-bit number: +5 is 5, a negative one is 0, one too large is "
         "ignored. The standard: digits only, and too large is the limit.",

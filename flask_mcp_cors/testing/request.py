@@ -6,12 +6,14 @@ https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#co
 from __future__ import annotations
 
 import json as json_module
+import string
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 from typing import get_args
+from urllib.parse import quote
 
 from ..core.headers import FORBIDDEN_METHODS
 from ..core.headers import is_forbidden_request_header
@@ -39,6 +41,10 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
+
+#: A redirect to any other scheme is a matter of CORS to Chromium's console, which then lists these.
+CORS_ENABLED_SCHEMES = "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, isolated-app"
+_UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
 #: A value that is no string becomes one, as in JavaScript.
 Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -68,7 +74,7 @@ class Request:
     #: did the last request to this origin say ``Origin``?
     origin_was_sent: bool = False
     #: why it will not be sent, to be said after the preflight
-    refusal: CORSFailure | None = None
+    refusal: tuple[CORSErrorReason, str] | None = None
     #: what the page set, whatever redirects have dropped
     first_headers: HeaderList = field(init=False)
     first_method: str = field(init=False)
@@ -114,6 +120,43 @@ class Request:
         if self.origin != OPAQUE and all(url.origin == self.origin for url in chain):
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
+
+    def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
+        """https://fetch.spec.whatwg.org/#concept-response-location-url
+
+        :raises CORSFailure: it is no URL.
+        :raises OtherSchemeError: HTTP does not get there.
+        """
+        # The header is bytes, and they are percent-encoded as they are.
+        raw = location.encode("latin-1")
+        if Quirk.LOCATION_IS_LATIN_1 in quirks:
+            raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
+        try:
+            return parse_url(quote(raw, safe=string.printable), self.url)
+        except OtherSchemeError:
+            raise
+        except ValueError:
+            raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
+
+    def location_url(self, location: str, quirks: frozenset[Quirk]) -> URL:
+        """Where a redirect leads that is followed.
+
+        :raises CORSFailure: not to where HTTP gets; how that is said depends on the request.
+        """
+        try:
+            return self.parse_location(location, quirks)
+        except OtherSchemeError as error:
+            fragment = "" if self.url.fragment is None or "#" in location else f"#{self.url.fragment}"
+            if error.scheme in _UNSAFE_SCHEMES:
+                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
+            reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
+            if self.redirect == "error":
+                reason = CORSErrorReason.REDIRECT_DISALLOWED
+            elif self.mode == "cors":
+                reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
+            elif self.mode == "same-origin":
+                reason = CORSErrorReason.DISALLOWED_BY_MODE
+            raise CORSFailure(reason, detail, location + fragment) from None
 
     def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""

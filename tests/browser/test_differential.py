@@ -79,9 +79,10 @@ def comparable(engine: str, case: Case, outcome: dict[str, Any]) -> dict[str, An
 
 
 def is_said(theirs: Any, ours: set[str]) -> bool:
-    """Is one of our lines in the console? WebKit's lines begin with their level."""
+    """Is one of our lines in the console? WebKit's lines begin with their level; Firefox numbers opaque origins."""
     lines = [theirs] if isinstance(theirs, str) else theirs
     said = {re.sub("^(SECURITY|JS|NETWORK) ERROR ", "", line).lower() for line in lines}
+    said = {re.sub(r"moz-nullprincipal:\{\S+", "null/", line) for line in said}
     return not said.isdisjoint(line.lower() for line in ours)
 
 
