@@ -57,7 +57,7 @@ def _in_firefox(request: Request, failure: CORSFailure, last: Exchange | None) -
         try:
             cors_check(headers, request.origin, with_credentials=request.with_credentials)
         except CORSFailure as first:
-            return {"words": words[first.reason], "detail": first.detail}
+            return {"words": words[first.of_preflight().reason].replace("{detail}", "{first}"), "first": first.detail}
         if "Location" not in headers:
             return {"words": words[CORSErrorReason.PREFLIGHT_INVALID_STATUS]}
     if failure.reason is CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE:

@@ -21,6 +21,7 @@ import json
 import random
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 Case = dict[str, Any]
@@ -186,6 +187,28 @@ def route(status: int, headers: Headers, preflight: Headers | None = None, prefl
 
 def everywhere(answer: Case) -> Case:
     return {"* *": answer}
+
+
+def answer_of(case: Case, server: str, path: str, *, is_preflight: bool) -> Case:
+    """What a server answers to a request for this path."""
+    keys = (f"{server} {path}", f"{server} *", f"* {path}", "* *")
+    found: Case = next(case["routes"][key] for key in keys if key in case["routes"])
+    answer: Case = found["preflight" if is_preflight and "preflight" in found else "actual"]
+    return answer
+
+
+def fill_in(text: str, urls: dict[str, str], origin: str | None, case_id: str) -> str:
+    """``{a}`` is the URL of this case on server *a*, ``{origin}`` what the request says."""
+    for name, url in urls.items():
+        here = f"{url}/case/{case_id}"
+        text = text.replace(f"{{{name}}}", here)
+        text = text.replace(f"{{{name}_with_credentials}}", here.replace("//", "//user:pw@", 1))
+    return text.replace("{page_origin}", urls["page"]).replace("{origin}", origin or "")
+
+
+def family(case_id: str) -> str:
+    """The name of the function that made this case."""
+    return case_id.rpartition("-")[0]
 
 
 PREFLIGHT = OPEN + header(ALLOW_METHODS, "GET, PUT, DELETE") + header(ALLOW_HEADERS, EVERY_HEADER)
@@ -407,10 +430,11 @@ def locations() -> Iterator[Case]:
     """Where a redirect can lead, and where it cannot."""
     values = [
         "t", "?q=1", "#f", "", "./../../t", "  {b}/t  ", "{b}/t#f", "{b}/t?x=y z", "{b}/é", "{b}/Ã©", "s//t",
-        "{b}/a%2fb/../c", "{b}\\t", "//127.0.0.1:1/", "//x:99999/", "//[", "http://", "http:///", "http:t", "http:/t", "http://[::1/", "x:y",
-        "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1", "about:blank", "blob:http://x/y",
-        "mailto:x", "file:///x", "{a}/loop", "{page}/t", "{page_with_credentials}/t", "{a_with_credentials}/t",
-        "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/", "http://user:pw@127.0.0.1:6000/",
+        "{b}/a%2fb/../c", "{b}\\t", "//127.0.0.1:1/", "//x:99999/", "//[", "http://", "http:///", "http:t",
+        "http:/t", "http://[::1/", "x:y", "http://user:pw@127.0.0.1:1/", "data:text/plain,hi", "javascript:1",
+        "about:blank", "blob:http://x/y", "mailto:x", "file:///x", "{a}/loop", "{page}/t", "{page_with_credentials}/t",
+        "{a_with_credentials}/t", "http://:@127.0.0.1:6000/", "http://127.0.0.1:6000/",
+        "http://user:pw@127.0.0.1:6000/",
         ["t", "t"], ["t", "{b}/t"], ["", "t"], ["t", ""], "t, t",
     ]  # fmt: skip
     inits = (
@@ -522,6 +546,14 @@ def mixed_content() -> Iterator[Case]:
             yield {"routes": server, "steps": [step(method, url=url, mode=mode)], "page": "secure"}
 
 
+def recorded() -> Iterator[Case]:
+    """The cases of ``tests/vectors/chromium.json``."""
+    vectors = Path(__file__).parent.parent / "vectors" / "chromium.json"
+    for case in json.loads(vectors.read_text(encoding="utf-8")):
+        steps = [{"url": "{a}/c", "init": step["request"]} for step in case["steps"]]
+        yield {"routes": everywhere(case["server"]), "steps": steps}
+
+
 def all_cases(seed: int = SEED) -> list[Case]:
     draw = random.Random(seed)
     cases: list[Case] = []
@@ -540,6 +572,7 @@ def all_cases(seed: int = SEED) -> list[Case]:
         redirected_headers(),
         ranges(),
         misdirected(),
+        recorded(),
     ):
         name = group.__name__  # type: ignore[attr-defined]
         # The steps share lists: a copy keeps one case's headers from being another's.
