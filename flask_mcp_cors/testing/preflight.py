@@ -229,4 +229,5 @@ class URLPreflightCache:
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 
     def clear(self, question: Question) -> None:
-        """Nothing: :attr:`Quirk.FAILURE_KEEPS_CACHE`."""
+        """Forget the answer for this origin and URL."""
+        self._entries.pop((question.origin, question.url), None)

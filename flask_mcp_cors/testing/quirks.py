@@ -101,8 +101,8 @@ class Quirk(Enum):
         "chromium",
     )
     CLIENT_HINTS_SAFELISTED = (
-        "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, Save- "
-        "Data) and Intervention need no preflight. The standard safelists none of them any more.",
+        "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, "
+        "Save-Data) and Intervention need no preflight. The standard safelists none of them any more.",
         "chromium",
     )
     HEADERS_ARE_UTF_8 = (

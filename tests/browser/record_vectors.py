@@ -1,7 +1,7 @@
-"""Record what the three engines do where they differ: ``python tests/browser/record_vectors.py``.
+"""Record what the three engines do: ``python tests/browser/record_vectors.py``.
 
-It runs the cases of the differential test and writes ``tests/vectors/engines.json``: the recorded cases of Chromium in
-the other two, and the first cases of every kind in which the three do not do the same.
+It runs the cases of the differential test and writes ``tests/vectors/engines.json``: two cases for every quirk of every
+engine, that show it, and the recorded cases of Chromium.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,24 @@ from differential_lab import run_in_chromium
 from differential_lab import run_in_firefox
 from differential_lab import run_in_webkit
 from differential_outcomes import line
+from differential_outcomes import Replay
 from engines import CHROMIUM_FLAGS
 from engines import chromium_path
 from engines import FirefoxEngine
 from engines import WebKitEngine
 from playwright.sync_api import sync_playwright
 
+from flask_mcp_cors.testing import Quirk
+from flask_mcp_cors.testing import QUIRKS
+
 VECTORS = Path(__file__).parent.parent / "vectors" / "engines.json"
 
-#: How many cases of one kind are kept.
-AT_MOST = 15
-
-#: What needs a certificate, and what needs real time.
-LEFT_OUT = {"mixed_content", "ages"}
+#: How many cases are kept for one quirk.
+ENOUGH = 2
 
 
 def main() -> None:
-    cases = [case for case in all_cases() if family(case["id"]) not in LEFT_OUT]
+    cases = [case for case in all_cases() if family(case["id"]) != "mixed_content"]
     versions: dict[str, str] = {}
     lines: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for name in ("chromium", "firefox", "webkit"):
@@ -54,21 +56,28 @@ def main() -> None:
                 real = run_in_webkit(laboratory, cases)
             for case_id, outcomes in real.items():
                 lines[case_id][name] = [line(outcome, laboratory.urls) for outcome in outcomes]
-    kept: dict[str, dict[str, list[str]]] = {}
-    count: dict[str, int] = defaultdict(int)
-    for case in cases:
+    shows: dict[str, list[str]] = {case["id"]: [] for case in cases if family(case["id"]) == "recorded"}
+    for engine, quirks in QUIRKS.items():
+        right = [case for case in cases if Replay(case).lines(engine) == lines[case["id"]][engine]]
+        for quirk in (quirk for quirk in Quirk if quirk in quirks):
+            found = (
+                case["id"] for case in right if Replay(case).lines(engine, without=quirk) != lines[case["id"]][engine]
+            )
+            for case_id in islice(found, ENOUGH):
+                shows.setdefault(case_id, []).append(f"{engine} {quirk.name}")
+    written = []
+    for case_id in sorted(shows, key=list(lines).index):
         # Engines that did the same share an entry.
         shared: dict[str, list[str]] = defaultdict(list)
         for name in versions:
-            shared["\n".join(lines[case["id"]][name])].append(name)
-        kind = family(case["id"])
-        if kind == "recorded" or (len(shared) > 1 and count[kind] < AT_MOST):
-            count[kind] += 1
-            kept[case["id"]] = {" ".join(names): text.split("\n") for text, names in shared.items()}
-    written = ",\n".join(
-        f"{json.dumps(case_id)}: {json.dumps(entry, ensure_ascii=False)}" for case_id, entry in kept.items()
-    )
-    VECTORS.write_text(f'{{"versions": {json.dumps(versions)},\n"cases": {{\n{written}\n}}}}\n', encoding="utf-8")
+            shared["\n".join(lines[case_id][name])].append(name)
+        entry = {
+            "shows": shows[case_id],
+            "lines": {" ".join(names): text.split("\n") for text, names in shared.items()},
+        }
+        written.append(f"{json.dumps(case_id)}: {json.dumps(entry, ensure_ascii=False)}")
+    cases_written = ",\n".join(written)
+    VECTORS.write_text(f'{{"versions": {json.dumps(versions)},\n"cases": {{\n{cases_written}\n}}}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":
