@@ -74,6 +74,7 @@ class URL(NamedTuple):
 
     @property
     def without_fragment(self) -> str:
+        """The URL as a server gets to know it."""
         return self._replace(fragment=None).href
 
     def is_potentially_trustworthy(self) -> bool:
