@@ -72,21 +72,35 @@ def _webkit_words(
 ) -> str | None:
     """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
     words = WORDS["webkit"].get(failure.reason)
+    if last is not None and last.response is None and last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED":
+        # Without a preflight it says nothing.
+        return f"Could not connect to {request.url.host}: Connection refused"
     if last is None or last.response is None or words is None:
         return None
+    if "MultipleAllowOrigin" in failure.reason and "," not in failure.detail:
+        words = WORDS["webkit"][CORSErrorReason.ALLOW_ORIGIN_MISMATCH]
     if last.is_preflight:
         is_ok = 200 <= last.response.status <= 299
-        return None if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        return words if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
     if failure.reason is CORSErrorReason.UNSAFE_REDIRECT and request.mode == "cors" and request.redirect == "follow":
         return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
+    location = last.response.headers.get("Location")
+    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and location and request.redirect == "follow":
+        url = request.parse_location(location, quirks)
+        target = url._replace(userinfo="", fragment=url.fragment or request.url.fragment).href
+        return _literally(f"{REDIRECTION_DENIED.format(target=target)}redirection URL {url.href} has credentials")
     if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
         return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
-    location = last.response.headers.get("Location")
     is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
     if not location or not is_check or request.mode != "cors":
-        return None
+        return words
     try:
         target = request.parse_location(location, quirks).href
     except (CORSFailure, OtherSchemeError):
-        return None
-    return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
+        return words
+    return REDIRECTION_DENIED.format(target=_literally(target)) + words
+
+
+def _literally(text: str) -> str:
+    """For a template: nothing to be filled in."""
+    return text.replace("{", "{{").replace("}", "}}")

@@ -418,6 +418,14 @@ def misdirected() -> Iterator[Case]:
         yield {"routes": routes, "steps": [step(method, {}, url, credentials=credentials)] * 2}
 
 
+def unreachable() -> Iterator[Case]:
+    """Nobody listens there."""
+    for method, mode, first in product(("GET", "POST", "PUT"), ("cors", "no-cors"), ("closed", "page", "a")):
+        if (method, mode) != ("PUT", "no-cors"):
+            routes = {f"{first} /r": route(307, [*OPEN, ["Location", "{closed}/t"]], PREFLIGHT)}
+            yield {"routes": routes, "steps": [step(method, url=f"{{{first}}}/r", mode=mode)]}
+
+
 def ranges() -> Iterator[Case]:
     """Numbers around the limits of what engines compute with."""
     for number in (2**63 - 2, 2**63 - 1, 2**63, 2**64 - 1, 2**64):
@@ -573,6 +581,7 @@ def all_cases(seed: int = SEED) -> list[Case]:
         ranges(),
         misdirected(),
         recorded(),
+        unreachable(),
     ):
         name = group.__name__  # type: ignore[attr-defined]
         # The steps share lists: a copy keeps one case's headers from being another's.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import socket
 import socketserver
 import subprocess
 import tempfile
@@ -77,6 +78,9 @@ class Laboratory:
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
         # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
+        self.closed = socket.create_server(("127.0.0.1", 0))
+        self.urls["closed"] = f"http://127.0.0.1:{self.closed.getsockname()[1]}"
+        self.closed.close()
         self.urls["insecure"] = f"http://attacker.test:{self.servers['b'].server_port}"
 
     def add(self, case: Case) -> None:

@@ -74,7 +74,7 @@ def run_in_browser(
             # The name that stands for several refused ones is the engine's to choose.
             names = error.offending if len(error.offending) > 1 else ()
             lines = {error.console_message}
-            lines |= {error.console_message.replace(error.detail, name) for name in names}
+            lines |= {error.console_message.lower().replace(error.detail, name) for name in names}
             outcome = {"outcome": "TypeError", "console": lines}
         outcome["seen"] = take_seen()
         steps.append(outcome)
@@ -114,8 +114,9 @@ class Replay:
         "b": "http://127.0.0.1:9151",
         "c": "http://localhost:9151",
         "insecure": "http://attacker.test:9151",
+        "closed": "http://127.0.0.1:9152",
     }
-    SERVERS = {url.partition("//")[2]: name for name, url in URLS.items()}
+    SERVERS = {url.partition("//")[2]: name for name, url in URLS.items() if name != "closed"}
 
     def __init__(self, case: Case) -> None:
         self.case = case
