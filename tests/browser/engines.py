@@ -265,7 +265,7 @@ class FirefoxEngine:
     name = "firefox"
     foreign_name = FOREIGN_NAMES[name]
 
-    def __init__(self, bidi: BiDi, version: str, servers: list[_KeepingServer]) -> None:
+    def __init__(self, bidi: BiDi, version: str, servers: list[KeepingServer]) -> None:
         self._bidi = bidi
         self.version = version
         self._servers = servers
@@ -308,7 +308,7 @@ class FirefoxEngine:
             stack.callback(bidi.close)
             new = bidi.command("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
             bidi.command("session.subscribe", events=["log.entryAdded"])
-            servers = [stack.enter_context(_KeepingServer.running()) for _ in range(2)]
+            servers = [stack.enter_context(KeepingServer.running()) for _ in range(2)]
             yield cls(bidi, new["capabilities"]["browserVersion"], servers)
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
@@ -341,15 +341,15 @@ def end_group(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-class _KeepingServer(ThreadingHTTPServer):
-    """Allows everything, for a day, and counts the preflights."""
+class KeepingServer(ThreadingHTTPServer):
+    """Allows PUT for longer than any browser keeps it, and counts the preflights."""
 
     daemon_threads = True
     preflights = 0
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[_KeepingServer]:
+    def running(cls) -> Iterator[KeepingServer]:
         server = cls(("127.0.0.1", 0), _KeepingHandler)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -366,7 +366,7 @@ class _KeepingServer(ThreadingHTTPServer):
 
 
 class _KeepingHandler(BaseHTTPRequestHandler):
-    server: _KeepingServer
+    server: KeepingServer
 
     def answer(self) -> None:
         self.server.preflights += self.command == "OPTIONS"
@@ -375,7 +375,7 @@ class _KeepingHandler(BaseHTTPRequestHandler):
         self.send_header("Access-Control-Allow-Origin", "*")
         self.send_header("Access-Control-Allow-Headers", "X-Warm")
         self.send_header("Access-Control-Allow-Methods", "PUT")
-        self.send_header("Access-Control-Max-Age", "86400")
+        self.send_header("Access-Control-Max-Age", "1000000")
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
