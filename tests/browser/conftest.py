@@ -28,6 +28,7 @@ from typing import NoReturn
 from typing import TYPE_CHECKING
 
 import pytest
+from client_table import Sightings
 from engines import CHROMIUM_FLAGS
 from engines import chromium_path
 from engines import ChromiumEngine
@@ -151,6 +152,12 @@ def demo() -> Iterator[Any]:
         demo.app.extensions["spy"] = calls
         demo.app.add_url_rule("/spy", view_func=spy, methods=["GET", "POST", "PUT", "DELETE"])
         yield demo
+
+
+@pytest.fixture(scope="session")
+def sightings() -> Sightings:
+    """What the server has seen of which client."""
+    return Sightings()
 
 
 class NetworkLog:
