@@ -40,7 +40,8 @@ if (process.argv.includes("--example")) {
     await build({
       ...shared,
       entryPoints: names.filter((name) => name.endsWith(".js")).map((name) => `more_clients/${name}`),
-      banner: { js: "globalThis.process ??= { env: {}, versions: {} };" },
+      define: { global: "globalThis" },
+      banner: { js: "globalThis.process ??= { env: {}, versions: {}, on() {}, once() {}, off() {} };" },
       format: "iife",
       outdir: "bundles",
       plugins: [{ name: "no-node", setup: withoutNode }],
@@ -48,10 +49,14 @@ if (process.argv.includes("--example")) {
   }
 }
 
-/** Any name of any module of Node is a class that does nothing. */
+/** Any name of any module of Node is a function and class that does nothing; that of `async_hooks` runs what it is given. */
 function withoutNode(bundler) {
   const names = builtinModules.filter((name) => !name.startsWith("_")).join("|");
-  const contents = "module.exports = new Proxy({}, { get: (_, name) => (name === '__esModule' ? undefined : class {}) });";
+  const contents = `
+    function Nothing() {}
+    Nothing.prototype = { run: (store, work, ...given) => work(...given), getStore() {} };
+    const names = new Proxy({}, { get: (_, name) => (name === "__esModule" ? undefined : Nothing) });
+    module.exports = Object.setPrototypeOf(class extends Nothing {}, names);`;
   bundler.onResolve({ filter: new RegExp(`^(node:.*|(${names})(/.*)?)$`) }, ({ path }) => ({ path, namespace: "node" }));
   bundler.onLoad({ filter: /.*/, namespace: "node" }, () => ({ contents }));
 }

@@ -9,5 +9,5 @@ globalThis.connect = async ({ endpoint, token, transport }) => {
   const tools = await client.getTools();
   const sum = await tools.find(({ name }) => name === SUM.name).invoke(SUM.arguments);
   await client.close();
-  return { tools: tools.map(({ name }) => name), sum };
+  return { tools: tools.map(({ name }) => name), sum: sum.text ?? sum };
 };

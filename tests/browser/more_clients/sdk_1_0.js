@@ -1,5 +1,4 @@
-// The first release of the official SDK for which a page needs no `EventSource` with headers: it has none, so the
-// stream is opened without a token, and only its messages carry one.
+// It sends the headers that it is given with neither the stream nor the messages, so no token.
 import { Client } from "sdk-1.0/client/index.js";
 import { SSEClientTransport } from "sdk-1.0/client/sse.js";
 import { use } from "../clients/use.js";
