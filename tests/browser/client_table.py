@@ -17,12 +17,25 @@ from flask import request_finished
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "docs" / "_generated" / "clients.md"
-ENGINES = {"chromium": "Chromium", "firefox": "Firefox", "webkit": "WebKit"}
+ENGINES = ("chromium", "firefox", "webkit")
 
 #: What browsers put into their requests by themselves; a preflight never asks for it.
 OWN = frozenset(
-    "accept accept-encoding accept-language cache-control connection content-length host origin pragma priority referer"
-    " te user-agent".split()
+    [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-length",
+        "host",
+        "origin",
+        "pragma",
+        "priority",
+        "referer",
+        "te",
+        "user-agent",
+    ]
 )
 #: The values of Content-Type that need no preflight: https://fetch.spec.whatwg.org/#cors-safelisted-request-header
 SAFELISTED_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
@@ -35,73 +48,141 @@ HEAD = """\
 """
 
 
+HTTP = "Streamable HTTP"
+STATELESS = "Streamable HTTP, 2026-07-28"
+SSE = "HTTP+SSE"
+
+#: The paths of each endpoint of the server.
+ENDPOINTS = {"mcp": ("/mcp",), "open": ("/open",), "sse": ("/sse", "/messages/")}
+
+
+@dataclass(frozen=True)
+class Client:
+    """A row of the table."""
+
+    package: str
+    #: its script: a file in ``clients`` or ``more_clients``
+    bundle: str
+    transport: str = HTTP
+    endpoint: str = "mcp"
+    options: tuple[tuple[str, Any], ...] = ()
+    #: where this client can be tried
+    engines: tuple[str, ...] = ENGINES
+    #: the engines in which it connects
+    connects: tuple[str, ...] = ENGINES
+    folder: str = "."
+    #: what else there is to say of it
+    how: str = ""
+
+    def __str__(self) -> str:
+        lock = json.loads((HERE / self.folder / "package-lock.json").read_text(encoding="utf-8"))
+        found = lock["packages"][f"node_modules/{self.package}"]
+        return f"{found.get('name', self.package)} {found['version']}{self.how}"
+
+
+INSPECTOR = "@modelcontextprotocol/inspector-client"
+CLIENTS = {
+    "sdk1": Client("@modelcontextprotocol/sdk", "sdk1"),
+    "client2-auto": Client("@modelcontextprotocol/client", "client2", STATELESS, options=(("mode", "auto"),)),
+    "client2-legacy": Client("@modelcontextprotocol/client", "client2", options=(("mode", "legacy"),)),
+    "sse1": Client("@modelcontextprotocol/sdk", "sse1", SSE, "sse"),
+    "ai-sdk-1": Client("@ai-sdk/mcp", "ai_sdk"),
+    "ai-sdk-1-sse": Client("@ai-sdk/mcp", "ai_sdk", SSE, "sse", (("type", "sse"),)),
+    "inspector-login": Client(INSPECTOR, "", how=", “Direct”, logged in"),
+    "inspector-headers": Client(INSPECTOR, "", how=", “Direct”, with a token and one more header"),
+    "inspector-mcp-use": Client("@mcp-use/inspector", "", engines=("chromium",), how=", logged in"),
+    "extension": Client(
+        "@modelcontextprotocol/client", "client2", engines=("chromium",), how=" in an extension with host permission"
+    ),
+    "extension-without": Client(
+        "@modelcontextprotocol/client", "client2", engines=("chromium",), how=" in an extension"
+    ),
+}
+
+
+def _more(*given: Any, **options: Any) -> Client:
+    return Client(*given, folder="more_clients", **options)
+
+
+#: Those that a plain run leaves out.
+MORE = {
+    "ai-sdk-2": _more("@ai-sdk/mcp", "ai_sdk_2"),
+    "ai-sdk-2-sse": _more("@ai-sdk/mcp", "ai_sdk_2", SSE, "sse", (("type", "sse"),)),
+    "genai": _more("@google/genai", "genai"),
+    "hugging-face": _more("@huggingface/mcp-client", "hugging_face"),
+    "hugging-face-sse": _more("@huggingface/mcp-client", "hugging_face", SSE, "sse", (("type", "sse"),)),
+    "langchain": _more("@langchain/mcp-adapters", "langchain", options=(("transport", "http"),)),
+    "langchain-sse": _more("@langchain/mcp-adapters", "langchain", SSE, "sse", (("transport", "sse"),)),
+    "mastra": _more("@mastra/mcp", "mastra"),
+    "sdk-1.0": _more("sdk-1.0", "sdk_1_0", SSE, "sse"),
+    "strands": _more("@strands-agents/sdk", "strands"),
+    "jsonv-ts": _more("jsonv-ts", "jsonv_ts", connects=()),
+    "mcp-client": _more("mcp-client", "mcp_client", endpoint="open"),
+    "mcp-client-sse": _more("mcp-client", "mcp_client", SSE, "sse", (("type", "sse"),)),
+    "mcp-use": _more("mcp-use", "mcp_use"),
+    "use-mcp": _more("use-mcp", "use_mcp"),
+}
+ARE_MORE_INSTALLED = (HERE / "more_clients" / "node_modules").is_dir()
+
+
 @dataclass
 class Sighting:
-    """What the MCP endpoints saw of one client in one engine."""
+    """What the MCP endpoint saw of one client in one engine."""
 
     methods: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     preflights: int = 0
     connects: bool = False
 
+    def note(self) -> None:
+        """Take Flask's current request down."""
+        if request.method == "OPTIONS":
+            self.preflights += 1
+            asked = request.headers.get("Access-Control-Request-Headers", "")
+            self.names.update(name.strip() for name in asked.split(",") if name.strip())
+            return
+        self.methods.add(request.method)
+        needs_none = request.mimetype in ("", *SAFELISTED_TYPES)
+        names = (name.lower() for name in request.headers.keys())  # noqa: SIM118 (not a dict)
+        own = OWN | {"content-type"} if needs_none else OWN
+        self.names.update(name for name in names if name not in own and not name.startswith("sec-"))
+
 
 class Sightings:
     """What has been seen so far, by client and engine."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, dict[str, Sighting]] = {}
+        self._seen: dict[tuple[str, str], Sighting] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
-    def of(self, client: str, engine: str, app: Flask, *paths: str) -> Iterator[Sighting]:
-        """Take down what this app sees at these paths; the caller says whether the client connects."""
+    def of(self, client: str, engine: str, app: Flask) -> Iterator[Sighting]:
+        """Take down what this app sees at the client's endpoint; the caller says whether it connects."""
         sighting = Sighting()
-        lock = threading.Lock()
+        paths = ENDPOINTS[{**CLIENTS, **MORE}[client].endpoint]
 
         def note(sender: Flask, **_: Any) -> None:
-            if request.path not in paths:
-                return
-            asked = request.headers.get("Access-Control-Request-Headers", "")
-            with lock:
-                if request.method == "OPTIONS":
-                    sighting.preflights += 1
-                    sighting.names.update(name.strip() for name in asked.split(",") if name.strip())
-                    return
-                sighting.methods.add(request.method)
-                sighting.names.update(
-                    name
-                    for name in map(str.lower, request.headers.keys())
-                    if name not in OWN
-                    and not name.startswith("sec-")
-                    and not (name == "content-type" and request.mimetype in ("", *SAFELISTED_TYPES))
-                )
+            if request.path in paths:
+                with self._lock:
+                    sighting.note()
 
         with request_finished.connected_to(note, app):
             yield sighting
-        self._seen.setdefault(client, {})[engine] = sighting
+        self._seen[client, engine] = sighting
 
-    def row(self, client: str, transport: str, engines: tuple[str, ...]) -> str | None:
-        """The line of a client, if all of these engines have been seen."""
-        seen = self._seen.get(client, {})
-        if not set(engines) <= seen.keys():
+    def row(self, name: str, client: Client) -> str | None:
+        """The line of a client, once all of its engines have been seen."""
+        if not all((name, engine) in self._seen for engine in client.engines):
             return None
-        names = sorted(set[str]().union(*(each.names for each in seen.values())))
-        methods = sorted(set[str]().union(*(each.methods for each in seen.values())))
-        counts = sorted({each.preflights for each in seen.values()})
+        seen = {engine: self._seen[name, engine] for engine in client.engines}
+        names = sorted({f"`{each}`" for sighting in seen.values() for each in sighting.names})
+        methods = sorted({each for sighting in seen.values() for each in sighting.methods})
         cells = [
-            client,
-            transport,
+            str(client),
+            client.transport,
             ", ".join(methods),
-            ", ".join(f"`{name}`" for name in names) or "none",
-            " or ".join(map(str, counts)),
-            *(("yes" if seen[engine].connects else "no") if engine in engines else "–" for engine in ENGINES),
+            ", ".join(names) or "none",
+            " or ".join(map(str, sorted({sighting.preflights for sighting in seen.values()}))),
+            *("–" if engine not in seen else "yes" if seen[engine].connects else "no" for engine in ENGINES),
         ]
-        return f"| {' | '.join(cells)} |\n"
-
-
-def version(package: str) -> str:
-    """The version that is installed, from the lock file of this folder or of ``more_clients``."""
-    for folder in (HERE / "more_clients", HERE):
-        packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-        if found := packages.get(f"node_modules/{package}"):
-            return str(found["version"])
-    raise LookupError(package)
+        return f"| {' | '.join(cells)} |"

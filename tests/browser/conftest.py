@@ -46,6 +46,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))  # where example_app is
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-clients", metavar="FILE", type=Path, help="write the table of clients to FILE")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put these tests last: while Playwright is there, its event loop runs in the thread of the tests.
 

@@ -1,76 +1,31 @@
-"""Clients that connect from a page, in real browsers: each lists the tools and calls one, and the server writes down
-what it was asked for. What it saw is the table in ``docs/_generated/clients.md``.
+"""Clients that connect from a page, in real browsers: each lists the tools and calls one.
 
-``pytest tests/browser/test_clients.py --write-clients`` writes it; a plain run compares its rows. The clients in
-``more_clients`` are tried where they are installed: ``npm ci --prefix tests/browser/more_clients``.
+The server takes down what each of them asks for: :mod:`client_table`. The clients in ``more_clients`` are tried where
+they are installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field
 from typing import Any
 
 import pytest
-from client_table import ENGINES
-from client_table import HERE
+from client_table import ARE_MORE_INSTALLED
+from client_table import Client
+from client_table import CLIENTS
+from client_table import ENDPOINTS
+from client_table import MORE
 from client_table import Sightings
-from client_table import version
 from engines import Engine
 from engines import Page
 from test_sdk_clients import QUIET
 from test_sdk_clients import TOOLS
 
-HTTP = "Streamable HTTP"
-STATELESS = "Streamable HTTP, 2026-07-28"
-SSE = "HTTP+SSE"
-
-#: The paths of each endpoint of the server.
-ENDPOINTS = {"mcp": ("/mcp",), "open": ("/open",), "sse": ("/sse", "/messages/")}
-
-
-@dataclass(frozen=True)
-class Client:
-    """A row of the table."""
-
-    package: str
-    bundle: str
-    transport: str = HTTP
-    endpoint: str = "mcp"
-    options: dict[str, Any] = field(default_factory=dict)
-    #: the engines in which it connects
-    connects: tuple[str, ...] = tuple(ENGINES)
-
-    def __str__(self) -> str:
-        return f"{self.package.replace('sdk-1.0', '@modelcontextprotocol/sdk')} {version(self.package)}"
-
-
-CLIENTS = [
-    Client("@modelcontextprotocol/sdk", "sdk1"),
-    Client("@modelcontextprotocol/sdk", "sse1", SSE, "sse"),
-    Client("@modelcontextprotocol/client", "client2", STATELESS, options={"mode": "auto"}),
-    Client("@modelcontextprotocol/client", "client2", options={"mode": "legacy"}),
-]
-MORE = [
-    Client("sdk-1.0", "sdk_1_0", SSE, "sse"),
-    Client("@ai-sdk/mcp", "ai_sdk_2"),
-    Client("@ai-sdk/mcp", "ai_sdk_2", SSE, "sse", {"type": "sse"}),
-    Client("@google/genai", "genai"),
-    Client("@huggingface/mcp-client", "hugging_face"),
-    Client("@huggingface/mcp-client", "hugging_face", SSE, "sse", {"type": "sse"}),
-    Client("@langchain/mcp-adapters", "langchain", options={"transport": "http"}),
-    Client("@langchain/mcp-adapters", "langchain", SSE, "sse", {"transport": "sse"}),
-    Client("@mastra/mcp", "mastra"),
-    Client("@strands-agents/sdk", "strands"),
-    Client("jsonv-ts", "jsonv_ts", connects=()),
-    Client("mcp-client", "mcp_client", endpoint="open"),
-    Client("mcp-client", "mcp_client", SSE, "sse", {"type": "sse"}),
-    Client("mcp-use", "mcp_use"),
-    Client("use-mcp", "use_mcp"),
-]
-INSTALLED = [*CLIENTS, *(MORE if (HERE / "more_clients" / "node_modules").is_dir() else [])]
+PAGES = {
+    **{name: CLIENTS[name] for name in ("sse1", "ai-sdk-1", "ai-sdk-1-sse")},
+    **(MORE if ARE_MORE_INSTALLED else {}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +56,9 @@ def site() -> Iterator[Any]:
         yield demo
 
 
-@pytest.mark.parametrize("client", INSTALLED, ids=lambda client: f"{client.bundle}-{client.endpoint}")
+@pytest.mark.parametrize(("name", "client"), PAGES.items(), ids=PAGES)
 def test_a_client_connects(
+    name: str,
     client: Client,
     site: Any,
     bundles: dict[str, str],
@@ -110,18 +66,15 @@ def test_a_client_connects(
     visit: Callable[..., Page],
     sightings: Sightings,
 ) -> None:
-    """It connects, lists the tools, and calls one."""
     page = visit(site.allowed + QUIET, fresh=True)
     page.add_script(bundles[client.bundle])
-    paths = ENDPOINTS[client.endpoint]
-    endpoint = site.endpoint.replace("/mcp", paths[0])
-    with sightings.of(str(client), engine.name, site.app, *paths) as sighting:
+    endpoint = site.endpoint.replace("/mcp", ENDPOINTS[client.endpoint][0])
+    with sightings.of(name, engine.name, site.app) as sighting:
         told = page.evaluate(
-            "(options) => (globalThis.connect ?? session)(options).catch((error) => `stopped: ${error}`)",
-            {"endpoint": endpoint, "token": site.token, **client.options},
+            "(options) => connect(options).catch((error) => `stopped: ${error}`)",
+            {"endpoint": endpoint, "token": site.token, **dict(client.options)},
         )
-    print(engine.name, client, client.transport, sighting, told)
-    sighting.connects = not isinstance(told, str)
+        sighting.connects = not isinstance(told, str)
     assert sighting.connects is (engine.name in client.connects), told
     if sighting.connects:
-        assert (told["tools"], told["sum"]) == (TOOLS, "42")
+        assert told == {"tools": TOOLS, "sum": "42"}
