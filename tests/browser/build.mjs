@@ -56,7 +56,7 @@ function withoutNode(bundler) {
     function Nothing() {}
     Nothing.prototype = { run: (store, work, ...given) => work(...given), getStore() {} };
     const names = new Proxy({}, { get: (_, name) => (name === "__esModule" ? undefined : Nothing) });
-    module.exports = Object.setPrototypeOf(class extends Nothing {}, names);`;
+    module.exports = Object.setPrototypeOf(function () {}, names);`;
   bundler.onResolve({ filter: new RegExp(`^(node:.*|(${names})(/.*)?)$`) }, ({ path }) => ({ path, namespace: "node" }));
   bundler.onLoad({ filter: /.*/, namespace: "node" }, () => ({ contents }));
 }

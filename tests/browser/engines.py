@@ -35,6 +35,13 @@ from typing import Protocol
 #: ``localhost`` there.
 FOREIGN_NAMES = {"chromium": "attacker.test", "firefox": "attacker.test", "webkit": "attacker.localhost"}
 
+#: What JavaScript is told of a request that failed, whatever the reason.
+FAILED = {
+    "chromium": "Failed to fetch",
+    "firefox": "NetworkError when attempting to fetch resource.",
+    "webkit": "Load failed",
+}
+
 #: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent.
 CHROMIUM_FLAGS = (
     "--no-sandbox",

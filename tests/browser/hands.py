@@ -28,10 +28,10 @@ def press(page: Page, selector: str) -> None:
 
 def press_text(page: Page, text: str) -> None:
     """The same for the button or tab with this text."""
-    press_element(
-        page,
-        f"[...document.querySelectorAll('button, [role=tab]')].find((one) => one.innerText.trim() === {json.dumps(text)})",
-    )
+    press_element(page, f"[...document.querySelectorAll('button, [role=tab]')].find({_SAYS}({json.dumps(text)}))")
+
+
+_SAYS = "((text) => (element) => element.innerText.trim() === text)"
 
 
 def press_element(page: Page, element: str) -> None:

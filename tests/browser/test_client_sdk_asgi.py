@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from engines import Page
-from test_sdk_clients import ATTEMPT
-from test_sdk_clients import check_session
-from test_sdk_clients import CLIENTS
-from test_sdk_clients import QUIET
+from test_client_sdk import ATTEMPT
+from test_client_sdk import check_session
+from test_client_sdk import CLIENTS
+from test_client_sdk import QUIET
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

@@ -13,7 +13,7 @@ import pytest
 from client_table import Sightings
 from engines import CHROMIUM_FLAGS
 from engines import chromium_path
-from test_sdk_clients import TOOLS
+from test_client_sdk import TOOLS
 
 
 @contextmanager
@@ -72,6 +72,9 @@ def test_a_client_in_an_extension(
             assert (told["tools"], told["sum"]) == (TOOLS, "42")
             sighting.connects = True
             seen = set(requests(demo))
+            # The server of the example's page sends no CORS headers.
+            ask = "(url) => fetch(url).then((response) => response.status, (error) => error.name)"
+            assert page.evaluate(ask, f"{demo.allowed}/facts.json") == (200 if hosts else "TypeError")
         with running(token="t") as demo:
             told = page.evaluate("(options) => session(options).catch(String)", {"endpoint": demo.endpoint, **options})
             assert isinstance(told, str), told

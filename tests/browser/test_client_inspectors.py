@@ -10,9 +10,6 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,9 +22,12 @@ pytest.importorskip("authlib", reason="the example needs the MCP SDK and Authlib
 from client_table import Sightings
 from engines import Engine
 from engines import Page
+from flask import Flask
+from flask import send_from_directory
 from hands import press
 from hands import press_text
 from hands import until
+from serving import serving
 
 from example_app import Demo
 from example_app import running
@@ -35,30 +35,11 @@ from example_app import running
 PACKAGES = Path(__file__).parent / "node_modules"
 
 
-class OnePage(SimpleHTTPRequestHandler):
+def one_page(folder: Path) -> Flask:
     """Serves the files of a page that does its routing itself."""
-
-    def do_GET(self) -> None:
-        if not Path(self.translate_path(self.path)).is_file():
-            self.path = "/index.html"
-        super().do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a page; yields its origin."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(OnePage, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    app = Flask("page", static_folder=folder, static_url_path="/")
+    app.register_error_handler(404, lambda error: send_from_directory(folder, "index.html"))
+    return app
 
 
 @contextmanager
@@ -106,7 +87,7 @@ def test_mcp_inspector(
 ) -> None:
     """All of it in the page: "Connect", with "Allow" or with the headers that are filled in; connected."""
     folder = PACKAGES / "@modelcontextprotocol" / "inspector-client" / "dist"
-    with served(folder) as origin, running(token="t", origins=[origin]) as demo:
+    with serving(one_page(folder)) as origin, running(token="t", origins=[origin]) as demo:
         page = visit(f"{origin}/mcp.svg", fresh=True)
         page.evaluate("() => localStorage.setItem('lastConnectionType', 'direct')")
         if how == "headers":

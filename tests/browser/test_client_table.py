@@ -1,6 +1,7 @@
 """The published table "which client asks for what" is what this run saw, row by row.
 
-``pytest tests/browser --write-clients docs/_generated/clients.md`` writes it, with the clients in ``more_clients``.
+``pytest tests/browser/test_client_*.py --write-clients docs/_generated/clients.md`` writes it, where the clients in
+``more_clients`` are installed. This file comes last of those.
 """
 
 from __future__ import annotations

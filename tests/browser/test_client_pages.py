@@ -19,8 +19,8 @@ from client_table import MORE
 from client_table import Sightings
 from engines import Engine
 from engines import Page
-from test_sdk_clients import QUIET
-from test_sdk_clients import TOOLS
+from test_client_sdk import QUIET
+from test_client_sdk import TOOLS
 
 PAGES = {
     **{name: CLIENTS[name] for name in ("sse1", "ai-sdk-1", "ai-sdk-1-sse")},
