@@ -37,7 +37,8 @@ def reached(demo: Any) -> list[str]:
 def check_session(told: dict[str, Any], endpoint: str, revision: str, tools: list[str]) -> None:
     """What ``clients/conversation.js`` tells is a whole session, from the first 401 to the closing DELETE."""
     metadata = endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
-    assert "401" in told["refusal"] or "Unauthorized" in told["refusal"]
+    assert told["refusal"] != "connected"
+    assert told["exchanges"][0][:2] == ["POST", 401]
     assert told["challenge"].startswith("Bearer ") and f'resource_metadata="{metadata}"' in told["challenge"]
     assert told["discovered"]["resource"] == endpoint
     assert told["revision"] == revision
