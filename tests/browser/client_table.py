@@ -17,7 +17,7 @@ from flask import request_finished
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "docs" / "_generated" / "clients.md"
-ENGINES = ("chromium", "firefox", "webkit")
+ENGINES = {"chromium": "Chromium", "firefox": "Firefox", "webkit": "WebKit"}
 
 #: What browsers put into their requests by themselves; a preflight never asks for it.
 OWN = frozenset(
@@ -43,8 +43,8 @@ SAFELISTED_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", 
 HEAD = """\
 <!-- Written by a test run; CONTRIBUTING.md names the command. -->
 
-| Client | Transport | Methods | Header names | Preflights | Chromium | Firefox | WebKit |
-|---|---|---|---|---|---|---|---|
+| Client | Transport | Methods | Header names | Preflights | Connects in |
+|---|---|---|---|---|---|
 """
 
 
@@ -67,9 +67,9 @@ class Client:
     endpoint: str = "mcp"
     options: tuple[tuple[str, Any], ...] = ()
     #: where this client can be tried
-    engines: tuple[str, ...] = ENGINES
+    engines: tuple[str, ...] = tuple(ENGINES)
     #: the engines in which it connects
-    connects: tuple[str, ...] = ENGINES
+    connects: tuple[str, ...] = tuple(ENGINES)
     folder: str = "."
     #: It sends its first requests at once, so that several preflights may be on their way before one is answered.
     hurries: bool = False
@@ -187,7 +187,7 @@ class Sightings:
             ", ".join(methods),
             ", ".join(names) or "none",
             _count(client, {sighting.preflights for sighting in seen.values()}),
-            *("–" if engine not in seen else "yes" if seen[engine].connects else "no" for engine in ENGINES),
+            ", ".join(ENGINES[engine] for engine, sighting in seen.items() if sighting.connects) or "none",
         ]
         return f"| {' | '.join(cells)} |"
 
