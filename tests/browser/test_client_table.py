@@ -20,7 +20,7 @@ from client_table import Sightings
 def test_the_published_table_is_what_this_run_saw(sightings: Sightings, request: pytest.FixtureRequest) -> None:
     known = {**CLIENTS, **MORE}
     rows = {name: sightings.row(name, client) for name, client in known.items()}
-    target: Path | None = request.config.getoption("write_clients")
+    target: Path | None = request.config.getoption("write_clients", default=None)
     if target is not None:
         assert [name for name, row in rows.items() if row is None] == [], "not seen in this run"
         target.write_text(
