@@ -44,8 +44,7 @@ HEAD = """\
 <!-- Written by a test run; CONTRIBUTING.md names the command. -->
 
 | Client | Transport | Methods | Header names | Preflights | Connects in |
-|---|---|---|---|---|---|
-"""
+|---|---|---|---|---|---|"""
 
 
 HTTP = "Streamable HTTP"
