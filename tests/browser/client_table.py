@@ -83,6 +83,7 @@ class Client:
         return f"{found.get('name', self.package)} {found['version']}{self.how}"
 
 
+EXTENSIBLE = ("chromium", "firefox")
 INSPECTOR = "@modelcontextprotocol/inspector-client"
 CLIENTS = {
     "sdk1": Client("@modelcontextprotocol/sdk", "sdk1"),
@@ -95,11 +96,9 @@ CLIENTS = {
     "inspector-headers": Client(INSPECTOR, "", how=", “Direct”, with a token and one more header"),
     "inspector-mcp-use": Client("@mcp-use/inspector", "", engines=("chromium",), how=", logged in", has_count=False),
     "extension": Client(
-        "@modelcontextprotocol/client", "client2", engines=("chromium",), how=" in an extension with host permission"
+        "@modelcontextprotocol/client", "client2", engines=EXTENSIBLE, how=" in an extension with host permission"
     ),
-    "extension-without": Client(
-        "@modelcontextprotocol/client", "client2", engines=("chromium",), how=" in an extension"
-    ),
+    "extension-without": Client("@modelcontextprotocol/client", "client2", engines=EXTENSIBLE, how=" in an extension"),
 }
 
 

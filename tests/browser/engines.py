@@ -22,6 +22,7 @@ import threading
 import warnings
 from base64 import b64decode
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
@@ -279,8 +280,8 @@ class FirefoxEngine:
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[FirefoxEngine]:
-        """Start Firefox.
+    def running(cls, *arguments: str, preferences: Mapping[str, Any] | None = None) -> Iterator[FirefoxEngine]:
+        """Start Firefox, with these arguments and preferences besides.
 
         :raises Unavailable: it is not here.
         """
@@ -291,12 +292,11 @@ class FirefoxEngine:
             raise Unavailable("websocket-client is not installed: `pip install websocket-client`") from None
         with ExitStack() as stack:
             profile = stack.enter_context(tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True))
-            lines = (
-                f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_PREFERENCES.items()
-            )
+            values = {**FIREFOX_PREFERENCES, **(preferences or {})}
+            lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in values.items())
             Path(profile, "user.js").write_text("\n".join(lines), encoding="utf-8")
             process = subprocess.Popen(
-                [path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"],
+                [path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", *arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -317,6 +317,10 @@ class FirefoxEngine:
             bidi.command("session.subscribe", events=["log.entryAdded"])
             servers = [stack.enter_context(KeepingServer.running()) for _ in range(2)]
             yield cls(bidi, new["capabilities"]["browserVersion"], servers)
+
+    def install(self, folder: Path) -> None:
+        """Install the extension in this folder, until Firefox ends."""
+        self._bidi.command("webExtension.install", extensionData={"type": "path", "path": str(folder)})
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
         profile = self._bidi.command("browser.createUserContext")["userContext"]
