@@ -193,4 +193,6 @@ class Sightings:
 def _count(client: Client, counts: set[int]) -> str:
     if not client.has_count:
         return "–"
-    return f"up to {max(counts)}" if client.hurries else " or ".join(map(str, sorted(counts)))
+    if client.hurries and counts <= {1, 2}:
+        return "1 or 2"
+    return " or ".join(map(str, sorted(counts)))

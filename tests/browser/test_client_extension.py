@@ -15,7 +15,9 @@ from client_table import Sightings
 from engines import CHROMIUM_FLAGS
 from engines import chromium_path
 from engines import FirefoxEngine
+from engines import KeepingServer
 from engines import Unavailable
+from engines import WARM_UP
 from test_client_sdk import ATTEMPT
 from test_client_sdk import TOOLS
 
@@ -72,7 +74,7 @@ def in_firefox(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[s
         except Unavailable as reason:
             pytest.skip(str(reason))
         engine.install(folder)
-        yield origin, engine.open(f"{origin}/page.html", fresh=True)
+        yield origin, engine.open(f"{origin}/page.html")
 
 
 def requests(demo: Any) -> set[tuple[str, bool, str | None]]:
@@ -103,6 +105,9 @@ def test_a_client_in_an_extension(
     folder = tmp_path / "extension"
     write_extension(folder, bundles["client2"], ["http://127.0.0.1/*"] if is_permitted else [])
     with {"chromium": in_chromium, "firefox": in_firefox}[browser](folder, request) as (origin, page):
+        if browser == "firefox" and not is_permitted:
+            with KeepingServer.running() as server:
+                page.evaluate(WARM_UP, server.url)
         options = {"token": "t", "mode": "legacy"}
         with running(token="t", origins=[origin]) as demo, sightings.of(name, browser, demo.app) as sighting:
             told = page.evaluate("session", {"endpoint": demo.endpoint, **options})
