@@ -188,7 +188,7 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
 
 def _meant(text: str) -> str | None:
     """The valid pattern that was probably meant, or ``None``."""
-    authority = re.split(r"[/?#]", text.strip().rpartition("://")[2], maxsplit=1)[0]
+    authority = re.split(r"[/?#]", text.strip().rpartition("://")[2])[0]
     meant = to_ascii(authority.rpartition("@")[2]).lower()
     if meant.startswith("."):
         meant = f"*{meant}"
