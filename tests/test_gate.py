@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask import Request
 from flask import Response
 from pages import APP
 from pages import EVIL
@@ -237,3 +238,18 @@ def test_a_static_file_may_be_embedded_where_a_view_is_marked(tmp_path):
     for path, status in (("/static/a.png", 200), ("/x", 403)):
         with app.test_client().get(path, headers=embedding) as response:
             assert response.status_code == status
+
+
+class Overriding(Request):
+    """A request class that lets a query say the method, as the forms of some frameworks do."""
+
+    method = property(lambda self: self.args.get("_method", self.environ["REQUEST_METHOD"]), lambda self, value: None)
+
+
+def test_a_kept_decision_on_one_method_is_none_on_the_method_that_a_query_says(app):
+    app.request_class = Overriding
+    init(app)
+    app.add_url_rule("/x", "x", lambda: "in", methods=["GET", "DELETE"])
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    client = app.test_client()
+    assert [client.get(url, headers=link).status_code for url in ("/x", "/x?_method=DELETE")] == [200, 403]

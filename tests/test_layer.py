@@ -1,5 +1,7 @@
 """The layer of ``wrap_wsgi``: what it decides, and what it leaves to the hook inside. The two never disagree."""
 
+import asyncio
+
 import pytest
 from flask import Flask
 from flask.views import MethodView
@@ -12,7 +14,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
 
+from flask_mcp_cors import asgi
+from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import request_refused
@@ -306,3 +311,46 @@ def test_what_layer_and_hook_both_see_is_reported_once(app, caplog):
     for path in ("/x", "/marked"):
         assert app.test_client().post(path, headers=FROM_EVIL).text == "in"
     assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+class TestKeptDecisions:
+    """A second request like the first is decided from the memo, but for what the memo's key does not show."""
+
+    def make(self, wrap):
+        app = Flask("app", static_folder=None)
+        cors = init(app, wrap_wsgi=wrap, expose_headers="X-Inner")
+        app.add_url_rule("/x", "x", lambda: "in")
+        assert app.test_client().get("/x", headers={"Origin": APP}).headers["Access-Control-Allow-Origin"] == APP
+        assert len(app.extensions["mcp_cors"].site.passing) == 1
+        return app, cors
+
+    def test_a_mark_that_is_made_later_counts(self, wrap):
+        app, cors = self.make(wrap)
+        cors.policy(origins=OTHER)(app.view_functions["x"])
+        answer = app.test_client().get("/x", headers={"Origin": APP})
+        assert answer.status_code == 403
+
+    def test_a_door_around_is_told_of_it(self, wrap):
+        app, _ = self.make(wrap)
+        client = Client(CORSMiddleware(app, origins=APP, hosts="*", expose_headers="X-Outer"))
+        assert client.get("/x", headers={"Origin": APP}).headers["Access-Control-Expose-Headers"] == "X-Inner"
+
+    def test_an_asgi_door_around_is_told_of_it(self, wrap):
+        app, _ = self.make(wrap)
+        sent = []
+
+        async def adapter(scope, receive, send):
+            environ = EnvironBuilder(scope["path"], headers={"Origin": APP}).get_environ()
+            body, status, headers = run_wsgi_app(app, environ)
+            pairs = [(name.lower().encode(), value.encode()) for name, value in headers]
+            await send({"type": "http.response.start", "status": int(status[:3]), "headers": pairs})
+            await send({"type": "http.response.body", "body": b"".join(body)})
+
+        async def send(message):
+            sent.append(message)
+
+        door = asgi.CORSMiddleware(adapter, origins=APP, hosts="*", expose_headers="X-Outer")
+        headers = [(b"host", b"localhost"), (b"origin", APP.encode())]
+        asyncio.run(door({"type": "http", "method": "GET", "path": "/x", "headers": headers}, None, send))
+        assert dict(sent[0]["headers"])[b"access-control-expose-headers"] == b"X-Inner"
