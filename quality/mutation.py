@@ -44,7 +44,7 @@ TESTS = {
     "configure.py": ["test_config"],
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],
     "reporting.py": ["test_reporting", "cli/test_debug_lines"],
-    "wsgi.py": ["test_wsgi", "test_doors", "test_layer"],
+    "wsgi.py": ["test_wsgi", "test_doors", "test_layer", "test_config"],
     "auth/guards.py": ["test_guards", "test_guarded_routes", "test_metadata"],
     "auth/metadata.py": ["test_metadata"],
     "extension/cors.py": [

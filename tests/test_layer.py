@@ -336,21 +336,27 @@ class TestKeptDecisions:
         client = Client(CORSMiddleware(app, origins=APP, hosts="*", expose_headers="X-Outer"))
         assert client.get("/x", headers={"Origin": APP}).headers["Access-Control-Expose-Headers"] == "X-Inner"
 
-    def test_an_asgi_door_around_is_told_of_it(self, wrap):
-        app, _ = self.make(wrap)
-        sent = []
 
-        async def adapter(scope, receive, send):
-            environ = EnvironBuilder(scope["path"], headers={"Origin": APP}).get_environ()
-            body, status, headers = run_wsgi_app(app, environ)
-            pairs = [(name.lower().encode(), value.encode()) for name, value in headers]
-            await send({"type": "http.response.start", "status": int(status[:3]), "headers": pairs})
-            await send({"type": "http.response.body", "body": b"".join(body)})
+@pytest.mark.parametrize("inside", ["hooks", "wrap_wsgi", "middleware"])
+def test_an_asgi_door_around_is_told_of_each_decision(inside):
+    app = Flask("app", static_folder=None)
+    settings = {"origins": APP, "hosts": "*", "expose_headers": "X-Inner"}
+    if inside != "middleware":
+        MCPCors(app, wrap_wsgi=inside == "wrap_wsgi", **settings)
+    application = CORSMiddleware(app, **settings) if inside == "middleware" else app
+    sent = []
 
-        async def send(message):
-            sent.append(message)
+    async def adapter(scope, receive, send):
+        _, status, headers = run_wsgi_app(application, EnvironBuilder("/x", headers={"Origin": APP}).get_environ())
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": int(status[:3]), "headers": pairs})
 
-        door = asgi.CORSMiddleware(adapter, origins=APP, hosts="*", expose_headers="X-Outer")
-        headers = [(b"host", b"localhost"), (b"origin", APP.encode())]
+    async def send(message):
+        sent.append(dict(message["headers"])[b"access-control-expose-headers"])
+
+    door = asgi.CORSMiddleware(adapter, origins=APP, hosts="*", expose_headers="X-Outer")
+    headers = [(b"host", b"localhost"), (b"origin", APP.encode())]
+    # The second time the decision is kept already.
+    for _ in range(2):
         asyncio.run(door({"type": "http", "method": "GET", "path": "/x", "headers": headers}, None, send))
-        assert dict(sent[0]["headers"])[b"access-control-expose-headers"] == b"X-Inner"
+    assert sent == [b"X-Inner", b"X-Inner"]

@@ -304,6 +304,18 @@ def test_a_generator_that_fails_before_it_starts_a_response_is_a_readable_500() 
         list(chunks)
 
 
+def test_a_body_that_starts_the_response_late_needs_no_close() -> None:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        def produce(chunk: bytes) -> bytes:
+            start_response("200 OK", [])
+            return chunk
+
+        return map(produce, [b"hello"])
+
+    answer = Client(CORSMiddleware(application, origins=APP)).get("/mcp", headers=FROM_APP)
+    assert (answer.text, cors_headers(answer)) == ("hello", ACTUAL)
+
+
 # Layers around layers
 
 
@@ -322,7 +334,7 @@ NESTS = pytest.mark.parametrize("make", [nested_flask, nested_middleware], ids=[
 @NESTS
 def test_nested_layers_set_each_header_once(make: Callable[[], Any]) -> None:
     answer = Client(make()).get("/mcp", headers=FROM_APP)
-    assert cors_headers(answer) == ACTUAL
+    assert (answer.status_code, cors_headers(answer)) == (200, ACTUAL)
     assert answer.headers.getlist("Vary") == ["Origin"]
     assert sorted((k.lower(), v) for k, v in answer.headers if k.lower() in dict(SECURITY)) == sorted(SECURITY)
 
@@ -860,7 +872,8 @@ def test_without_validation_nothing_is_logged(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"), [(None, "/"), ("//a", "/a"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")]
+    ("path", "expected"),
+    [(None, "/"), ("//a", "/a"), ("/Xa", "/Xa"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")],
 )
 def test_a_path_is_decoded_once(path: str | None, expected: str) -> None:
     assert routed_path({} if path is None else {"PATH_INFO": path}) == expected
@@ -977,3 +990,52 @@ def test_a_failed_callable_is_logged_with_its_pattern(
     assert caplog.messages[0] == "policies['/x'] failed, so the request is refused"
     assert expected in caplog.text
     assert "Strict-Transport-Security" not in Client(layer).get("/x").headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "advice"),
+    [
+        ("GET", "/x", "in policies['/x'] set origins="),
+        ("POST", "/.well-known/oauth-protected-resource", "if this page is to be allowed, set origins="),
+    ],
+)
+def test_a_refusal_is_logged_with_the_policy_that_refused(
+    method: str, path: str, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": {"max_age": 5}})
+    assert Client(layer).open(path, method=method, headers={"Origin": EVIL}).status_code == 403
+    assert advice in caplog.messages[-1]
+
+
+def test_a_callable_policy_sees_the_headers_that_were_sent_and_each_method_that_the_answer_may_list() -> None:
+    seen: list[tuple[str, str, str | None]] = []
+
+    def choose(req: Any) -> None:
+        seen.append((req.method, req.path, req.headers.get("Access-Control-Request-Method")))
+
+    client = Client(CORSMiddleware(Plain(), origins=APP, policies={"/x": choose}))
+    client.get("/x", headers=FROM_APP)
+    assert seen == [("GET", "/x", None)]
+    seen.clear()
+    client.options("/x", headers=PREFLIGHT)
+    assert seen == [("OPTIONS", "/x", "POST"), ("OPTIONS", "/x", "DELETE"), ("OPTIONS", "/x", "OPTIONS")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "origin", "status"),
+    [
+        ("POST", "/.well-known/oauth-protected-resource", EVIL, 403),
+        ("POST", "/.well-known/oauth-protected-resource", APP, 200),
+        # The document's policy and the callable's both let it pass; the default one would not.
+        ("GET", "/.well-known/oauth-protected-resource/../../t", "https://other.example", 200),
+    ],
+)
+def test_a_callable_policy_is_asked_beside_discovery_documents(
+    method: str, path: str, origin: str, status: int
+) -> None:
+    def choose(req: Any) -> CORSPolicy:
+        return CORSPolicy(origins=[APP, "https://other.example"])
+
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/t": choose, "/.well-known/**": choose})
+    environ = environ_of(method=method, Origin=origin) | {"PATH_INFO": path}
+    assert run_wsgi_app(layer, environ)[1].startswith(str(status))
