@@ -167,8 +167,8 @@ class AppState:
         site = self.site
         for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
             log.warning(
-                "%s, so it governs nothing: correct it; for an app that is mounted below a prefix, write the path "
-                "without the prefix",
+                "%s, so it covers nothing: correct it (* is one segment, ** any number of them); for an app that is "
+                "mounted below a prefix, write the path without the prefix",
                 unused,
             )
 
