@@ -247,7 +247,7 @@ class AppState:
 
 def _current_request() -> Request:
     """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
-    req: Request = request._get_current_object()  # type: ignore[attr-defined]
+    req: Request = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
     return req
 
 
@@ -282,7 +282,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or req.path in documents
         ):
             return state.judge(req, read_facts(environ, req.path))
-        req._mcp_cors_decision = decision  # type: ignore[attr-defined]
+        req._mcp_cors_decision = decision  # type: ignore[attr-defined]  # quicker than setattr with a constant
         return None
 
     return before_request
