@@ -54,7 +54,7 @@ TESTS = {
         *("test_gate", "test_extension", "test_adversary", "test_config", "test_layer", "test_wsgi"),
         *("test_marks", "test_guarded_routes", "test_metadata"),
     ],
-    "extension/layer.py": ["test_layer", "test_doors"],
+    "extension/layer.py": ["test_layer", "test_gate", "test_wsgi", "test_doors"],
     "extension/marks.py": ["test_marks", "test_guarded_routes"],
     "extension/routing.py": ["test_routing", "test_config"],
 }

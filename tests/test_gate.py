@@ -253,3 +253,13 @@ def test_a_kept_decision_on_one_method_is_none_on_the_method_that_a_query_says(a
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     client = app.test_client()
     assert [client.get(url, headers=link).status_code for url in ("/x", "/x?_method=DELETE")] == [200, 403]
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+def test_a_document_under_a_policy_of_the_owner_is_public_each_time(app, wrap):
+    cors = init(app, wrap_wsgi=wrap, policies={"/.well-known/**": {"max_age": 5}})
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/x")
+    app.before_request(lambda: ("log in", 401))
+    document = "/.well-known/oauth-protected-resource/x"
+    for _ in range(3):
+        assert app.test_client().get(document, headers={"Origin": APP}).status_code == 200

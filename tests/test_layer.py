@@ -208,9 +208,12 @@ class Around:
         setattr(self, name, wrapped)
 
 
+@pytest.mark.parametrize("outermost", [False, True], ids=["alone", "below-another"])
 @pytest.mark.parametrize("name", ["app", "wsgi_app"])
-def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name):
+def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name, outermost):
     app.wsgi_app = Around(name, ProxyFix(app.wsgi_app))
+    if outermost:
+        app.wsgi_app = ProxyFix(app.wsgi_app)
     with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
     assert str(caught.value) == (
