@@ -155,3 +155,40 @@ def test_an_unbuffered_header_of_the_application_stays_in_any_case():
     decision = CORSPolicy(origins=APP, security_headers=None).actual(APP)
     applied = decision.apply([("content-type", "text/event-stream"), ("x-accel-buffering", "yes")])
     assert [value for name, value in applied if name.lower() == "x-accel-buffering"] == ["yes"]
+
+
+USUAL = ["Content-Type", "Content-Length", "Location", "Set-Cookie", "Allow", "Cache-Control", "ETag", "Date"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "fitting"),
+    [
+        (CORS, USUAL),
+        (
+            CORSPolicy(origins=APP, security_headers={"cache_control": "no-cache"}).actual(APP),
+            set(USUAL) - {"Cache-Control"},
+        ),
+        (CORSPolicy(origins=APP).refuse(Reason.CROSS_SITE), set(USUAL) - {"Content-Type", "Cache-Control"}),
+        (Decision(True, Reason.NOT_GOVERNED, None, ()), []),
+    ],
+    ids=["usual", "cache-control", "refusal", "not-governed"],
+)
+def test_only_usual_headers_that_are_none_of_ours_can_be_followed_by_ours(decision, fitting):
+    asked = [*USUAL, "content-type", "Vary", "X-Frame-Options", "Access-Control-Allow-Origin", "X-A"]
+    assert {name for name in asked if decision.fits([(name, "value")])} == set(fitting)
+    assert decision.fits([(name, "value") for name in fitting])
+    assert not decision.fits([("Date", "value"), ("X-A", "value")])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("Content-Type", "text/event-stream", False),
+        ("Content-Type", "Text/Event-Stream", False),
+        ("Content-Type", "text/plain", True),
+        ("Content-Type", "", True),
+        ("ETag", "text/event-stream", True),
+    ],
+)
+def test_an_event_stream_needs_a_header_more(name, value, fits):
+    assert CORS.fits([(name, value)]) is fits
