@@ -324,7 +324,9 @@ class TestKeptDecisions:
         app = Flask("app", static_folder=None)
         cors = init(app, wrap_wsgi=wrap, expose_headers="X-Inner")
         app.add_url_rule("/x", "x", lambda: "in")
-        assert app.test_client().get("/x", headers={"Origin": APP}).headers["Access-Control-Allow-Origin"] == APP
+        for _ in range(2):
+            answer = app.test_client().get("/x", headers={"Origin": APP})
+            assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("in", APP)
         assert len(app.extensions["mcp_cors"].site.passing) == 1
         return app, cors
 
