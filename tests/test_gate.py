@@ -231,13 +231,14 @@ def test_a_method_in_lower_case_does_not_get_the_policy_of_a_discovery_document(
 
 
 @pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "wrap_wsgi around middleware"])
-def test_a_static_file_may_be_embedded_where_a_view_is_marked(tmp_path, door):
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
+def test_a_static_file_may_be_embedded_and_a_view_may_not(tmp_path, door, marked):
     (tmp_path / "a.png").write_bytes(b"image")
     app = Flask("app", static_folder=str(tmp_path), static_url_path="/static")
     if "middleware" in door:
         app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {})
     cors = init(app, wrap_wsgi=door != "hooks")
-    app.get("/x", endpoint="x")(cors.policy(max_age=5)(lambda: "in"))
+    app.get("/x", endpoint="x")(cors.policy(max_age=5)(lambda: "in") if marked else lambda: "in")
     embedding = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     for path, status in (("/static/a.png", 200), ("/x", 403)):
         with app.test_client().get(path, headers=embedding) as response:
