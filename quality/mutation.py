@@ -68,7 +68,7 @@ CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["flask_mcp_cors"]
 only_mutate = ["flask_mcp_cors/{file}"]
-also_copy = ["flask_mcp_cors", "quality"]
+also_copy = ["flask_mcp_cors", "quality", "docs"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
