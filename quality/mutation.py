@@ -37,7 +37,7 @@ TESTS = {
     "core/problems.py": ["core/test_policy", "core/test_messages", "test_config"],
     "core/security.py": ["core/test_security", "core/test_messages", "core/test_policy"],
     "core/settings.py": ["core/test_settings", "core/test_messages", "test_config"],
-    "core/site.py": ["core/test_site", "core/test_messages", "test_tenants", "test_doors"],
+    "core/site.py": ["core/test_site", "core/test_messages"],
     "core/suffixes.py": ["core/test_suffixes", "core/test_patterns", "core/test_hosts"],
     "core/validation.py": ["core/test_policy", "core/test_messages", "core/test_patterns", "core/test_answers"],
     "asgi.py": ["test_asgi", "test_doors"],

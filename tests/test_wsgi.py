@@ -1040,3 +1040,26 @@ def test_a_callable_policy_is_asked_beside_discovery_documents(
     layer = CORSMiddleware(Plain(), origins=APP, policies=policies)
     environ = environ_of(method=method, Origin=origin) | {"PATH_INFO": path}
     assert run_wsgi_app(layer, environ)[1].startswith(str(status))
+
+
+def test_where_middleware_in_between_drops_the_inner_headers_the_outer_ones_are_sent() -> None:
+    inner = CORSMiddleware(Plain(), origins=APP, expose_headers="X-Inner")
+
+    def dropping(environ: Any, start_response: Any) -> Iterable[bytes]:
+        return inner(environ, lambda status, headers, *more: start_response(status, [("Content-Type", "text/plain")]))
+
+    client = Client(CORSMiddleware(dropping, origins=APP, expose_headers="X-Outer"))
+    assert client.get("/", headers=FROM_APP).headers["Access-Control-Expose-Headers"] == "X-Outer"
+
+
+def test_the_decision_of_an_application_that_a_view_calls_is_none_of_the_door_around() -> None:
+    other = CORSMiddleware(Plain(), origins="https://other.example")
+    app = Flask("app")
+    MCPCors(app, origins=APP, paths="/mcp")
+
+    @app.route("/")
+    def view() -> str:
+        return run_wsgi_app(other, request.environ)[1]
+
+    answer = Client(CORSMiddleware(app, origins=APP)).get("/", headers=FROM_APP)
+    assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("403 FORBIDDEN", APP)
