@@ -331,7 +331,17 @@ class TestChoice:
             "policies['/mcp/x']",
             "outside paths",
         ]
-        assert make_site({}, CORSPolicy(origins=APP)).choose("/").rule == "the default policy"
+        bare = make_site({}, CORSPolicy(origins=APP))
+        assert bare.choose("/").rule == "the default policy"
+        document = bare.choose("/.well-known/oauth-protected-resource")
+        assert document.rule == "policies['/.well-known/oauth-protected-resource/**']"
+        assert (document.is_discovery, bare.choose("/").is_discovery) == (True, False)
+
+    def test_the_settings_can_be_read(self):
+        policies = {"/x": None}
+        made = site(paths=["/mcp", "/y"], policies=policies)
+        assert (made.paths, made.policies) == (("/mcp", "/y"), policies)
+        assert site().paths is None
 
 
 class TestSameOrigin:
