@@ -1063,3 +1063,28 @@ def test_the_decision_of_an_application_that_a_view_calls_is_none_of_the_door_ar
 
     answer = Client(CORSMiddleware(app, origins=APP)).get("/", headers=FROM_APP)
     assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("403 FORBIDDEN", APP)
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403)])
+def test_dot_segments_below_a_callable_reach_a_discovery_document_with_its_methods_only(
+    method: str, status: int
+) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/t/**": lambda req: CORSPolicy(origins="*")})
+    environ = environ_of(method=method, Origin=EVIL) | {"PATH_INFO": "/t/../.well-known/oauth-protected-resource"}
+    assert run_wsgi_app(layer, environ)[1].startswith(str(status))
+
+
+def test_an_answer_lists_no_method_that_another_policy_governs() -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/.well-known/**": lambda req: None})
+    answer = Client(layer).options("/.well-known/oauth-protected-resource", headers=PREFLIGHT)
+    assert answer.headers["Access-Control-Allow-Methods"] == "POST, DELETE, OPTIONS"
+
+
+def test_a_callable_that_allows_every_method_for_the_announced_one_says_so() -> None:
+    def choose(req: Any) -> CORSPolicy | None:
+        announced = req.headers["Access-Control-Request-Method"]
+        return CORSPolicy(origins=APP, allow_methods="*") if announced == "PUT" else None
+
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose})
+    answer = Client(layer).options("/x", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT"})
+    assert answer.headers["Access-Control-Allow-Methods"] == "PUT"
