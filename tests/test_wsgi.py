@@ -1088,3 +1088,13 @@ def test_a_callable_that_allows_every_method_for_the_announced_one_says_so() -> 
     layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose})
     answer = Client(layer).options("/x", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT"})
     assert answer.headers["Access-Control-Allow-Methods"] == "PUT"
+
+
+def test_an_answer_lists_no_method_for_which_a_callable_gives_another_policy() -> None:
+    def choose(req: Any) -> CORSPolicy:
+        announced = req.headers["Access-Control-Request-Method"]
+        return CORSPolicy(origins=APP, max_age=5 if announced == "DELETE" else 10)
+
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose})
+    answer = Client(layer).options("/x", headers=PREFLIGHT)
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, OPTIONS"
