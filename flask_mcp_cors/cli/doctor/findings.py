@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from typing import cast
 
 from ..findings import Finding
@@ -16,35 +16,32 @@ from .evidence import Evidence
 from .evidence import Fetched
 from .messages import negotiated
 from .messages import REVISIONS
-from .observations import OBSERVATIONS
 from .rules import Case
-from .rules import FAILURES
 from .rules import Rule
+from .rules import TABLE
+from .rules import Table
 from .rules import Values
 from .stacks import cure_for
 from .stacks import stacks_of
 
-#: Every code, once, in the order in which causes explain consequences.
-RULES: Mapping[str, Rule] = {rule.code: rule for rule in (*FAILURES, *OBSERVATIONS)}
 
-#: What is wrong with an answer even where the client goes on.
-_MESSAGE_FAULTS = {"answer_in_array", "id_is_text"}
+def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
+    """All findings, the one that explains most first, each with the place that it is about.
 
-
-def findings_of(evidence: Evidence) -> list[Finding]:
-    """All findings, the one that explains most first, each with the place that it is about."""
+    :param table: another table, without a row, to see whether anybody misses it.
+    """
     found: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
     several = len({origin for origin, _ in evidence.verdicts}) > 1
-    failures = list(_failures(evidence))
+    failures = list(_failures(evidence, table))
     if "connects" in evidence.verdicts.values():
         # Whatever curl gets: a page connects.
         failures = [failure for failure in failures if failure[1]]
     of_pages = {f.code for f, origin, _ in failures if origin and f.severity is Severity.ERROR}
     same: dict[tuple[str, str], Finding] = {}
-    for finding, origin, revision in [*failures, *_observed(evidence)]:
+    for finding, origin, revision in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
-        if "*" in RULES[finding.code].explains and finding.severity is Severity.ERROR:
+        if "*" in table.rules[finding.code].explains and finding.severity is Severity.ERROR:
             # It is about the whole server: said once, with the words of the first message that meets it.
             finding = same.setdefault((finding.code, origin), finding)
         origins, revisions = found.setdefault(finding, ({}, {}))
@@ -54,7 +51,7 @@ def findings_of(evidence: Evidence) -> list[Finding]:
     if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in placed):
         # A conversation that fails has its cause by then.
         placed = [f for f in placed if f.code != "no_conversation"]
-    return _explained(in_order(placed))
+    return _explained(in_order(placed), table)
 
 
 def place_of(origins: list[str], revisions: list[str]) -> str:
@@ -79,34 +76,31 @@ def is_failed(fetched: Fetched) -> bool:
     return fetched.status != 0 and (fetched.result is None or bool(fetched.reading.fault))
 
 
-def _failures(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
+def _failures(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, str]]:
     for fetched in evidence.fetches:
         if not is_failed(fetched) or (fetched.fault is not None and fetched.fault.code == "gave_up"):
             continue
         case = Case(evidence, fetched)
-        for rule in FAILURES:
-            fits = cast(Callable[[Case], "bool | Values | None"], rule.seen)(case)
-            if not fits:
+        for rule in table.failures:
+            if not (fits := rule.seen(case)):
                 continue
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
             severity = rule.severity or fetched.weight or Severity.ERROR
-            finding = _finding(rule, severity, values, case.stacks, console)
-            yield finding, fetched.origin, fetched.revision
+            yield _finding(rule, severity, values, case.stacks, console), fetched.origin, fetched.revision
             break
 
 
-def _observed(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
-    own = [(e.response, f.body) for f in evidence.fetches for e in f.exchanges if e.response and f.url == evidence.href]
-    stacks = stacks_of(own)
-    for rule in OBSERVATIONS:
-        for values in cast(Callable[[Evidence], Iterator[Values]], rule.seen)(evidence):
+def _observed(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, str]]:
+    stacks = stacks_of(evidence.responses())
+    for rule in table.observations:
+        for values in rule.seen(evidence):
             severity = cast(Severity, values.get("severity", rule.severity))
             finding = _finding(rule, severity, values, stacks, None)
             yield finding, str(values.get("origin", "")), str(values.get("revision", ""))
 
 
-def _finding(rule: Rule, severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
+def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
     """Fill in the templates. Whatever a server sent is made safe to print here, and nowhere else."""
     safe = {key: printable(str(value), 600) for key, value in values.items()}
     cure = rule.cure.format_map(safe)
@@ -116,23 +110,20 @@ def _finding(rule: Rule, severity: Severity, values: Values, stacks: set[str], c
     return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)
 
 
-def _explained(findings: list[Finding]) -> list[Finding]:
+def _explained(findings: list[Finding], table: Table) -> list[Finding]:
     """Put the error that explains most first, and its consequences behind it."""
-    errors = [f for f in findings if f.severity is Severity.ERROR]
-    order = list(RULES)
-    causes = [f for f in errors if RULES[f.code].explains]
+    order, rules = list(table.rules), table.rules
+    causes = [f for f in findings if f.severity is Severity.ERROR and rules[f.code].explains]
     if not causes:
         return findings
-    main = min(causes, key=lambda f: ("*" not in RULES[f.code].explains, order.index(f.code)))
-    explains = RULES[main.code].explains
-    failing = {rule.code for rule in FAILURES} | {"no_conversation", "question_blocked", "params_not_allowed"}
+    main = min(causes, key=lambda f: ("*" not in rules[f.code].explains, order.index(f.code)))
+    explained = {*rules[main.code].explains, main.code}
+    if "*" in explained:
+        explained |= {rule.code for rule in table.failures} | {"no_conversation", "question_blocked"}
+        explained.add("params_not_allowed")
 
     def because(finding: Finding) -> Finding:
-        is_consequence = finding.code in explains or ("*" in explains and finding.code in failing)
-        if finding is main or not (is_consequence or finding.code == main.code):
-            return finding
-        return replace(finding, because=main.code)
+        is_consequence = finding is not main and finding.code in explained
+        return replace(finding, because=main.code) if is_consequence else finding
 
-    return sorted(
-        map(because, findings), key=lambda f: (f is not main, (f.because is None and 0) or f.because is not None)
-    )
+    return sorted(map(because, findings), key=lambda f: (f is not main, f.because is not None))

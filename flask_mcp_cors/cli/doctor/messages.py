@@ -149,6 +149,10 @@ def parse_json(text: str | bytes) -> object:
         return None
 
 
+#: What is wrong with an answer where clients go on all the same.
+LENIENT_FAULTS = ("answer_in_array", "id_is_text")
+
+
 class Reading(NamedTuple):
     """What a body holds: the JSON-RPC response as far as it can be made out, and what is wrong with it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,8 @@ from .evidence import Evidence
 from .findings import findings_of
 from .findings import place_of
 from .messages import REVISIONS
+from .rules import TABLE
+from .rules import Table
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,12 @@ class Report:
     requests: int
 
     @classmethod
-    def of(cls, evidence: Evidence, origins: Sequence[str], requests: int) -> Report:
-        """Read the evidence."""
-        several = len(origins) > 1
+    def of(cls, evidence: Evidence, table: Table = TABLE) -> Report:
+        """Read the evidence.
+
+        :param table: another table of findings.
+        """
+        several = len(evidence.origins) > 1
         works: dict[str, list[str]] = {}
         for origin, place, what in evidence.works:
             said = works.setdefault(place_of([origin] if several and origin else [], [place] if place else []), [])
@@ -44,11 +48,11 @@ class Report:
                 said.append(what)
         return cls(
             evidence.href,
-            tuple(origins),
+            evidence.origins,
             dict(evidence.verdicts),
             {place: tuple(what) for place, what in works.items()},
-            tuple(findings_of(evidence)),
-            requests,
+            tuple(findings_of(evidence, table)),
+            evidence.requests,
         )
 
     @property

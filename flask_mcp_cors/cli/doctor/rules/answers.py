@@ -1,0 +1,372 @@
+"""Failures at the message itself: the preflight passed or was not needed, and the answer is not what a client needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ....core.headers import ALLOW_ORIGIN
+from ...findings import Severity
+from ...terminal import printable
+from ..messages import REVISIONS
+from .case import Case
+from .rule import EVERYTHING
+from .rule import Failure
+from .rule import Fits
+from .rule import SEND_ORIGIN
+
+_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
+_TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
+_LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
+_OWN_LIST = (
+    "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
+    "their transport security)"
+)
+
+
+def _message_fault(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
+            return False
+        is_stream = c.text.startswith(("data:", "event:", "id:"))
+        return {
+            "type": c.f.headers.get("content-type", "") or "missing",
+            "id": c.f.sent.get("id"),
+            "kind": "an event stream" if is_stream else "JSON",
+            "due": "text/event-stream" if is_stream else "application/json",
+        }
+
+    return seen
+
+
+def _changed_header(c: Case) -> Fits:
+    names = {406: "Accept", 415: "Content-Type"}
+    return {"header": names[c.status]} if c.f.sent and c.status in names else False
+
+
+def _has_no_cors(c: Case) -> bool:
+    return not c.is_preflight and c.lacks_allow_origin
+
+
+def _second_list(c: Case) -> Fits:
+    if c.is_preflight or not c.f.origin or c.f.step == "behind":
+        return False
+    if c.f.is_rejected:
+        # Without Origin the same message is served, so that is what is refused.
+        posted = c.evidence.posted
+        is_served = posted is not None and posted.result is not None
+        return _has_no_cors(c) and c.status == 403 and is_served and bool(c.f.sent)
+    return c.status in (403, 421) and c.f.step != "notifications/initialized"
+
+
+def _refused_for(header: str, words: str, *statuses: int) -> Callable[[Case], Fits]:
+    """Is a message refused that carries this header, in words that are about it?"""
+    return lambda c: c.status in statuses and header in c.sent_headers and bool(re.search(words, c.text, re.IGNORECASE))
+
+
+def _is_page(c: Case, words: str = "") -> bool:
+    return c.is_first_plain and c.is_html and c.status < 400 and bool(re.search(words, c.text, re.IGNORECASE))
+
+
+def _is_unsaid(c: Case) -> bool:
+    challenge = "" if c.response is None else c.response.headers.get("WWW-Authenticate", "")
+    return "bearer" in challenge.lower() and "error=" not in challenge
+
+
+def _no_mcp(c: Case) -> Fits:
+    if not c.is_first_plain:
+        return False
+    message = c.f.message or {}
+    error, result = message.get("error"), message.get("result")
+    if isinstance(error, dict):
+        what = f'JSON-RPC is answered, but initialize with the error "{printable(str(error.get("message")), 80)}"'
+        return {"what": what, "fix": "see the server's documentation for the methods that it has"}
+    if isinstance(result, dict):
+        if isinstance(result.get("protocolVersion"), str):
+            return False
+        what = "JSON-RPC is answered, but the result of initialize names no protocolVersion"
+        return {"what": what, "fix": "let an MCP server answer: a stub has nothing to connect to"}
+    what = f"{c.f.url} answers no MCP message: POST initialize gives {c.quoted}"
+    return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
+
+
+def _unknown_version(c: Case) -> Fits:
+    version = (c.f.result or {}).get("protocolVersion")
+    return {"version": version} if c.is_first_plain and isinstance(version, str) else False
+
+
+ANSWERS: tuple[Failure, ...] = (
+    Failure(
+        "csrf",
+        None,
+        "a CSRF check refuses POST",
+        lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
+        "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
+        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
+        "counts",
+        "csrf",
+        EVERYTHING,
+    ),
+    Failure(
+        "server_error",
+        None,
+        "a message ends in a server error",
+        lambda c: not c.is_preflight and c.status >= 500,
+        "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
+        "see the server's log for the exception; to make errors readable send the CORS headers on every response",
+        "every",
+        EVERYTHING,
+    ),
+    Failure(
+        "request_refused",
+        None,
+        "CORS lets the page through, and a second check refuses its Origin",
+        _second_list,
+        "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
+        _OWN_LIST,
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "response_without_cors",
+        None,
+        f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
+        _has_no_cors,
+        f"The response to {{name}} ({{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
+        f"body{{only}}.",
+        f"{SEND_ORIGIN} on every response, errors such as {{status}} and streams too",
+        "every",
+    ),
+    Failure(
+        "token_not_received",
+        None,
+        "the answer to a token does not say that it is wrong: it may not arrive",
+        lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
+        "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
+        "may have arrived. A proxy or server in front that drops Authorization is the usual cause.",
+        "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
+        "check whether the token is of this server",
+        "proxy_headers",
+        EVERYTHING,
+    ),
+    Failure(
+        "token_refused",
+        None,
+        "the token is not accepted",
+        lambda c: c.status == 401 and c.evidence.token is not None,
+        "The token is not accepted: the answer to it is 401.",
+        "pass a valid one in --token",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "forbidden_without_token",
+        None,
+        "403 to a request without token and Origin: 401 is due where a login is meant",
+        lambda c: c.status == 403 and not c.f.origin and c.evidence.token is None and not c.is_preflight,
+        "{name} without a browser, with neither token nor Origin, is answered 403 ({quoted}). If the server wants a "
+        "login, 401 is due: a client starts its login at 401 only.",
+        "answer 401 with WWW-Authenticate: Bearer to requests without a token; if no login is meant, see which layer "
+        "(firewall, allow list) refuses them",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "request_refused_too",
+        None,
+        "behind a preflight that fails the message is refused for its Origin, too",
+        lambda c: c.f.step == "behind",
+        "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
+        _OWN_LIST,
+    ),
+    Failure(
+        "notification_refused",
+        None,
+        "a notification is not accepted",
+        lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
+        "{name} is refused ({quoted}): clients stop there.",
+        "answer notifications with 202 and no body",
+    ),
+    *(
+        Failure(code, severity, meaning, _message_fault(code), sentence, cure, "", explains)
+        for code, severity, meaning, sentence, cure, explains in (
+            (
+                "body_short",
+                None,
+                "a body is shorter than its Content-Length",
+                "The answer to {name} is shorter than its Content-Length says: it ends in the middle.",
+                "send the length of the encoded body as Content-Length, or leave it out; see the log for what broke "
+                "off",
+                EVERYTHING,
+            ),
+            (
+                "json_surrounded",
+                None,
+                "something stands before the JSON",
+                "The answer to {name} has something in front of the JSON ({start}), so no client can parse it.",
+                "let nothing else write to the body: warnings (PHP: display_errors off), print(), a log to stdout",
+                EVERYTHING,
+            ),
+            (
+                "json_cut",
+                None,
+                "the JSON is cut",
+                "The answer to {name} is JSON that is cut: it cannot be parsed, though the Content-Length fits.",
+                "send the whole body: see the log, and limits of buffers on the way; a length counts bytes, not "
+                "letters",
+                EVERYTHING,
+            ),
+            (
+                "answer_unended",
+                None,
+                "the event that answers has no empty line at its end",
+                "The event that answers {name} has no empty line at its end, so browsers never hand it over.",
+                "end each event with an empty line (two line ends), and flush",
+                EVERYTHING,
+            ),
+            (
+                "content_type_wrong",
+                None,
+                "an answer has another content type than application/json or text/event-stream",
+                "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
+                "send Content-Type: {due}",
+                EVERYTHING,
+            ),
+            (
+                "envelope_missing",
+                None,
+                "bare results without the JSON-RPC envelope",
+                "The answer to {name} is a bare result without the JSON-RPC envelope.",
+                'wrap it: {{"jsonrpc": "2.0", "id": …, "result": …}}',
+                EVERYTHING,
+            ),
+            (
+                "jsonrpc_missing",
+                None,
+                'answers lack "jsonrpc": "2.0"',
+                'The answer to {name} lacks "jsonrpc": "2.0", so clients do not take it for a message.',
+                'add "jsonrpc": "2.0" to every answer',
+                EVERYTHING,
+            ),
+            (
+                "answer_in_array",
+                Severity.WARNING,
+                "an answer stands in an array",
+                "The answer to {name} stands in an array, a batch, which MCP took out with 2025-06-18.",
+                "answer with a single object",
+                (),
+            ),
+            (
+                "id_is_text",
+                Severity.WARNING,
+                "an answer has the request's id as text",
+                "The answer to {name} has the request's id {id} as a string, another type than it was sent.",
+                "answer with the id exactly as it came",
+                (),
+            ),
+            (
+                "id_differs",
+                None,
+                "an answer has another id than the request",
+                "The answer to {name} does not have the request's id ({id}), so the client waits for ever.",
+                "answer with the id of the request",
+                EVERYTHING,
+            ),
+        )
+    ),
+    Failure(
+        "tls_expected",
+        None,
+        "the port speaks TLS, and was asked in plain HTTP",
+        lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
+        "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
+        "write https: in the URL",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "answer_empty",
+        None,
+        "a request is answered without a body",
+        lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
+        "{name} is answered {status} without a body: the client waits for its result.",
+        "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If the "
+        "response is sent elsewhere, such as to a stream or a log, return it",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "request_header_changed",
+        None,
+        "406 or 415: the server does not see Accept or Content-Type as it was sent",
+        _changed_header,
+        "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
+        "it, or the server wants another.",
+        "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
+        "application/json (Content-Type)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "session_not_received",
+        None,
+        "a message of a session is refused as one without, or of an unknown session",
+        _refused_for("Mcp-Session-Id", "session", 400, 404),
+        "{name} carries the Mcp-Session-Id of initialize, and is refused for its session ({quoted}): the header does "
+        "not arrive, or no worker keeps the session.",
+        "let {proxy} pass Mcp-Session-Id on; keep sessions where every worker finds them, or route by Mcp-Session-Id",
+        explains=("no_result",),
+    ),
+    Failure(
+        "version_refused",
+        None,
+        "a message is refused for its MCP-Protocol-Version",
+        _refused_for("MCP-Protocol-Version", "protocol.?version", 400),
+        "{name} is refused for MCP-Protocol-Version, which names the version that initialize agreed on ({quoted}).",
+        "accept in MCP-Protocol-Version every version that initialize answers with",
+    ),
+    Failure(
+        "login_page",
+        None,
+        "a login page, or another page, in place of a 401",
+        lambda c: _is_page(c, _LOGIN_WORDS),
+        "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
+        "token.",
+        "answer 401 with WWW-Authenticate: Bearer, not a page",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "not_mcp_page",
+        None,
+        "an HTML page is served for every path",
+        _is_page,
+        "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
+        "does for every path.",
+        "check the URL and its path: it is that of the MCP endpoint, often …/mcp; let the proxy or development server "
+        "route that path to the MCP server",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "not_mcp",
+        None,
+        "not an MCP endpoint",
+        _no_mcp,
+        "Without a browser, too, {what}.",
+        "{fix}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "version_unknown",
+        None,
+        "initialize is answered with a version that clients do not know",
+        _unknown_version,
+        "initialize is answered with the protocol version {version}, which clients do not know.",
+        f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "no_result",
+        None,
+        "a message has no result",
+        lambda c: not c.f.is_rejected,
+        "{name} is not answered with a result: {quoted}.",
+        "see the server's log: this is not CORS",
+    ),
+    Failure(
+        "cors_error", None, "another reason of the browser", lambda c: True, "{console}", "see what the console says"
+    ),
+)

@@ -1,0 +1,340 @@
+"""Observations on the way to the server, and on conversations that go on, but not as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import EXPOSE_HEADERS
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..evidence import lost_in
+from ..messages import events
+from ..messages import NEWEST_WITH_SESSIONS
+from .rule import EVERYTHING
+from .rule import Observation
+from .rule import Values
+from .seen import at
+from .seen import each
+from .seen import fact
+from .seen import Seen
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+
+def _is_session_hidden(f: Fetched) -> bool:
+    is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
+    return bool(is_sent) and "mcp-session-id" not in f.headers
+
+
+def _session_lost(ev: Evidence) -> Iterator[Values]:
+    by_place: dict[tuple[str, str], list[Fetched]] = {}
+    for f in ev.of("session again"):
+        by_place.setdefault((f.origin, f.revision), []).append(f)
+    for answers in by_place.values():
+        if lost := lost_in(answers):
+            yield at(lost[0], lost=len(lost), all=len(answers))
+
+
+def _is_stream(f: Fetched) -> bool:
+    return f.status == 200 and "event-stream" in f.headers.get("content-type", "")
+
+
+def _is_delayed(f: Fetched) -> bool:
+    return f.fault is not None and f.fault.code == "timeout" and not f.failed_at_preflight
+
+
+def _stream_compressed(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream"):
+        plain = ev.first("GET stream uncompressed", origin=f.origin)
+        if _is_stream(f) and not any(events(f.body)) and plain is not None and any(events(plain.body)):
+            coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
+            yield at(f, coding=coding)
+
+
+def _is_unended(f: Fetched) -> bool:
+    rest = f.body.replace(b"\r\n", b"\n").rpartition(b"\n\n")[2]
+    return _is_stream(f) and b"data:" in rest and rest.endswith(b"\n")
+
+
+def _is_not_405(f: Fetched) -> bool:
+    return f.status is not None and 400 <= f.status < 500 and f.status not in (400, 401, 403, 405, 429)
+
+
+def _question_blocked(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("first question"):
+        others = (g for g in ev.fetches if g.origin == f.origin and g.url == ev.href and g.weight and g.preflight)
+        if f.blocked is not None and any(not g.failed_at_preflight for g in others):
+            yield at(f)
+
+
+def _negotiated(ev: Evidence) -> Iterator[Values]:
+    for f in ev.plain:
+        version = (f.result or {}).get("protocolVersion")
+        if any(r.name == version and r.name != f.revision and "DELETE" in r.methods for r in ev.revisions[:1]):
+            yield {"asked": f.revision, "version": version}
+            return
+
+
+def _old_only(ev: Evidence) -> Iterator[Values]:
+    oldest = ev.revisions[0]
+    if oldest.is_two_endpoints and ev.speaks(oldest) and not any(ev.speaks(r) for r in ev.revisions[1:]):
+        yield {"url": ev.href}
+
+
+def _old_silent(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream of 2024"):
+        sent = ev.first("message of 2024", origin=f.origin)
+        is_taken = sent is not None and sent.status is not None and 0 < sent.status < 400
+        if f.origin and sent is not None and is_taken and b"result" not in f.body:
+            yield at(f, url=sent.url)
+
+
+def _unreadable_error(*steps: str) -> Seen:
+    def seen(ev: Evidence) -> Iterator[Values]:
+        for f in ev.of(*steps):
+            is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
+            if is_unread and "connects" in ev.verdicts.values() and f.last and f.last.status != 429:
+                yield at(f, what=f.step)
+
+    return seen
+
+
+def _no_conversation(ev: Evidence) -> Iterator[Values]:
+    for origin in {origin for origin, _ in ev.verdicts}:
+        verdicts = {verdict for (about, _), verdict in ev.verdicts.items() if about == origin}
+        if not verdicts & {"connects", "log in first"}:
+            yield {"origin": origin}
+
+
+def _not_asked(ev: Evidence) -> Iterator[Values]:
+    if ev.not_asked:
+        yield {"what": ", ".join(dict.fromkeys(ev.not_asked))}
+
+
+WAYS: tuple[Observation, ...] = (
+    Observation(
+        "port_blocked",
+        ERROR,
+        "browsers block this port",
+        fact("port_blocked"),
+        "Browsers block port {what}: it belongs to another protocol.",
+        "listen on another port, such as 8000",
+    ),
+    Observation(
+        "unspecified_address",
+        WARNING,
+        "0.0.0.0 or [::] in the URL",
+        fact("unspecified_address"),
+        "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
+        "write http://127.0.0.1",
+    ),
+    Observation(
+        "mixed_content",
+        ERROR,
+        "an https: page and an http: server",
+        fact("mixed_content"),
+        "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
+        "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
+        explains=EVERYTHING,
+    ),
+    Observation(
+        "localhost_twice",
+        NOTE,
+        "something listens at ::1 and at 127.0.0.1",
+        fact("localhost_twice"),
+        "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
+        "server they reach; if these are two servers, that may be the wrong one.",
+        "write 127.0.0.1:{what} to be sure",
+    ),
+    Observation(
+        "localhost_once",
+        NOTE,
+        "the server listens at one of the two addresses of localhost",
+        fact("localhost_once"),
+        "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
+        "write {what}, or listen at both",
+    ),
+    Observation(
+        "local_network_insecure",
+        WARNING,
+        "an http: page and a local server",
+        fact("local_network_insecure"),
+        "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
+        "ask the person (Local Network Access).",
+        "serve the page over HTTPS",
+    ),
+    Observation(
+        "local_network_access",
+        NOTE,
+        "Chromium asks the person before a public page calls a local address",
+        fact("local_network_access"),
+        "This address is loopback or private. If the page is public, Chromium asks the person for permission first "
+        "(Local Network Access). No header grants it: a fetch that hangs or fails, though all is well here, waits for "
+        "that answer.",
+        "tell people to allow it, or serve MCP at a public HTTPS address",
+    ),
+    Observation(
+        "session_id_hidden",
+        ERROR,
+        "JavaScript cannot read Mcp-Session-Id",
+        each("initialize", where=_is_session_hidden),
+        f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}): the "
+        "client goes on without its session, and the server does not know it.",
+        f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
+        "expose",
+        ("no_result", "response_without_cors"),
+    ),
+    Observation(
+        "session_lost",
+        ERROR,
+        "a session is known to some workers only",
+        _session_lost,
+        "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
+        "worker or instance that did not open the session answered them.",
+        "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
+        "balancer route by Mcp-Session-Id",
+        explains=("no_result",),
+    ),
+    Observation(
+        "stream_delayed",
+        WARNING,
+        "the GET stream sends nothing until its first event",
+        each("GET stream", where=_is_delayed),
+        "The GET stream sends nothing, not even its status, until the first event: something buffers it. fetch() "
+        "stays pending, and clients take the server for dead.",
+        "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
+        "stream",
+    ),
+    Observation(
+        "stream_compressed",
+        WARNING,
+        "compression holds back the events of the GET stream",
+        _stream_compressed,
+        "The events of the GET stream are held back by compression ({coding}), which a server applies only to clients "
+        "that accept it, such as browsers: without it the first event comes at once.",
+        "do not compress text/event-stream, or flush the compressor after each event",
+        "stream",
+    ),
+    Observation(
+        "event_unended",
+        WARNING,
+        "an event of the GET stream has no empty line at its end",
+        each("GET stream", where=_is_unended),
+        "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
+        "end each event with an empty line (two line ends), and flush",
+        "stream",
+    ),
+    Observation(
+        "get_not_405",
+        WARNING,
+        "GET is answered 404 or the like where 405 is due",
+        each("GET stream", where=_is_not_405),
+        "GET of the endpoint is answered {status}. A server without a stream has to answer 405: clients take anything "
+        "else for an error.",
+        "answer GET with 405 Method Not Allowed",
+    ),
+    Observation(
+        "get_not_stream",
+        WARNING,
+        "GET is answered with something that is no event stream",
+        each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
+        "GET of the endpoint is answered 200 with content-type {type}: a page or JSON, and no event stream.",
+        "answer GET with a stream (Content-Type: text/event-stream), or with 405",
+    ),
+    Observation(
+        "question_blocked",
+        NOTE,
+        "a client that asks for 2026-07-28 first gets a CORS error",
+        _question_blocked,
+        "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
+        "server's no. The official TypeScript client takes that for a no; others may give up.",
+        "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
+    ),
+    Observation(
+        "params_not_allowed",
+        NOTE,
+        "Mcp-Param-* is not allowed, and no tool needs it yet",
+        each("params", where=lambda f: f.weight is None and f.blocked is not None),
+        "No tool here has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
+        "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
+    ),
+    Observation(
+        "version_negotiated",
+        NOTE,
+        "a version from before Streamable HTTP is negotiated over it",
+        _negotiated,
+        "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
+        "that transport. The official clients go on with it.",
+        f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
+    ),
+    Observation(
+        "old_transport_dead",
+        ERROR,
+        "the 2024 transport names an endpoint that does not work",
+        each("message of 2024", where=lambda f: f.status is not None and f.status >= 400),
+        "The stream of 2024-11-05 (HTTP+SSE) names the endpoint {url} for messages, and POST there is answered "
+        "{status}.",
+        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix; or serve "
+        "Streamable HTTP",
+        explains=EVERYTHING,
+    ),
+    Observation(
+        "old_transport_silent",
+        ERROR,
+        "a message sent over the 2024 transport is never answered",
+        _old_silent,
+        "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
+        "send each answer as a message event on the stream: with several workers, the one that holds it",
+        explains=EVERYTHING,
+    ),
+    Observation(
+        "old_transport",
+        WARNING,
+        "only the transport of 2024 is spoken at this URL",
+        _old_only,
+        "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at this URL: newer clients fall back to it, or fail.",
+        "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
+    ),
+    Observation(
+        "error_without_cors",
+        WARNING,
+        "an error of the endpoint lacks CORS headers",
+        _unreadable_error("broken body", "unknown session"),
+        f"The {{status}} for a {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
+        "before anything that may fail",
+        "every",
+    ),
+    Observation(
+        "path_without_cors",
+        NOTE,
+        "an unknown path is answered without CORS headers",
+        _unreadable_error("unknown path"),
+        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
+        "error.",
+        f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+        "every",
+    ),
+)
+
+#: What is said when all else is.
+ENDS: tuple[Observation, ...] = (
+    Observation(
+        "no_conversation",
+        ERROR,
+        "no conversation comes to anything",
+        _no_conversation,
+        "No revision's conversation comes to anything, though CORS forbids none of it.",
+        "see the server's log",
+    ),
+    Observation(
+        "not_asked",
+        NOTE,
+        "the time was over before everything was asked",
+        _not_asked,
+        "The time was over. Not asked: {what}.",
+        "run it again with a higher --total",
+    ),
+)

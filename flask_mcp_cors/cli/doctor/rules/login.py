@@ -1,0 +1,255 @@
+"""Observations on the login: the 401, and the documents that a client finds its way by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import EXPOSE_HEADERS
+from ....testing.urls import parse_url
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from .rule import Observation
+from .rule import Values
+from .seen import at
+from .seen import each
+from .seen import fact
+from .seen import Seen
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+
+def _challenges(ev: Evidence) -> Iterator[tuple[Fetched, str]]:
+    """The first readable 401 to each origin without a token, and its challenge as it was sent."""
+    seen = set()
+    for f in ev.refusals():
+        if f.origin not in seen and f.network is not None:
+            seen.add(f.origin)
+            yield f, f.network.headers.get("WWW-Authenticate", "")
+
+
+def _no_challenge(ev: Evidence) -> Iterator[Values]:
+    yield from (at(f) for f, challenge in _challenges(ev) if not challenge)
+
+
+def _hidden_challenge(ev: Evidence) -> Iterator[Values]:
+    yield from (at(f) for f, challenge in _challenges(ev) if challenge and "www-authenticate" not in f.headers)
+
+
+def _other_challenge(ev: Evidence) -> Iterator[Values]:
+    for f, challenge in _challenges(ev):
+        if challenge and not {"bearer", "dpop"} & set(challenge.lower().replace(",", " ").split()):
+            yield at(f, scheme=challenge.split()[0])
+
+
+def _covers(resource: str, href: str) -> bool:
+    """Is *href* the resource or below it, as clients check?"""
+    try:
+        named, asked = parse_url(resource), parse_url(href)
+    except ValueError:
+        return False
+    return named.origin == asked.origin and f"{asked.target}/".startswith(f"{named.target.rstrip('/')}/")
+
+
+def _mismatch(ev: Evidence) -> Iterator[Values]:
+    for f in ev.found("resource"):
+        if not _covers(f.what, ev.href):
+            yield {"origin": f.origin, "resource": f.what or "nothing", "own": ev.href}
+
+
+def _unchecked(*steps: str) -> Seen:
+    """What this machine does not reach a browser may; only the server itself is known to be within reach."""
+
+    def seen(ev: Evidence) -> Iterator[Values]:
+        for f in ev.of(*steps):
+            if f.fault is not None and f.fault.code != "gave_up":
+                severity = ERROR if ev.is_own(f.url) else WARNING
+                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=f.fault.fix)
+
+    return seen
+
+
+LOGIN: tuple[Observation, ...] = (
+    Observation(
+        "challenge_missing",
+        WARNING,
+        "a 401 without WWW-Authenticate",
+        _no_challenge,
+        "The 401 has no WWW-Authenticate, which HTTP and MCP ask for.",
+        "send WWW-Authenticate: Bearer, with resource_metadata",
+    ),
+    Observation(
+        "challenge_hidden",
+        WARNING,
+        "JavaScript cannot read WWW-Authenticate",
+        _hidden_challenge,
+        "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in.",
+        f"send {EXPOSE_HEADERS}: WWW-Authenticate with the 401",
+        "expose",
+    ),
+    Observation(
+        "challenge_unusable",
+        WARNING,
+        "a 401 whose challenge is not Bearer or DPoP",
+        _other_challenge,
+        "The 401 asks for {scheme}, not for a bearer token: MCP clients cannot answer that, and no login starts.",
+        "send WWW-Authenticate: Bearer, with resource_metadata",
+    ),
+    Observation(
+        "issuer_mismatch",
+        WARNING,
+        "the authorization server's metadata names another issuer",
+        fact("issuer mismatch"),
+        "The authorization server's metadata is of the issuer {what}: clients that follow RFC 8414 refuse it.",
+        "set issuer to the URL that authorization_servers names, letter by letter",
+    ),
+    Observation(
+        "endpoints_missing",
+        WARNING,
+        "the authorization server's metadata names no authorization or token endpoint",
+        fact("endpoints missing"),
+        "The authorization server's metadata does not name {what}.",
+        "name authorization_endpoint and token_endpoint in the metadata",
+    ),
+    Observation(
+        "pkce_missing",
+        NOTE,
+        "the authorization server's metadata does not name S256",
+        fact("pkce missing"),
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: MCP says that "
+        "clients refuse to go on.",
+        'support PKCE, and send code_challenge_methods_supported: ["S256"]',
+    ),
+    Observation(
+        "forbidden_for_unauthorized",
+        ERROR,
+        "403 without a token where 401 is due",
+        each("without a token", where=lambda f: f.status == 403),
+        "POST initialize without a token is answered 403 where 401 is due: a client starts its login at 401 only.",
+        "answer 401 with WWW-Authenticate: Bearer to requests without a token",
+    ),
+    Observation(
+        "discovery_missing",
+        NOTE,
+        "no resource metadata: named nowhere, and not at the usual places",
+        fact("metadata nowhere"),
+        "No protected resource metadata was found: the 401 names none in WWW-Authenticate (resource_metadata), and "
+        "the usual places answer 404. So a client does not learn where to log in.",
+        "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",
+    ),
+    Observation(
+        "metadata_missing",
+        ERROR,
+        "the resource metadata that the 401 names is not there",
+        fact("metadata missing"),
+        "The protected resource metadata that the 401 names is not there: {url} is answered 404.{what}",
+        "serve the resource metadata document at that URL (RFC 9728), at the root of the host and not below the app's "
+        "mount point, or name the right URL in resource_metadata",
+    ),
+    Observation(
+        "metadata_protected",
+        ERROR,
+        "the resource metadata is behind a login",
+        fact("metadata protected"),
+        "The protected resource metadata {url} wants a login itself ({what}).",
+        "serve the document without authentication: exempt /.well-known/ from the login",
+    ),
+    Observation(
+        "metadata_error",
+        ERROR,
+        "the resource metadata is answered with an error",
+        fact("metadata error"),
+        "The protected resource metadata {url} is answered {what}.",
+        "serve the document there: see the server's log",
+    ),
+    Observation(
+        "metadata_not_json",
+        ERROR,
+        "the resource metadata is not JSON",
+        fact("metadata not json"),
+        "The protected resource metadata {url} is not JSON, but {what}.",
+        "serve the document of RFC 9728 there as application/json, not a page that answers every path",
+    ),
+    Observation(
+        "resource_metadata_unchecked",
+        WARNING,
+        "the resource metadata could not be fetched",
+        _unchecked("protected resource metadata"),
+        "The protected resource metadata could not be checked from here: {fault}",
+        "if browsers do not reach it either: {fault_fix}",
+    ),
+    Observation(
+        "resource_mismatch",
+        ERROR,
+        "the resource metadata is of another URL",
+        _mismatch,
+        "The protected resource metadata is of '{resource}', not of this URL: clients refuse it.",
+        "set resource to {own}",
+    ),
+    Observation(
+        "authorization_servers_missing",
+        WARNING,
+        "the resource metadata names no authorization server",
+        fact("no authorization servers"),
+        "The protected resource metadata names no authorization server (authorization_servers): a client has to guess.",
+        "name the issuer in authorization_servers",
+    ),
+    Observation(
+        "issuer_malformed",
+        ERROR,
+        "the authorization server is not a URL",
+        fact("issuer malformed"),
+        "The authorization server {what} is no URL.",
+        "name an https: issuer",
+    ),
+    Observation(
+        "authorization_server_missing",
+        ERROR,
+        "the authorization server has no metadata",
+        fact("authorization server missing"),
+        "The authorization server {url} has no metadata: every well-known place is answered 404.",
+        "serve its metadata at /.well-known/oauth-authorization-server (RFC 8414), or name the right issuer",
+    ),
+    Observation(
+        "authorization_server_hidden",
+        ERROR,
+        "a page cannot read the authorization server's metadata",
+        fact("authorization server hidden"),
+        "A page cannot read any metadata of the authorization server {url}: no CORS headers, or no JSON.",
+        f"serve it with {ALLOW_ORIGIN}: * there (PUBLIC_METADATA), or use a server that does",
+    ),
+    Observation(
+        "authorization_server_unchecked",
+        WARNING,
+        "the authorization server could not be asked",
+        _unchecked("authorization server metadata", "token endpoint", "registration endpoint"),
+        "The authorization server's {url} could not be checked from here: {fault}",
+        "if browsers do not reach it either: {fault_fix}",
+    ),
+    Observation(
+        "private_place_named",
+        WARNING,
+        "a public server names a loopback or private address",
+        fact("private place"),
+        "This public server names {what}, a loopback or private address, which the doctor does not ask. A browser "
+        "would ask the person first, and reach another machine.",
+        "name public URLs in the login's documents",
+    ),
+    Observation(
+        "registration_failed",
+        ERROR,
+        "the registration of a client fails (--login)",
+        fact("registration failed"),
+        "The registration of a client fails: {what}.",
+        "see the log of the authorization server; allow the redirect URI of the page, or give clients an id",
+    ),
+    Observation(
+        "authorize_failed",
+        ERROR,
+        "the authorization endpoint fails (--login)",
+        fact("authorize failed"),
+        "The authorization endpoint does not lead to a login: {what}.",
+        "see the log of the authorization server",
+    ),
+)

@@ -1,0 +1,238 @@
+"""Failures before the server has a say: no answer, no whole answer, or an answer of what stands in front of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from ...findings import Severity
+from ..fronts import front_of
+from ..fronts import FRONTS
+from .case import Case
+from .rule import ANSWER_FIRST
+from .rule import EVERYTHING
+from .rule import Failure
+from .rule import Fits
+from .rule import PREFLIGHT_CODES
+
+_HOST_WORDS = re.compile(
+    r"invalid host|blocked hosts?|disallowedhost|misdirected|<h1>Bad Request \(400\)</h1>|host (name )?not "
+    r"(allowed|served)",
+    re.IGNORECASE,
+)
+_LOGIN_PATH = re.compile(r"log ?in|sign ?in|password|anmeld|oauth2?/|/sso|authori[sz]e", re.IGNORECASE)
+_GATEWAY = {
+    502: "the gateway in front gets no valid answer from the server behind it: it is not running, or listens elsewhere",
+    503: "the gateway, or the server itself, is not available: nothing is up behind it, it is overloaded, starting or "
+    "in maintenance",
+    504: "the server behind the gateway does not answer in time: it hangs, or the wait is longer than the gateway's",
+    511: "a network (hotel, company) wants a login before it lets anything through",
+    520: "the server behind Cloudflare answers with something that is not HTTP, or crashes",
+    521: "the server behind Cloudflare refuses the connection: it is not running, or a firewall stops Cloudflare",
+    522: "Cloudflare gets no connection to the server behind it in time",
+    523: "Cloudflare does not reach the server behind it: the DNS record is wrong",
+    524: "the server behind Cloudflare does not answer in time: a worker hangs, or the work takes over 100 seconds",
+    525: "TLS between Cloudflare and the server behind it fails",
+    526: "Cloudflare does not accept the certificate of the server behind it",
+    530: "Cloudflare does not reach the server behind it: the tunnel is down, or the DNS record is wrong",
+}
+_FAULTS = {
+    "url_malformed": "a URL that the server names cannot be asked",
+    "closed": "the connection is closed without an answer",
+    "not_http": "what answers does not speak HTTP",
+    "broke_off": "a response ends in the middle",
+    "refused": "nothing listens",
+    "dns": "the name does not resolve",
+    "certificate": "the certificate is not valid",
+    "tls": "there is no TLS at this port",
+    "timeout": "no answer in time",
+    "network": "another error of the network",
+}
+
+
+def _fault(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        if c.f.fault is None or c.f.fault.code != code:
+            return False
+        return {"sentence": c.f.fault.sentence, "fix": c.f.fault.fix}
+
+    return seen
+
+
+def _preflight_fault(*codes: str) -> Callable[[Case], Fits]:
+    return lambda c: c.f.fault is not None and c.f.fault.code in codes and c.is_preflight and c.is_endpoint
+
+
+def _front(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        front = front_of(c.response)
+        if front is None or front.code != code or (not c.f.origin and c.f.result is not None):
+            return False
+        return {"sentence": front.sentence, "fix": front.fix}
+
+    return seen
+
+
+def _rate_limited(c: Case) -> Fits:
+    counted = " at the preflight: preflights count" if c.is_preflight else ""
+    return {"counted": counted} if c.status == 429 else False
+
+
+def _gateway(c: Case) -> Fits:
+    return {"why": _GATEWAY[c.status]} if c.status in _GATEWAY else False
+
+
+def _login_redirect(c: Case) -> Fits:
+    if not c.is_endpoint or not c.location:
+        return False
+    try:
+        own, other = urlsplit(c.f.url), urlsplit(c.location)
+    except ValueError:
+        return False
+    if own.hostname != other.hostname:
+        return {"where": "another host"}
+    return {"where": "a login page"} if _LOGIN_PATH.search(other.path) else False
+
+
+def _moved(c: Case) -> Fits:
+    if c.location is None:
+        return False
+    url, location = c.f.url, c.location
+    fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    try:
+        one, other = urlsplit(url), urlsplit(location)
+    except ValueError:
+        return {"location": location, "fix": fix}
+    if not c.is_endpoint:
+        fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
+    elif one.hostname == other.hostname and one.path.rstrip("/") == other.path.rstrip("/"):
+        fix = f"give clients that URL: {location}"
+        if one.path != other.path:
+            fix += " (with the slash as the server has it), or route both"
+        if one.scheme != other.scheme == "https":
+            fix = f"give clients the https: URL: {location}"
+        if one.scheme == "https" and other.scheme == "http":
+            fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
+            fix += "redirects keep https:"
+    return {"location": location or "no place at all", "fix": fix}
+
+
+def _host_refused(c: Case) -> Fits:
+    return c.is_endpoint and (c.status == 421 or (c.status in (400, 403) and bool(_HOST_WORDS.search(c.text))))
+
+
+NETWORK: tuple[Failure, ...] = (
+    Failure(
+        "preflight_closed",
+        None,
+        "the connection is closed on OPTIONS only",
+        _preflight_fault("closed", "broke_off", "network", "not_http"),
+        "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
+        "answered, so the server is there and drops OPTIONS.",
+        "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler. "
+        + ANSWER_FIRST,
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "preflight_timeout",
+        None,
+        "OPTIONS is never answered",
+        _preflight_fault("timeout"),
+        "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
+        "answered.",
+        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()). " + ANSWER_FIRST,
+        "preflight",
+        (*PREFLIGHT_CODES, "not_asked"),
+    ),
+    *(
+        Failure(code, None, meaning, _fault(code), "{sentence}", "{fix}", explains=EVERYTHING)
+        for code, meaning in _FAULTS.items()
+    ),
+    Failure(
+        "barred",
+        None,
+        "the browser rejects the request, and not for CORS",
+        lambda c: c.f.barred is not None and c.f.location is None,
+        "The browser rejects this, and not for CORS: {barred}",
+        "use another URL",
+    ),
+    *(
+        Failure(
+            front.code, None, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}"
+        )
+        for _, front in FRONTS
+    ),
+    Failure(
+        "rate_limited",
+        Severity.WARNING,
+        "requests, or preflights among them, are answered 429",
+        _rate_limited,
+        "{name} to {url} is answered 429 (rate limit){counted}. A preflight that counts halves what a page may send, "
+        "and a 429 without CORS headers looks like a CORS error.",
+        "do not count OPTIONS in the rate limit (put CORS before the limit), raise it, and wait before the next run",
+        "",
+        ("no_conversation", "response_without_cors"),
+    ),
+    Failure(
+        "body_too_large",
+        None,
+        "a gateway answers 413",
+        lambda c: c.status == 413,
+        "{name} is answered 413: a gateway in front takes the body for too large. This is not CORS.",
+        "raise the limit of the gateway (nginx: client_max_body_size)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "gateway_error",
+        None,
+        "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
+        _gateway,
+        "{name} is answered {status}: {why}. This is not CORS, whatever the console says.",
+        "start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to",
+        "upstream",
+        EVERYTHING,
+    ),
+    Failure(
+        "login_redirect",
+        None,
+        "a request is redirected to a login page, or to another host",
+        _login_redirect,
+        "{method} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
+        "server's place. Neither a preflight nor an MCP client can log in there.",
+        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
+        "with WWW-Authenticate in place of the redirect",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "preflight_redirected",
+        None,
+        "a preflight is redirected",
+        lambda c: c.is_preflight and _moved(c),
+        "The preflight (OPTIONS) is redirected ({status}) to {location}; browsers do not follow.",
+        "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "redirected",
+        None,
+        "a request is redirected; MCP clients do not follow",
+        _moved,
+        "{method} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
+        '"manual" and stop there.',
+        "{fix}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "host_not_served",
+        None,
+        "the server does not serve the Host of the URL",
+        _host_refused,
+        "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
+        "add the host name to those that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
+        "ALLOWED_HOSTS in Django), or let the proxy in front pass the Host on as it came",
+        "host",
+        EVERYTHING,
+    ),
+)

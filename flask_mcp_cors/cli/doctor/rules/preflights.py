@@ -1,0 +1,272 @@
+"""Failures at the preflight: the server, or what stands in front of it, does not let the page send its message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ....core.headers import ALLOW_HEADERS
+from ....core.headers import ALLOW_METHODS
+from ....core.headers import ALLOW_ORIGIN
+from ....testing import CORSErrorReason as R
+from ..stacks import proxy_in
+from .case import Case
+from .rule import ANSWER_FIRST
+from .rule import Failure
+from .rule import Fits
+from .rule import PREFLIGHT_CODES
+from .rule import SEND_ORIGIN
+
+_SEVERAL = (R.MULTIPLE_ALLOW_ORIGIN_VALUES, R.PREFLIGHT_MULTIPLE_ALLOW_ORIGIN_VALUES)
+_WRONG = (
+    R.ALLOW_ORIGIN_MISMATCH,
+    R.PREFLIGHT_ALLOW_ORIGIN_MISMATCH,
+    R.INVALID_ALLOW_ORIGIN_VALUE,
+    R.PREFLIGHT_INVALID_ALLOW_ORIGIN_VALUE,
+)
+_EXACTLY = "; on the server's list it has to be written exactly so: no slash at the end, lower case, no default port"
+
+
+def _names(c: Case) -> Fits:
+    if not c.is_preflight:
+        return False
+    is_listed = c.reason is R.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE
+    if not is_listed and not c.passes_as("no headers") and "Disallowed CORS headers" not in c.text:
+        return False
+    names = c.refused_names()
+    how = f"refuses them ({c.quoted})" if c.status >= 400 else "does not allow them"
+    if not is_listed and c.status < 300:
+        how = f"is answered ({c.status}) without {ALLOW_ORIGIN} as soon as one of them is asked for"
+    return {"names": ", ".join(names), "how": how} if names else False
+
+
+def _method(c: Case) -> Fits:
+    if not c.is_preflight:
+        return False
+    if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
+        return {"how": f"does not list it ({c.status})"}
+    if c.f.method == "POST":
+        is_alone = c.passes_as("GET")
+    else:
+        is_post_fine = c.evidence.verdicts.get((c.f.origin, c.f.revision)) == "connects"
+        is_alone = is_post_fine and (c.lacks_allow_origin or (c.reason is not None and not 200 <= c.status < 300))
+    if is_alone or "Disallowed CORS method" in c.text:
+        return {"how": f"is refused for it ({c.quoted})" if c.status >= 300 else f"has no {ALLOW_ORIGIN} ({c.status})"}
+    return False
+
+
+def _spelled(c: Case) -> Fits:
+    found = next((v for v in c.variations() if v.value and v.allow_origin == v.value != c.f.origin), None)
+    if found is not None:
+        return {"spelled": found.value}
+    if c.reason in _WRONG and c.detail.rstrip("/").lower() == c.f.origin:
+        return {"spelled": c.detail}
+    return False
+
+
+def _repeated(c: Case) -> Fits:
+    return c.response is not None and len(c.response.headers.getall(ALLOW_ORIGIN)) > 1 and c.reason in _SEVERAL
+
+
+def _origin_lost(c: Case) -> Fits:
+    """The preflight is refused, yet a message is served, whatever its Origin, and nothing ever has CORS headers."""
+    if not (c.is_preflight and c.is_endpoint and c.status == 403 and c.is_answered_behind):
+        return False
+    foreign = c.evidence.first("foreign origin")
+    if foreign is None or foreign.result is None:
+        return False
+    responses = (e.response for f in c.evidence.fetches for e in f.exchanges if e.response is not None)
+    return not any(ALLOW_ORIGIN in response.headers for response in responses)
+
+
+def _answered(*statuses: int) -> Callable[[Case], Fits]:
+    return lambda c: c.is_preflight and c.status in statuses
+
+
+def _refused(c: Case) -> Fits:
+    """The likelier cause first: where POST with the same Origin is served, the origin is not what is refused."""
+    if not (c.is_preflight and c.status >= 400):
+        return False
+    if not c.is_answered_behind:
+        order = f"put {c.f.origin} on the server's list of origins, exactly so; if it is there: {ANSWER_FIRST}"
+        return {"served": "", "order": order}
+    return {
+        "served": " POST with the same Origin is served: the origin is not the cause.",
+        "order": f"let OPTIONS pass: look for a list of methods in {proxy_in(c.stacks)}, a firewall or the router. "
+        + ANSWER_FIRST,
+    }
+
+
+def _has_other_cors(c: Case) -> Fits:
+    if not c.is_preflight or not c.lacks_allow_origin or c.response is None:
+        return False
+    return any(name.lower().startswith("access-control-") for name in c.response.headers)
+
+
+PREFLIGHTS: tuple[Failure, ...] = (
+    Failure(
+        "preflight_authenticated",
+        None,
+        "a preflight is asked to authenticate",
+        _answered(401),
+        "The preflight (OPTIONS) is asked to authenticate ({quoted}); browsers never send credentials with one.",
+        "exempt OPTIONS from the login: " + ANSWER_FIRST,
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "preflight_crashes",
+        None,
+        "a preflight ends in a server error",
+        lambda c: c.is_preflight and c.status >= 500 and c.status != 501,
+        "The preflight (OPTIONS) ends in a server error ({quoted}).",
+        "see the server's log for the exception. " + ANSWER_FIRST,
+        explains=PREFLIGHT_CODES,
+    ),
+    Failure(
+        "header_not_allowed",
+        None,
+        "a preflight does not allow a header that MCP clients send",
+        _names,
+        f"The preflight of {{name}} asks for {{names}}, and its answer {{how}} ({ALLOW_HEADERS}).",
+        f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default)",
+        "headers",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "method_not_allowed",
+        None,
+        "a preflight does not allow a method",
+        _method,
+        f"The preflight of {{name}} asks for the method {{method}}, and its answer {{how}} ({ALLOW_METHODS}).",
+        f"add {{method}} to {ALLOW_METHODS}, in upper case",
+        "methods",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "headers_doubled",
+        None,
+        f"{ALLOW_ORIGIN} is sent twice",
+        _repeated,
+        f"{{name}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): two layers each add it, and browsers refuse "
+        "both.",
+        "let one layer send it, once: take it out of the proxy ({proxy}: remove it there, or hide the app's) or out "
+        "of the app",
+    ),
+    Failure(
+        "allow_origin_several",
+        None,
+        f"{ALLOW_ORIGIN} holds several values",
+        lambda c: c.reason in _SEVERAL,
+        f"{{name}} is answered with one {ALLOW_ORIGIN} that holds several values ({{detail}}); only a single origin "
+        "is allowed.",
+        "compare the request's Origin with your list and echo that exact one, with Vary: Origin",
+        "origins",
+    ),
+    Failure(
+        "origin_spelled",
+        None,
+        "the server has the origin on its list in another spelling",
+        _spelled,
+        f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the origin "
+        "in a spelling that browsers never send.",
+        "write exactly {origin} on the server's list: no slash at the end, lower case, no default port, this scheme",
+        "origins",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "allow_origin_wrong",
+        None,
+        f"{ALLOW_ORIGIN} names another origin",
+        lambda c: c.reason in _WRONG,
+        f"{{name}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
+        f"send {ALLOW_ORIGIN}: {{origin}} to this origin, and Vary: Origin: add it to the server's list",
+        "origins",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "allow_list_malformed",
+        None,
+        "a list in the answer to a preflight cannot be parsed",
+        lambda c: c.reason in (R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE, R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE),
+        f"A list in the preflight's answer ({ALLOW_HEADERS} or {ALLOW_METHODS}) cannot be parsed.",
+        f"write names, separated by commas, and nothing else in {ALLOW_HEADERS} and {ALLOW_METHODS}",
+    ),
+    Failure(
+        "preflight_status",
+        None,
+        "a preflight has CORS headers, but not a status of 200 to 299",
+        lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
+        "The preflight (OPTIONS) is refused ({quoted}); a browser wants 200 to 299.",
+        ANSWER_FIRST,
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "preflight_intercepted",
+        None,
+        "POST has the right CORS headers, OPTIONS has none: another layer answers it",
+        lambda c: c.is_preflight and c.reason is not None and c.has_cors_behind,
+        f"The preflight (OPTIONS) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has it: the "
+        "app knows CORS, and another layer answers OPTIONS before it does, such as the web server, a proxy or "
+        "firewall in front, or a route of its own.",
+        "let {proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS headers "
+        "with OPTIONS too (preflights: 2xx)",
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "origin_lost",
+        None,
+        "something in front seems to drop Origin",
+        _origin_lost,
+        "The preflight is refused ({quoted}), but POST is served whatever its Origin, and no answer has a CORS "
+        "header: probably a proxy or CDN in front does not pass Origin and Access-Control-Request-* on, or it refuses "
+        "OPTIONS.",
+        "let the proxy or CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an "
+        "origin request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
+        explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
+    ),
+    Failure(
+        "preflight_not_routed",
+        None,
+        "nothing answers OPTIONS at this URL",
+        _answered(404, 405, 501),
+        f"Nothing answers OPTIONS {{url}}, the preflight ({{quoted}}), and no answer to another method has CORS "
+        f"headers ({ALLOW_ORIGIN}) either.",
+        ANSWER_FIRST,
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "preflight_refused",
+        None,
+        "a preflight is refused with 4xx",
+        _refused,
+        "The preflight (OPTIONS) is refused ({quoted}).{served}",
+        "{order}",
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "origin_not_allowed",
+        None,
+        f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
+        _has_other_cors,
+        f"The preflight (OPTIONS) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among them: "
+        "the origin is not on the server's list.",
+        SEND_ORIGIN + _EXACTLY,
+        "origins",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "cors_missing",
+        None,
+        "OPTIONS is answered without any CORS header",
+        lambda c: c.is_preflight and c.lacks_allow_origin,
+        f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "
+        "however it is asked: the server has no CORS there, or not for this origin.",
+        f"{SEND_ORIGIN}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}",
+        "origins",
+        PREFLIGHT_CODES,
+    ),
+)

@@ -1,0 +1,79 @@
+"""What a row of the table of findings is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from typing import Generic
+from typing import TypeVar
+
+from ....core.headers import ALLOW_ORIGIN
+from ...findings import Severity
+from ..evidence import Evidence
+from .case import Case
+
+Values = Mapping[str, object]
+#: A row fits (``True``, or values for its sentence) or does not.
+Fits = bool | Values | None
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Seen]):
+    """A row of the table. Sentence and cure are templates: the values of the case fill them."""
+
+    code: str
+    #: ``None``: as bad as the request that failed is important.
+    severity: Severity | None
+    #: For the documentation.
+    meaning: str
+    seen: Seen
+    sentence: str
+    cure: str
+    #: Which words of the stack are added to the cure.
+    topic: str = ""
+    #: Codes that are consequences of this one; ``*``: everything that fails.
+    explains: tuple[str, ...] = ()
+
+
+#: Read in order for every request that failed: the first that fits says why.
+Failure = Rule[Callable[[Case], Fits]]
+#: Looks at all of the evidence, and fits as often as it yields.
+Observation = Rule[Callable[[Evidence], Iterable[Values]]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows, in the order in which causes explain consequences."""
+
+    failures: tuple[Failure, ...]
+    observations: tuple[Observation, ...]
+
+    @cached_property
+    def rules(self) -> Mapping[str, Rule[Any]]:
+        """Code → row."""
+        rows: tuple[Rule[Any], ...] = (*self.failures, *self.observations)
+        return {row.code: row for row in rows}
+
+    def without(self, code: str) -> Table:
+        """The table without one row: a test asks whether anybody misses it."""
+        return Table(
+            tuple(rule for rule in self.failures if rule.code != code),
+            tuple(rule for rule in self.observations if rule.code != code),
+        )
+
+
+EVERYTHING = ("*",)
+
+#: What follows from a preflight that fails.
+PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", "preflight_not_cached")
+
+ANSWER_FIRST = (
+    "let nothing come before CORS: answer OPTIONS with Origin and Access-Control-Request-Method at once, with 2xx and "
+    "the Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
+)
+SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
