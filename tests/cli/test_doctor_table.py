@@ -270,6 +270,55 @@ def test_a_fault_is_found_under_its_code(code: str) -> None:
     assert found[code] == (RULES[code].severity or "error")
 
 
+def misspelled(request: Request, response: Response) -> None:
+    response.headers["Access-Control-Allow-Origins"] = response.headers.pop("Access-Control-Allow-Origin", "")
+
+
+def test_a_misspelled_header() -> None:
+    report = examined(altered(misspelled))
+    assert codes(report)["cors_header_misspelled"] == "error"
+    assert "write Access-Control-Allow-Origin in place of Access-Control-Allow-Origins" in str(report.findings)
+
+
+def test_a_session_in_a_cookie() -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if b'"initialize"' in request.data:
+            response.set_cookie("sid", "x", httponly=True)
+        elif request.method == "POST" and "sid" not in request.cookies:
+            return with_cors("Server not initialized", 400)
+        return None
+
+    report = examined(altered(alter))
+    assert codes(report)["session_in_cookie"] == "error"
+    assert "notification_refused" not in codes(report)
+
+
+def test_a_preflight_and_a_401_without_cors() -> None:
+    """Whoever mends the preflight only would meet the 401 next."""
+    app = protected()
+
+    def alter(request: Request, response: Response) -> Response | None:
+        if request.path == "/mcp" and "Authorization" not in request.headers:
+            return Response("Unauthorized", 401, {"WWW-Authenticate": "Bearer"})
+        return None
+
+    report = examined(altered(alter, app))
+    assert {"preflight_authenticated", "challenge_unreadable_too"} <= set(codes(report))
+    assert "JavaScript can read" not in str(report.works)
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_an_error_of_json_rpc_in_place_of_a_401(token: str | None) -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if response.status_code != 401:
+            return None
+        error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Unauthorized: missing token"}}
+        return with_cors(json.dumps(error), 200, "application/json")
+
+    found = codes(examined(altered(alter, protected()), token=token))
+    assert found["error_in_place_of_401" if token is None else "forbidden_for_unauthorized"] == "error"
+
+
 def test_an_event_stream_labelled_json() -> None:
     def relabelled(request: Request, response: Response) -> None:
         results_as_stream(request, response)

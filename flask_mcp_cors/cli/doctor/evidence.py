@@ -5,6 +5,7 @@ Probes add to it and name each fetch by its step. Rules look steps up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from .wire import Fault
 #: A page that nobody has, and a name that an attacker would own: RFC 2606 keeps the domain free.
 FOREIGN_ORIGIN = "https://foreign.invalid"
 FOREIGN_HOST = "rebound.invalid"
+
+
+_LOGIN_ERROR = re.compile(r"unauthori[sz]ed|unauthenticated|not authenticated|(missing|invalid|no).{0,12}token", re.I)
 
 
 @dataclass
@@ -139,6 +143,14 @@ def lost_in(answers: Iterable[Fetched]) -> list[Fetched]:
     known = [f for f in answers if f.status is not None and f.status != 429]
     lost = [f for f in known if f.result is None]
     return lost if len(lost) < len(known) else []
+
+
+def is_login_error(fetched: Fetched) -> bool:
+    """Does an error of JSON-RPC, with a status that is none, ask for a token?"""
+    error = (fetched.message or {}).get("error")
+    words = str(error.get("message")) if isinstance(error, dict) else ""
+    is_error = fetched.status is not None and 200 <= fetched.status < 300
+    return is_error and _LOGIN_ERROR.search(words) is not None
 
 
 class Fact(NamedTuple):
@@ -257,5 +269,10 @@ class Evidence:
         """Is no revision spoken, not even after a login?"""
         return all(self.speaks(revision) is False for revision in self.revisions)
 
+
+#: The steps of a login that are no messages to the endpoint.
+RESOURCE_STEP, SERVER_STEP = "protected resource metadata", "authorization server metadata"
+TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
+LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
 
 FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")

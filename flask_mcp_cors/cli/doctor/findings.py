@@ -86,7 +86,7 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, 
                 continue
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
-            severity = rule.severity or fetched.weight or Severity.ERROR
+            severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
             yield _finding(rule, severity, values, case.stacks, console), fetched.origin, fetched.revision
             break
 
@@ -104,7 +104,7 @@ def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[st
     """Fill in the templates. Whatever a server sent is made safe to print here, and nowhere else."""
     safe = {key: printable(str(value), 600) for key, value in values.items()}
     cure = rule.cure.format_map(safe)
-    if rule.topic and (words := cure_for(rule.topic, stacks)):
+    if words := cure_for(str(values.get("topic", rule.topic)), stacks):
         cure += f" ({words})"
     shown = None if console is None else printable(console, 1000)
     return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)

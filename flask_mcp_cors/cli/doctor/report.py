@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 from ..findings import Finding
@@ -33,6 +34,8 @@ class Report:
     findings: tuple[Finding, ...]
     #: How many requests it took.
     requests: int
+    #: What all of it was read from.
+    evidence: Evidence = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, evidence: Evidence, table: Table = TABLE) -> Report:
@@ -53,6 +56,7 @@ class Report:
             {place: tuple(what) for place, what in works.items()},
             tuple(findings_of(evidence, table)),
             evidence.requests,
+            evidence,
         )
 
     @property

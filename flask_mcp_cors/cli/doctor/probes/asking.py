@@ -86,6 +86,13 @@ class Asker:
         fetched = send_plain(self.wire, self.ev.href, method, host, headers, message, patience=patience, enough=enough)
         return self.note(fetched, step, origin, revision)
 
+    def again(self, fetched: Fetched, origin: str) -> None:
+        """The same preflight without a browser, which drops its body."""
+        sent = fetched.exchanges[-1].request
+        headers = dict(sent.headers.items())
+        again = send_plain(self.wire, sent.url, "OPTIONS", headers.pop("Host"), headers)
+        self.note(again, "preflight again", origin)
+
     def first(self, step: str, revision: Revision, headers: Headers, origin: str = "") -> Fetched:
         """A first message without a browser, with these headers; the session that it opens is ended."""
         message = first_message(revision)

@@ -173,6 +173,8 @@ class Conversations:
                 if is_failed(fetched):
                     if session is not None:
                         self._is_lost(revision, session, fetched)
+                    elif first.network is not None and "Set-Cookie" in first.network.headers:
+                        self._with_cookie(revision, step, first.network.headers.getall("Set-Cookie"))
                     if fetched.reading.fault not in LENIENT_FAULTS:
                         return REFUSED
                 done.append(name)
@@ -191,6 +193,12 @@ class Conversations:
         finally:
             if not is_over:
                 self.asker.end_session(first, revision)
+
+    def _with_cookie(self, revision: Revision, message: Message, cookies: list[str]) -> None:
+        """Is the session in a cookie? No page sends it; this does."""
+        cookie = "; ".join(value.partition(";")[0] for value in cookies)
+        headers = self.asker.headers(revision, message) | {"Origin": self.page.origin, "Cookie": cookie}
+        self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
 
     @property
     def _newest(self) -> str | None:
@@ -219,15 +227,16 @@ class Conversations:
         headers = stream_headers(revision, self.ev.token, session)
         weight = Severity.WARNING
         opened = self._fetch(revision, "GET stream", "GET", headers, weight=weight, enough=has_event, patience=PATIENCE)
-        if opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight:
+        is_late = opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight
+        if is_late:
             opened.weight = None  # a row of its own
-        if opened.is_rejected:
-            return []
         coding = "" if opened.network is None else opened.network.headers.get("Content-Encoding", "")
-        if coding not in ("", "identity") and not has_event(opened.body):
+        if is_late or (coding not in ("", "identity") and not has_event(opened.body)):
             plain = headers | {"Accept-Encoding": "identity", "Origin": self.page.origin}
             step = "GET stream uncompressed"
-            self.asker.plain(step, "GET", plain, origin=self.page.origin, patience=PATIENCE, enough=has_event)
+            self.asker.plain(step, "GET", plain, origin=self.page.origin, patience=PATIENCE, enough=bool)
+        if opened.is_rejected:
+            return []
         if opened.status == 405:
             return ["no GET stream (405, which is allowed)"]
         if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):

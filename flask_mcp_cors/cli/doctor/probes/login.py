@@ -19,6 +19,10 @@ from ...findings import Severity
 from ...terminal import printable
 from ..evidence import Fact
 from ..evidence import Fetched
+from ..evidence import REGISTRATION_STEP
+from ..evidence import RESOURCE_STEP
+from ..evidence import SERVER_STEP
+from ..evidence import TOKEN_STEP
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import parse_json
 from ..page import Page
@@ -29,8 +33,6 @@ from .asking import Asker
 from .surroundings import is_local
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
-_RESOURCE = "protected resource metadata"
-_SERVER = "authorization server metadata"
 _BARE = "/.well-known/oauth-protected-resource"
 
 
@@ -45,13 +47,17 @@ class Login:
     def follow(self, *, registers: bool) -> None:
         """Follow a 401 as far as a client can without a person."""
         refused = next((f for f in self.ev.refusals() if f.origin == self.page.origin), None)
+        if refused is not None:
+            self._works("401", "JavaScript can read the 401")
+        else:
+            # It cannot be read yet, which has findings of its own. Whoever mends that goes on with the next step.
+            refused = next((f for f in self.ev.of("behind", "without a token") if f.status == 401), None)
         if refused is None:
             return
-        self._works("401", "JavaScript can read the 401")
-        readable = refused.headers.get("www-authenticate", "")
-        if readable:
+        challenge = refused.headers.get("www-authenticate", "")
+        if challenge and refused.step not in ("behind", "without a token"):
             self._works("challenge", "JavaScript can read WWW-Authenticate")
-        found = _RESOURCE_METADATA.search(readable)
+        found = _RESOURCE_METADATA.search(challenge)
         named = (found[1] or found[2]) if found else None
         document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
         if document is None:
@@ -97,18 +103,21 @@ class Login:
             return fetched
         plain = self._noted(self.page.fetch(url, "GET"), step)
         if plain.status == 200:
-            fetched.weight = Severity.WARNING
+            fetched.weight = Severity.NOTE  # clients ask again without the header, as this does
         return plain if not plain.is_rejected else fetched
 
     def _resource(self, urls: Iterable[str], *, is_named: bool) -> dict[str, Any] | None:
         """The document of the resource, or what kept it from the page."""
+        statuses: list[str] = []
         for url in urls:
-            fetched = self._get(url, _RESOURCE)
+            fetched = self._get(url, RESOURCE_STEP)
             if fetched is None or fetched.fault is not None:
                 return None
             # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
             status = self._plain(url).status if fetched.is_rejected else fetched.status
-            if status in (404, 410) and not is_named:
+            if status in (401, 403, 404, 410) and not is_named:
+                # Nobody has said that it is there. Some logins cover every path.
+                statuses.append(f"{status}")
                 continue
             document = parse_json(fetched.body)
             if status == 200 and isinstance(document, dict):
@@ -124,7 +133,7 @@ class Login:
             else:
                 self._fact("metadata error", f"{status}", url)
             return None
-        self._fact("metadata nowhere")
+        self._fact("metadata nowhere", " and ".join(dict.fromkeys(statuses)))
         return None
 
     def _plain(self, url: str) -> Fetched:
@@ -167,7 +176,7 @@ class Login:
         blocked: Fetched | None = None
         document: object = None
         for url in urls:
-            fetched = self._get(url, _SERVER)
+            fetched = self._get(url, SERVER_STEP)
             if fetched is None or fetched.fault is not None:
                 return
             if fetched.is_rejected:
@@ -189,11 +198,11 @@ class Login:
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
-            if self._usable(tried, "token endpoint"):
+            if self._usable(tried, TOKEN_STEP):
                 self._works("authorization server", "its token endpoint answers a page")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
-            if self._usable(asked, "registration endpoint"):
+            if self._usable(asked, REGISTRATION_STEP):
                 self._works("authorization server", "a page may register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
@@ -213,6 +222,8 @@ class Login:
             self._fact("pkce missing")
 
     def _usable(self, fetched: Fetched, step: str) -> bool:
+        if fetched.failed_at_preflight and fetched.fault is None:
+            self.asker.again(fetched, self.page.origin)
         # What this machine does not reach a browser may: rows of their own say so.
         self._noted(fetched, step, None if fetched.fault is not None else Severity.ERROR)
         return not fetched.is_rejected

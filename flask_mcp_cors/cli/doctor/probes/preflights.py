@@ -11,7 +11,6 @@ from ...findings import Severity
 from ..evidence import Fetched
 from ..messages import NEWEST_WITH_SESSIONS
 from ..page import Page
-from ..page import send_plain
 from .asking import Asker
 
 #: The answer itself says what is wrong: there is nothing to find out by changing the question.
@@ -43,7 +42,7 @@ class Preflights:
                 self._vary(page, fetched)
         elif is_preflight:
             if fetched.method != "POST":
-                self._again(page, fetched)
+                self.asker.again(fetched, page.origin)
             tried = {f.step.partition("=")[2] for f in self.ev.fetches if f.step.startswith("varied: header=")}
             for name in fetched.sent_names if tried else ():
                 if name not in tried:
@@ -53,19 +52,14 @@ class Preflights:
         """Send the message as if the preflight had passed."""
         behind = self.asker.first("behind", NEWEST_WITH_SESSIONS, {"Origin": page.origin}, page.origin)
         refused = fetched.last.status if fetched.last is not None and fetched.failed_at_preflight else 403
-        if b"origin" in behind.body.lower() and behind.status == 403 != refused:
+        is_second_list = b"origin" in behind.body.lower() and behind.status == 403 != refused
+        is_unreadable = behind.status == 401 and ALLOW_ORIGIN not in behind.headers
+        if is_second_list or (is_unreadable and fetched.failed_at_preflight):
             behind.weight = Severity.ERROR  # whoever mends the preflight meets this next
-
-    def _again(self, page: Page, fetched: Fetched) -> None:
-        """The same preflight without a browser, which drops its body."""
-        sent = fetched.exchanges[-1].request
-        headers = dict(sent.headers.items())
-        again = send_plain(self.asker.wire, sent.url, "OPTIONS", headers.pop("Host"), headers)
-        self.asker.note(again, "preflight again", page.origin)
 
     def _vary(self, page: Page, fetched: Fetched) -> None:
         """Change one thing of a refused preflight at a time, until it is answered with CORS headers."""
-        self._again(page, fetched)
+        self.asker.again(fetched, page.origin)
         response = fetched.last
         if response is None or response.status in (401, 421, 429) or response.status >= 500:
             return

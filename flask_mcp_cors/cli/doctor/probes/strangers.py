@@ -9,6 +9,7 @@ from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
 from ....testing.urls import is_loopback
 from ....testing.urls import parse_url
+from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST
 from ..evidence import FOREIGN_ORIGIN
 from ..messages import first_message
@@ -38,7 +39,7 @@ class Strangers:
         foreign = self.asker.first("foreign origin", revision, sent)
         if foreign.status == 403:
             self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is refused with 403")
-        elif foreign.result is None and foreign.status not in (None, 401, 429):
+        elif self._is_refused(foreign):
             self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is not served ({foreign.status})")
         if foreign.result is None:
             return
@@ -50,6 +51,11 @@ class Strangers:
             # Without a preflight only this much may be sent.
             simple = {"Accept": headers["Accept"], "Content-Type": "text/plain;charset=UTF-8", "Origin": FOREIGN_ORIGIN}
             self.asker.end_session(self.asker.plain("foreign simple", "POST", simple, message), revision)
+
+    def _is_refused(self, fetched: Fetched) -> bool:
+        """Is a stranger not served, and not just as everybody else?"""
+        everybody = {f.status for f in self.ev.plain}
+        return fetched.result is None and fetched.status not in {None, 401, 429, *everybody}
 
     def _works(self, what: str) -> None:
         self.ev.works.append(("", "", what))
@@ -85,23 +91,25 @@ class Strangers:
             return
         # That may have been for the Origin, which such a page's GET does not carry.
         bare = self.asker.first("foreign host, no origin", revision, {"Host": host})
-        if bare.result is None and bare.status not in (None, 401, 429):
+        if self._is_refused(bare):
             self._works(f"a foreign Host is not served ({bare.status})")
 
 
 def look_alikes(origin: str) -> list[tuple[str, str]]:
     """Kind and origin.
 
-    >>> dict(look_alikes("https://app.example.com"))["host as prefix"]
-    'https://app.example.com.foreign.invalid'
+    >>> look_alikes("https://app.example.com")[0]
+    ('host as prefix', 'https://app.example.com.foreign.invalid')
     """
     try:
         url = parse_url(origin)
     except ValueError:
         return []  # an application's own scheme
     host, port = url.host, "" if url.port is None else f":{url.port}"
+    # Many lists let local pages in, too, for development.
+    local = [("host as prefix", f"http://{name}.foreign.invalid") for name in ("localhost", "127.0.0.1")]
     if host.startswith("[") or is_loopback(host):
-        return [("null", "null"), ("host as prefix", f"{url.scheme}://{host}.foreign.invalid{port}")]
+        return [("null", "null"), ("host as prefix", f"{url.scheme}://{host}.foreign.invalid{port}"), *local]
     domain = host.partition(".")[2] if host.count(".") > 1 else host
     other = "http" if url.scheme == "https" else "https"
     dotted = f"{url.scheme}://{{}}{port}"
@@ -117,6 +125,7 @@ def look_alikes(origin: str) -> list[tuple[str, str]]:
         ("subdomain", dotted.format(f"evil.{host}")),
         ("subdomain", dotted.format(f"evil.{domain}")),
         ("null", "null"),
+        *local,
     ]
     dots = [at for at, character in enumerate(host) if character == "."][:3]
     found += [("another character for a dot", dotted.format(f"{host[:at]}x{host[at + 1 :]}")) for at in dots]

@@ -57,14 +57,15 @@ def _served(*, to_pages: bool) -> Seen:
             return
         may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
         at_home = ev.is_local and ev.token is None
+        # Where another origin gets other headers, Origin does arrive.
+        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
+        proxy = proxy_in(stacks_of(ev.responses()))
+        hint = f"; if the server does validate it, {proxy} in front drops Origin: let it pass Origin on"
         values = {
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
-            "hint": ""
-            if may_read
-            else f"; if the server does validate it, {proxy_in(stacks_of(ev.responses()))} in "
-            "front drops Origin: let it pass Origin on",
+            "hint": "" if may_read or seen else hint,
         }
         yield {"severity": ERROR, **values} if at_home and to_pages else values
 
@@ -91,8 +92,11 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         is_open = has_credentials or (not ev.wants_login and ev.token is None)
         # Where every subdomain is allowed, a name that ends like an allowed one may be one of these.
         parents = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "subdomain"))
+        # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
+        endings = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))
         for kind in kinds:
-            let_in = ", ".join(origin for origin in _let_in(ev, kind) if not origin.endswith(parents))
+            others = parents if kind != "another character for a dot" else parents + endings
+            let_in = ", ".join(origin for origin in _let_in(ev, kind) if not origin.endswith(others))
             if let_in:
                 severity = ERROR if is_grave and is_open else WARNING
                 yield {"severity": severity, "let_in": let_in, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}

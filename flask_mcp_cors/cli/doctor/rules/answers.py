@@ -8,6 +8,8 @@ from collections.abc import Callable
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
 from ...terminal import printable
+from ..evidence import is_login_error
+from ..evidence import LOGIN_STEPS
 from ..messages import REVISIONS
 from .case import Case
 from .rule import EVERYTHING
@@ -48,6 +50,37 @@ def _has_no_cors(c: Case) -> bool:
     return not c.is_preflight and c.lacks_allow_origin
 
 
+def _unreadable(c: Case) -> Fits:
+    if not _has_no_cors(c):
+        return False
+    if c.f.step in LOGIN_STEPS:
+        order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
+        return {"only": "", "order": order, "topic": ""}
+    such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
+    order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
+    if c.others_have_cors:
+        return {"only": "; other answers of the server have it", "order": order}
+    if c.f.preflight is None:
+        return {"only": "", "order": order}
+    only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
+    return {"only": only, "order": f"{order}: apply CORS before the routes"}
+
+
+def _needs_cookie(c: Case) -> Fits:
+    """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
+    with_cookie = c.evidence.first("with its cookie", origin=c.f.origin)
+    if with_cookie is None or c.status < 400 or c.is_preflight or not c.is_endpoint:
+        return False
+    if with_cookie.status is None or with_cookie.status >= 400 or c.f.sent != with_cookie.sent:
+        return False
+    cookie = with_cookie.exchanges[-1].request.headers.get("Cookie", "")
+    return {"cookie": cookie.partition("=")[0]}
+
+
+def _wants_token(c: Case) -> Fits:
+    return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
+
+
 def _second_list(c: Case) -> Fits:
     if c.is_preflight or not c.f.origin or c.f.step == "behind":
         return False
@@ -79,14 +112,15 @@ def _no_mcp(c: Case) -> Fits:
     message = c.f.message or {}
     error, result = message.get("error"), message.get("result")
     if isinstance(error, dict):
-        what = f'JSON-RPC is answered, but initialize with the error "{printable(str(error.get("message")), 80)}"'
+        words = printable(str(error.get("message")), 80)
+        what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
         return {"what": what, "fix": "see the server's documentation for the methods that it has"}
     if isinstance(result, dict):
         if isinstance(result.get("protocolVersion"), str):
             return False
-        what = "JSON-RPC is answered, but the result of initialize names no protocolVersion"
+        what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
         return {"what": what, "fix": "let an MCP server answer: a stub has nothing to connect to"}
-    what = f"{c.f.url} answers no MCP message: POST initialize gives {c.quoted}"
+    what = f"Without a browser, too, {c.f.url} answers no MCP message: POST initialize gives {c.quoted}"
     return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
 
 
@@ -130,10 +164,20 @@ ANSWERS: tuple[Failure, ...] = (
         "response_without_cors",
         None,
         f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
-        _has_no_cors,
-        f"The response to {{name}} ({{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
+        _unreadable,
+        f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
         f"body{{only}}.",
-        f"{SEND_ORIGIN} on every response, errors such as {{status}} and streams too",
+        "{order}",
+        "every",
+    ),
+    Failure(
+        "challenge_unreadable_too",
+        None,
+        "behind a preflight that fails the 401 lacks CORS headers, too",
+        lambda c: c.f.step == "behind" and c.status == 401,
+        f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
+        "no login starts.",
+        f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
         "every",
     ),
     Failure(
@@ -153,7 +197,7 @@ ANSWERS: tuple[Failure, ...] = (
         None,
         "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
-        "The token is not accepted: the answer to it is 401.",
+        "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
         explains=EVERYTHING,
     ),
@@ -162,8 +206,8 @@ ANSWERS: tuple[Failure, ...] = (
         None,
         "403 to a request without token and Origin: 401 is due where a login is meant",
         lambda c: c.status == 403 and not c.f.origin and c.evidence.token is None and not c.is_preflight,
-        "{name} without a browser, with neither token nor Origin, is answered 403 ({quoted}). If the server wants a "
-        "login, 401 is due: a client starts its login at 401 only.",
+        "{name} without a browser, with neither token nor Origin, is answered {quoted}. If the server wants a login, "
+        "401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token; if no login is meant, see which layer "
         "(firewall, allow list) refuses them",
         explains=EVERYTHING,
@@ -175,14 +219,6 @@ ANSWERS: tuple[Failure, ...] = (
         lambda c: c.f.step == "behind",
         "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
         _OWN_LIST,
-    ),
-    Failure(
-        "notification_refused",
-        None,
-        "a notification is not accepted",
-        lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
-        "{name} is refused ({quoted}): clients stop there.",
-        "answer notifications with 202 and no body",
     ),
     *(
         Failure(code, severity, meaning, _message_fault(code), sentence, cure, "", explains)
@@ -286,8 +322,9 @@ ANSWERS: tuple[Failure, ...] = (
         "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} without a body: the client waits for its result.",
-        "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If the "
-        "response is sent elsewhere, such as to a stream or a log, return it",
+        "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
+        "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
+        "as to a stream or a log, return it",
         explains=EVERYTHING,
     ),
     Failure(
@@ -320,6 +357,24 @@ ANSWERS: tuple[Failure, ...] = (
         "accept in MCP-Protocol-Version every version that initialize answers with",
     ),
     Failure(
+        "session_in_cookie",
+        None,
+        "a message is refused because the session is in a cookie",
+        _needs_cookie,
+        "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
+        "the session in a cookie. Pages send none to another origin, and MCP clients keep none.",
+        "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
+        explains=("no_result",),
+    ),
+    Failure(
+        "notification_refused",
+        None,
+        "a notification is not accepted",
+        lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
+        "{name} is refused ({quoted}): clients stop there.",
+        "answer notifications with 202 and no body",
+    ),
+    Failure(
         "login_page",
         None,
         "a login page, or another page, in place of a 401",
@@ -341,11 +396,21 @@ ANSWERS: tuple[Failure, ...] = (
         explains=EVERYTHING,
     ),
     Failure(
+        "error_in_place_of_401",
+        None,
+        "a JSON-RPC error with status 200 asks for a token, in place of a 401",
+        _wants_token,
+        "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
+        "starts its login at 401 only.",
+        "answer 401 with WWW-Authenticate: Bearer to requests without a token",
+        explains=EVERYTHING,
+    ),
+    Failure(
         "not_mcp",
         None,
         "not an MCP endpoint",
         _no_mcp,
-        "Without a browser, too, {what}.",
+        "{what}.",
         "{fix}",
         explains=EVERYTHING,
     ),

@@ -154,7 +154,8 @@ class Case:
         return answer.refused_header(question, authorization_needs_naming=False) is not None
 
     @property
-    def _others_have_cors(self) -> bool:
+    def others_have_cors(self) -> bool:
+        """Does any answer to this page that is no preflight's have ``Access-Control-Allow-Origin``?"""
         answers = (f.network for f in self.evidence.fetches if f.origin == self.f.origin and not f.is_rejected)
         return any(response is not None and ALLOW_ORIGIN in response.headers for response in answers)
 
@@ -162,6 +163,7 @@ class Case:
         """What every template may use."""
         return {
             "name": self.f.name,
+            "step": self.f.step,
             "method": self.f.method,
             "status": self.status,
             "quoted": self.quoted,
@@ -174,5 +176,4 @@ class Case:
             "console": "" if self.f.blocked is None else self.f.blocked.console_message,
             "start": self.text.lstrip()[:60],
             "unreadable": f", without {ALLOW_ORIGIN}, so the console blames CORS" if self.f.blocked else "",
-            "only": "; other answers of the server have it" if self._others_have_cors else "",
         }

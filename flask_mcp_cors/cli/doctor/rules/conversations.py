@@ -48,9 +48,10 @@ def _is_delayed(f: Fetched) -> bool:
 def _stream_compressed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         plain = ev.first("GET stream uncompressed", origin=f.origin)
-        if _is_stream(f) and not any(events(f.body)) and plain is not None and any(events(plain.body)):
+        is_held_back = _is_stream(f) and not any(events(f.body)) and len(f.body) < len(plain.body if plain else b"")
+        if is_held_back or (plain is not None and plain.body and _is_delayed(f)):
             coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
-            yield at(f, coding=coding)
+            yield at(f, coding=coding or "Content-Encoding")
 
 
 def _is_unended(f: Fetched) -> bool:
@@ -59,7 +60,7 @@ def _is_unended(f: Fetched) -> bool:
 
 
 def _is_not_405(f: Fetched) -> bool:
-    return f.status is not None and 400 <= f.status < 500 and f.status not in (400, 401, 403, 405, 429)
+    return f.status is not None and 400 <= f.status < 600 and f.status not in (400, 401, 403, 405, 429)
 
 
 def _question_blocked(ev: Evidence) -> Iterator[Values]:
@@ -96,7 +97,7 @@ def _unreadable_error(*steps: str) -> Seen:
         for f in ev.of(*steps):
             is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
             if is_unread and "connects" in ev.verdicts.values() and f.last and f.last.status != 429:
-                yield at(f, what=f.step)
+                yield at(f, what=("an " if f.step[0] in "aeiou" else "a ") + f.step)
 
     return seen
 
@@ -170,9 +171,9 @@ WAYS: tuple[Observation, ...] = (
         NOTE,
         "Chromium asks the person before a public page calls a local address",
         fact("local_network_access"),
-        "This address is loopback or private. If the page is public, Chromium asks the person for permission first "
-        "(Local Network Access). No header grants it: a fetch that hangs or fails, though all is well here, waits for "
-        "that answer.",
+        "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
+        "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
+        "answer.",
         "tell people to allow it, or serve MCP at a public HTTPS address",
     ),
     Observation(
@@ -229,10 +230,10 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "get_not_405",
         WARNING,
-        "GET is answered 404 or the like where 405 is due",
+        "GET is answered 404, 500 or the like where 405 is due",
         each("GET stream", where=_is_not_405),
-        "GET of the endpoint is answered {status}. A server without a stream has to answer 405: clients take anything "
-        "else for an error.",
+        "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
+        "an error.",
         "answer GET with 405 Method Not Allowed",
     ),
     Observation(
@@ -240,7 +241,7 @@ WAYS: tuple[Observation, ...] = (
         WARNING,
         "GET is answered with something that is no event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
-        "GET of the endpoint is answered 200 with content-type {type}: a page or JSON, and no event stream.",
+        "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
     ),
     Observation(
@@ -257,7 +258,7 @@ WAYS: tuple[Observation, ...] = (
         NOTE,
         "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
-        "No tool here has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
+        "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
     ),
     Observation(
@@ -292,9 +293,9 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "old_transport",
         WARNING,
-        "only the transport of 2024 is spoken at this URL",
+        "only the transport of 2024 is spoken at the URL",
         _old_only,
-        "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at this URL: newer clients fall back to it, or fail.",
+        "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
     ),
     Observation(
@@ -302,7 +303,7 @@ WAYS: tuple[Observation, ...] = (
         WARNING,
         "an error of the endpoint lacks CORS headers",
         _unreadable_error("broken body", "unknown session"),
-        f"The {{status}} for a {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+        f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
         f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
         "before anything that may fail",
         "every",

@@ -10,6 +10,11 @@ from ....testing.urls import parse_url
 from ...findings import Severity
 from ..evidence import Evidence
 from ..evidence import Fetched
+from ..evidence import is_login_error
+from ..evidence import REGISTRATION_STEP
+from ..evidence import RESOURCE_STEP
+from ..evidence import SERVER_STEP
+from ..evidence import TOKEN_STEP
 from .rule import Observation
 from .rule import Values
 from .seen import at
@@ -76,7 +81,7 @@ LOGIN: tuple[Observation, ...] = (
         WARNING,
         "a 401 without WWW-Authenticate",
         _no_challenge,
-        "The 401 has no WWW-Authenticate, which HTTP and MCP ask for.",
+        "The 401 of {url} has no WWW-Authenticate, which HTTP and MCP ask for.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
     ),
     Observation(
@@ -124,9 +129,9 @@ LOGIN: tuple[Observation, ...] = (
     Observation(
         "forbidden_for_unauthorized",
         ERROR,
-        "403 without a token where 401 is due",
-        each("without a token", where=lambda f: f.status == 403),
-        "POST initialize without a token is answered 403 where 401 is due: a client starts its login at 401 only.",
+        "403, or an error with status 200, without a token, where 401 is due",
+        each("without a token", where=lambda f: f.status == 403 or is_login_error(f)),
+        "POST initialize without a token is answered {status} where 401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
     ),
     Observation(
@@ -134,8 +139,8 @@ LOGIN: tuple[Observation, ...] = (
         NOTE,
         "no resource metadata: named nowhere, and not at the usual places",
         fact("metadata nowhere"),
-        "No protected resource metadata was found: the 401 names none in WWW-Authenticate (resource_metadata), and "
-        "the usual places answer 404. So a client does not learn where to log in.",
+        "No protected resource metadata was found: the 401 of {url} names none in WWW-Authenticate "
+        "(resource_metadata), and the usual places answer {what}. So a client does not learn where to log in.",
         "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",
     ),
     Observation(
@@ -175,8 +180,8 @@ LOGIN: tuple[Observation, ...] = (
         "resource_metadata_unchecked",
         WARNING,
         "the resource metadata could not be fetched",
-        _unchecked("protected resource metadata"),
-        "The protected resource metadata could not be checked from here: {fault}",
+        _unchecked(RESOURCE_STEP),
+        "The protected resource metadata could not be checked from this machine: {fault}",
         "if browsers do not reach it either: {fault_fix}",
     ),
     Observation(
@@ -184,7 +189,7 @@ LOGIN: tuple[Observation, ...] = (
         ERROR,
         "the resource metadata is of another URL",
         _mismatch,
-        "The protected resource metadata is of '{resource}', not of this URL: clients refuse it.",
+        "The protected resource metadata is of '{resource}', not of {own}: clients refuse it.",
         "set resource to {own}",
     ),
     Observation(
@@ -223,8 +228,8 @@ LOGIN: tuple[Observation, ...] = (
         "authorization_server_unchecked",
         WARNING,
         "the authorization server could not be asked",
-        _unchecked("authorization server metadata", "token endpoint", "registration endpoint"),
-        "The authorization server's {url} could not be checked from here: {fault}",
+        _unchecked(SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
+        "The authorization server's {url} could not be checked from this machine: {fault}",
         "if browsers do not reach it either: {fault_fix}",
     ),
     Observation(

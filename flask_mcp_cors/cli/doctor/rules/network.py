@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
 from ..fronts import front_of
 from ..fronts import FRONTS
@@ -75,8 +76,19 @@ def _front(code: str) -> Callable[[Case], Fits]:
 
 
 def _rate_limited(c: Case) -> Fits:
-    counted = " at the preflight: preflights count" if c.is_preflight else ""
-    return {"counted": counted} if c.status == 429 else False
+    if c.status != 429:
+        return False
+    if c.is_preflight:
+        what = "OPTIONS, the preflight: preflights count, which halves what a page may send, and look like CORS errors"
+        fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
+    elif c.f.blocked:
+        what = f"{c.f.name}, without {ALLOW_ORIGIN}, so JavaScript cannot read it and the console blames CORS"
+        fix = "put CORS before the rate limit, so that its 429 has the headers"
+    else:
+        what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
+    # Where something got through, it is the doctor that asked too much.
+    is_served = "connects" in c.evidence.verdicts.values()
+    return {"what": what, "fix": fix, "severity": Severity.WARNING if is_served else Severity.ERROR}
 
 
 def _gateway(c: Case) -> Fits:
@@ -119,7 +131,8 @@ def _moved(c: Case) -> Fits:
 
 
 def _host_refused(c: Case) -> Fits:
-    return c.is_endpoint and (c.status == 421 or (c.status in (400, 403) and bool(_HOST_WORDS.search(c.text))))
+    is_refused = c.status == 421 or (c.status in (400, 403) and _HOST_WORDS.search(c.text))
+    return {"authority": c.evidence.url.authority} if c.is_endpoint and is_refused else False
 
 
 NETWORK: tuple[Failure, ...] = (
@@ -130,7 +143,7 @@ NETWORK: tuple[Failure, ...] = (
         _preflight_fault("closed", "broke_off", "network", "not_http"),
         "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
         "answered, so the server is there and drops OPTIONS.",
-        "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler. "
+        "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler; "
         + ANSWER_FIRST,
         "preflight",
         PREFLIGHT_CODES,
@@ -142,7 +155,7 @@ NETWORK: tuple[Failure, ...] = (
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
         "answered.",
-        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()). " + ANSWER_FIRST,
+        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()); " + ANSWER_FIRST,
         "preflight",
         (*PREFLIGHT_CODES, "not_asked"),
     ),
@@ -155,7 +168,7 @@ NETWORK: tuple[Failure, ...] = (
         None,
         "the browser rejects the request, and not for CORS",
         lambda c: c.f.barred is not None and c.f.location is None,
-        "The browser rejects this, and not for CORS: {barred}",
+        "The browser rejects {name} ({url}), and not for CORS: {barred}",
         "use another URL",
     ),
     *(
@@ -166,12 +179,11 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "rate_limited",
-        Severity.WARNING,
+        None,
         "requests, or preflights among them, are answered 429",
         _rate_limited,
-        "{name} to {url} is answered 429 (rate limit){counted}. A preflight that counts halves what a page may send, "
-        "and a 429 without CORS headers looks like a CORS error.",
-        "do not count OPTIONS in the rate limit (put CORS before the limit), raise it, and wait before the next run",
+        "The rate limit of {url} answers 429 to {what}.",
+        "{fix}; wait before the next run",
         "",
         ("no_conversation", "response_without_cors"),
     ),
@@ -199,8 +211,8 @@ NETWORK: tuple[Failure, ...] = (
         None,
         "a request is redirected to a login page, or to another host",
         _login_redirect,
-        "{method} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
-        "server's place. Neither a preflight nor an MCP client can log in there.",
+        "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
+        "the server's place. Neither a preflight nor an MCP client can log in there.",
         "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
         "with WWW-Authenticate in place of the redirect",
         explains=EVERYTHING,
@@ -210,7 +222,7 @@ NETWORK: tuple[Failure, ...] = (
         None,
         "a preflight is redirected",
         lambda c: c.is_preflight and _moved(c),
-        "The preflight (OPTIONS) is redirected ({status}) to {location}; browsers do not follow.",
+        "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
         "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
         explains=EVERYTHING,
     ),
@@ -219,7 +231,7 @@ NETWORK: tuple[Failure, ...] = (
         None,
         "a request is redirected; MCP clients do not follow",
         _moved,
-        "{method} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
+        "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
         '"manual" and stop there.',
         "{fix}",
         explains=EVERYTHING,
@@ -230,8 +242,8 @@ NETWORK: tuple[Failure, ...] = (
         "the server does not serve the Host of the URL",
         _host_refused,
         "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
-        "add the host name to those that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
-        "ALLOWED_HOSTS in Django), or let the proxy in front pass the Host on as it came",
+        "add {authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
+        "which compare the port, too), or let the proxy in front pass the Host on as it came",
         "host",
         EVERYTHING,
     ),

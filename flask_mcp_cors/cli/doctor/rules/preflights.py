@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from difflib import get_close_matches
 
+from ....core.headers import ALLOW_CREDENTIALS
 from ....core.headers import ALLOW_HEADERS
 from ....core.headers import ALLOW_METHODS
 from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import EXPOSE_HEADERS
+from ....core.headers import MAX_AGE
+from ....core.headers import REQUEST_HEADERS
+from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
+from ...findings import Severity
 from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
@@ -24,6 +32,31 @@ _WRONG = (
     R.PREFLIGHT_INVALID_ALLOW_ORIGIN_VALUE,
 )
 _EXACTLY = "; on the server's list it has to be written exactly so: no slash at the end, lower case, no default port"
+_ORIGIN_WORDS = re.compile(r"\borigin\b|not allowed by cors|invalid cors request", re.IGNORECASE)
+#: Written out: the core names only those that it sends.
+_HEADERS = (ALLOW_ORIGIN, ALLOW_HEADERS, ALLOW_METHODS, ALLOW_CREDENTIALS, EXPOSE_HEADERS, MAX_AGE)
+_KNOWN = {
+    *(name.lower() for name in (*_HEADERS, REQUEST_HEADERS, REQUEST_METHOD)),
+    "access-control-allow-private-network",
+    "access-control-request-private-network",
+    "access-control-allow-local-network",
+    "access-control-request-local-network",
+}
+
+
+def _misspelled(c: Case) -> Fits:
+    """A header that is nearly one of CORS."""
+    if c.reason is None or c.response is None:
+        return False
+    for name in c.response.headers:
+        if name.lower() not in _KNOWN and (near := get_close_matches(name.title(), _HEADERS, 1, 0.85)):
+            return {"wrong": name, "right": near[0]}
+    return False
+
+
+def _unreadable_preflight(c: Case) -> Fits:
+    """Only the preflight of a document fails: without a header of MCP's it can be read."""
+    return c.is_preflight and c.f.weight is Severity.NOTE
 
 
 def _names(c: Case) -> Fits:
@@ -32,10 +65,16 @@ def _names(c: Case) -> Fits:
     is_listed = c.reason is R.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE
     if not is_listed and not c.passes_as("no headers") and "Disallowed CORS headers" not in c.text:
         return False
-    names = c.refused_names()
-    how = f"refuses them ({c.quoted})" if c.status >= 400 else "does not allow them"
+    how = f"it is refused for that ({c.quoted})" if c.status >= 400 else "its answer has not all of that on its list"
     if not is_listed and c.status < 300:
-        how = f"is answered ({c.status}) without {ALLOW_ORIGIN} as soon as one of them is asked for"
+        how = f"it is then answered ({c.status}) without {ALLOW_ORIGIN}"
+    if (
+        c.behind is not None
+        and ALLOW_HEADERS in c.behind.headers
+        and not (c.response and ALLOW_HEADERS in c.response.headers)
+    ):
+        how += "; the answer to POST has the list, where it does not count"
+    names = c.refused_names()
     return {"names": ", ".join(names), "how": how} if names else False
 
 
@@ -43,14 +82,15 @@ def _method(c: Case) -> Fits:
     if not c.is_preflight:
         return False
     if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
-        return {"how": f"does not list it ({c.status})"}
+        return {"how": f"its answer ({c.status}) does not list that"}
     if c.f.method == "POST":
         is_alone = c.passes_as("GET")
     else:
         is_post_fine = c.evidence.verdicts.get((c.f.origin, c.f.revision)) == "connects"
         is_alone = is_post_fine and (c.lacks_allow_origin or (c.reason is not None and not 200 <= c.status < 300))
     if is_alone or "Disallowed CORS method" in c.text:
-        return {"how": f"is refused for it ({c.quoted})" if c.status >= 300 else f"has no {ALLOW_ORIGIN} ({c.status})"}
+        is_refused = c.status >= 300
+        return {"how": f"it is refused for that ({c.quoted})" if is_refused else f"its answer lacks {ALLOW_ORIGIN}"}
     return False
 
 
@@ -82,18 +122,63 @@ def _answered(*statuses: int) -> Callable[[Case], Fits]:
     return lambda c: c.is_preflight and c.status in statuses
 
 
+def _says_origin(c: Case) -> bool:
+    """Does a refusal say itself that it is for the origin?"""
+    return not c.has_cors_behind and bool(_ORIGIN_WORDS.search(c.text))
+
+
+def _intercepted(c: Case) -> Fits:
+    """POST has the right headers, OPTIONS has none. Frameworks answer OPTIONS with a list of the route's methods."""
+    if not (c.is_preflight and c.response is not None and c.reason is not None and c.has_cors_behind):
+        return False
+    if c.status in (200, 204) and "Allow" in c.response.headers:
+        return {
+            "who": f"the framework's router answers OPTIONS itself (Allow: {c.response.headers['Allow']})",
+            "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
+            "or to OPTIONS of this route (Express, Hono: app.use(cors(…)), or app.options(…) with it)",
+        }
+    return {
+        "who": "another layer answers OPTIONS before it does, such as the web server, a proxy or firewall in front, or "
+        "a route of its own",
+        "order": f"let {proxy_in(c.stacks)} and everything in front pass OPTIONS on to the app, or have that layer "
+        "send the CORS headers with OPTIONS too (preflights: 2xx)",
+    }
+
+
 def _refused(c: Case) -> Fits:
-    """The likelier cause first: where POST with the same Origin is served, the origin is not what is refused."""
+    """The likelier cause first: where POST with the same Origin is served, OPTIONS may be what is refused."""
     if not (c.is_preflight and c.status >= 400):
         return False
+    listed = f"put {c.f.origin} on the server's list of origins, exactly so: scheme, host and port, no slash at the end"
+    if _says_origin(c):
+        # A list of CORS answers preflights of those on it; a validation of Origin does not.
+        has_cors = "cors" in c.text.lower()
+        return {
+            "served": f" It says that the origin is the cause: {c.f.origin} is not on the server's list.",
+            "order": listed if has_cors else f"{listed}; and {ANSWER_FIRST}",
+            "topic": "origins",
+        }
     if not c.is_answered_behind:
-        order = f"put {c.f.origin} on the server's list of origins, exactly so; if it is there: {ANSWER_FIRST}"
-        return {"served": "", "order": order}
+        return {"served": "", "order": f"{listed}; if it is there: {ANSWER_FIRST}"}
+    where = f"look for a list of methods in {proxy_in(c.stacks)}, a firewall or the router; {ANSWER_FIRST}"
     return {
-        "served": " POST with the same Origin is served: the origin is not the cause.",
-        "order": f"let OPTIONS pass: look for a list of methods in {proxy_in(c.stacks)}, a firewall or the router. "
-        + ANSWER_FIRST,
+        "served": f" POST with the same Origin is served, but without {ALLOW_ORIGIN}.",
+        "order": f"let OPTIONS pass: {where}; if it is a CORS list that refuses it: {listed}",
     }
+
+
+def _malformed(c: Case) -> Fits:
+    header = (
+        {
+            R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: ALLOW_HEADERS,
+            R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: ALLOW_METHODS,
+        }.get(c.reason)
+        if c.reason
+        else None
+    )
+    if header is None or c.response is None:
+        return False
+    return {"header": header, "value": ", ".join(c.response.headers.getall(header))}
 
 
 def _has_other_cors(c: Case) -> Fits:
@@ -104,11 +189,29 @@ def _has_other_cors(c: Case) -> Fits:
 
 PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
+        "cors_header_misspelled",
+        None,
+        "a CORS header is misspelled",
+        _misspelled,
+        "The answer to {method} {url} has a header {wrong}, which no browser knows.",
+        "write {right} in place of {wrong}",
+        explains=PREFLIGHT_CODES,
+    ),
+    Failure(
+        "document_preflight",
+        Severity.NOTE,
+        "a document of the login can be read, but its preflight fails",
+        _unreadable_preflight,
+        "The preflight of {url} fails ({status}), though a page can read the document: clients send "
+        "MCP-Protocol-Version, and ask again without it.",
+        "answer OPTIONS {url} with 2xx and the CORS headers, too; that saves two requests",
+    ),
+    Failure(
         "preflight_authenticated",
         None,
         "a preflight is asked to authenticate",
         _answered(401),
-        "The preflight (OPTIONS) is asked to authenticate ({quoted}); browsers never send credentials with one.",
+        "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
         "exempt OPTIONS from the login: " + ANSWER_FIRST,
         "preflight",
         PREFLIGHT_CODES,
@@ -117,9 +220,9 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "preflight_crashes",
         None,
         "a preflight ends in a server error",
-        lambda c: c.is_preflight and c.status >= 500 and c.status != 501,
-        "The preflight (OPTIONS) ends in a server error ({quoted}).",
-        "see the server's log for the exception. " + ANSWER_FIRST,
+        lambda c: c.is_preflight and c.status >= 500 and c.status != 501 and not _says_origin(c),
+        "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
+        "see the server's log for the exception; " + ANSWER_FIRST,
         explains=PREFLIGHT_CODES,
     ),
     Failure(
@@ -127,7 +230,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         "a preflight does not allow a header that MCP clients send",
         _names,
-        f"The preflight of {{name}} asks for {{names}}, and its answer {{how}} ({ALLOW_HEADERS}).",
+        f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
         f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default)",
         "headers",
         PREFLIGHT_CODES,
@@ -137,8 +240,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         "a preflight does not allow a method",
         _method,
-        f"The preflight of {{name}} asks for the method {{method}}, and its answer {{how}} ({ALLOW_METHODS}).",
-        f"add {{method}} to {ALLOW_METHODS}, in upper case",
+        f"The preflight of {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
+        f"add {{method}} to {ALLOW_METHODS} for {{url}}, in upper case",
         "methods",
         PREFLIGHT_CODES,
     ),
@@ -169,7 +272,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         _spelled,
         f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the origin "
         "in a spelling that browsers never send.",
-        "write exactly {origin} on the server's list: no slash at the end, lower case, no default port, this scheme",
+        "write exactly {origin} on the server's list: no slash at the end, lower case, this scheme, and the port "
+        "unless it is the default one",
         "origins",
         PREFLIGHT_CODES,
     ),
@@ -187,17 +291,18 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "allow_list_malformed",
         None,
         "a list in the answer to a preflight cannot be parsed",
-        lambda c: c.reason in (R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE, R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE),
-        f"A list in the preflight's answer ({ALLOW_HEADERS} or {ALLOW_METHODS}) cannot be parsed.",
-        f"write names, separated by commas, and nothing else in {ALLOW_HEADERS} and {ALLOW_METHODS}",
+        _malformed,
+        "{header} in the answer to the preflight cannot be parsed: {value}",
+        "write names in {header} with commas between them, no blanks inside of a name and no semicolons",
     ),
     Failure(
         "preflight_status",
         None,
         "a preflight has CORS headers, but not a status of 200 to 299",
         lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
-        "The preflight (OPTIONS) is refused ({quoted}); a browser wants 200 to 299.",
-        ANSWER_FIRST,
+        f"The preflight (OPTIONS {{url}}) is refused ({{quoted}}), although its answer has {ALLOW_ORIGIN}: a browser "
+        "wants a status of 200 to 299.",
+        "answer OPTIONS with the same headers and the status 200 or 204; " + ANSWER_FIRST,
         "preflight",
         PREFLIGHT_CODES,
     ),
@@ -205,12 +310,10 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "preflight_intercepted",
         None,
         "POST has the right CORS headers, OPTIONS has none: another layer answers it",
-        lambda c: c.is_preflight and c.reason is not None and c.has_cors_behind,
-        f"The preflight (OPTIONS) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has it: the "
-        "app knows CORS, and another layer answers OPTIONS before it does, such as the web server, a proxy or "
-        "firewall in front, or a route of its own.",
-        "let {proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS headers "
-        "with OPTIONS too (preflights: 2xx)",
+        _intercepted,
+        f"The preflight (OPTIONS {{url}}) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has "
+        f"it: the app knows CORS, and {{who}}.",
+        "{order}",
         "preflight",
         PREFLIGHT_CODES,
     ),
@@ -229,20 +332,20 @@ PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
         "preflight_not_routed",
         None,
-        "nothing answers OPTIONS at this URL",
+        "nothing answers OPTIONS at this URL, and no other answer has CORS headers",
         _answered(404, 405, 501),
         f"Nothing answers OPTIONS {{url}}, the preflight ({{quoted}}), and no answer to another method has CORS "
-        f"headers ({ALLOW_ORIGIN}) either.",
-        ANSWER_FIRST,
-        "preflight",
+        f"headers ({ALLOW_ORIGIN}) either: there is no CORS for this URL.",
+        "add CORS for {url}, or let the paths of the CORS code cover it; " + ANSWER_FIRST,
+        "coverage",
         PREFLIGHT_CODES,
     ),
     Failure(
         "preflight_refused",
         None,
-        "a preflight is refused with 4xx",
+        "a preflight is refused",
         _refused,
-        "The preflight (OPTIONS) is refused ({quoted}).{served}",
+        "The preflight (OPTIONS {url}) is refused ({quoted}).{served}",
         "{order}",
         "preflight",
         PREFLIGHT_CODES,
@@ -252,8 +355,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
         _has_other_cors,
-        f"The preflight (OPTIONS) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among them: "
-        "the origin is not on the server's list.",
+        f"The preflight (OPTIONS {{url}}) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
+        f"them: the origin {{origin}} is not on the server's list.",
         SEND_ORIGIN + _EXACTLY,
         "origins",
         PREFLIGHT_CODES,
@@ -264,9 +367,9 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "OPTIONS is answered without any CORS header",
         lambda c: c.is_preflight and c.lacks_allow_origin,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "
-        "however it is asked: the server has no CORS there, or not for this origin.",
+        "however it is asked: the server has no CORS for this URL, or not for this origin.",
         f"{SEND_ORIGIN}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}",
-        "origins",
+        "coverage",
         PREFLIGHT_CODES,
     ),
 )

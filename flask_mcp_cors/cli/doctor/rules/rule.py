@@ -73,7 +73,7 @@ EVERYTHING = ("*",)
 PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", "preflight_not_cached")
 
 ANSWER_FIRST = (
-    "let nothing come before CORS: answer OPTIONS with Origin and Access-Control-Request-Method at once, with 2xx and "
-    "the Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
+    "answer OPTIONS with Origin and Access-Control-Request-Method before anything else does, with 2xx and the "
+    "Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
 )
 SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
