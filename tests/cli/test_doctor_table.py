@@ -113,6 +113,26 @@ def results_as_stream(request: Request, response: Response) -> None:
         response.headers["Content-Type"] = "text/event-stream"
 
 
+def results_as_pretty_stream(request: Request, response: Response) -> None:
+    if request.method == "POST" and b'"result"' in response.data:
+        response.data = f"data: {json.dumps(json.loads(response.data), indent=2)}\n\n".encode()
+        response.headers["Content-Type"] = "text/event-stream"
+
+
+def failing(request: Request, response: Response) -> None:
+    if b"tools/list" in request.data:
+        response.status_code = 500
+
+
+def closing_lists(request: Request, response: Response) -> None:
+    if b"tools/list" in request.data:
+        request.environ["werkzeug.socket"].shutdown(2)
+
+
+def misspelled(request: Request, response: Response) -> None:
+    response.headers["Access-Control-Allow-Origins"] = response.headers.pop("Access-Control-Allow-Origin", "")
+
+
 def sessions_lost(request: Request, response: Response) -> Response | None:
     response.headers["Mcp-Session-Id"] = "a"
     response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id"
@@ -243,6 +263,12 @@ FAULTS: dict[str, Change] = {
     "answer_in_array": results(lambda value: [value]),
     "id_is_text": results(lambda value: value | {"id": str(value["id"])}),
     "id_differs": results(lambda value: value | {"id": 4711}),
+    "status_wrong": failing,
+    "event_not_json": results_as_pretty_stream,
+    "result_and_error": results(lambda value: value | {"error": None}),
+    "result_malformed": results(lambda value: value | {"result": value["result"] | {"capabilities": []}}),
+    "message_unanswered": closing_lists,
+    "cors_header_misspelled": misspelled,
     "login_page": on("POST", lambda: with_cors("<!doctype html><title>Log in</title>")),
     "not_mcp_page": on("POST", lambda: with_cors(HTML)),
     "no_result": listed,
@@ -270,13 +296,8 @@ def test_a_fault_is_found_under_its_code(code: str) -> None:
     assert found[code] == (RULES[code].severity or "error")
 
 
-def misspelled(request: Request, response: Response) -> None:
-    response.headers["Access-Control-Allow-Origins"] = response.headers.pop("Access-Control-Allow-Origin", "")
-
-
 def test_a_misspelled_header() -> None:
     report = examined(altered(misspelled))
-    assert codes(report)["cors_header_misspelled"] == "error"
     assert "write Access-Control-Allow-Origin in place of Access-Control-Allow-Origins" in str(report.findings)
 
 

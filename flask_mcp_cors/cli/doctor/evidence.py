@@ -54,6 +54,10 @@ class Fetched:
     exchanges: tuple[Exchange, ...] = ()
     #: The body ended before its ``Content-Length``.
     is_short: bool = False
+    #: The server has ended it.
+    is_ended: bool = False
+    #: Seconds until the response began.
+    waited: float = 0.0
     #: The message in the request.
     sent: Message | None = None
     #: What the request is for.

@@ -67,13 +67,15 @@ def is_failed(fetched: Fetched) -> bool:
     if fetched.is_rejected:
         return True
     if fetched.sent is None:
-        return False
+        return fetched.status in (502, 503, 504)  # nobody's answer to GET or DELETE
     if fetched.step == "initialize" and not fetched.origin and not fetched.reading.fault:
         # Without a browser: an answer from something that is not MCP is a failure, too.
         return negotiated(fetched.result) not in {revision.name for revision in REVISIONS}
     if "id" not in fetched.sent:
         return bool(fetched.status and fetched.status >= 400)
-    return fetched.status != 0 and (fetched.result is None or bool(fetched.reading.fault))
+    if fetched.status == 0:
+        return False
+    return fetched.result is None or bool(fetched.reading.fault) or (fetched.status or 0) >= 400
 
 
 def _failures(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, str]]:

@@ -173,12 +173,17 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
     """
     essence = content_type.partition(";")[0].strip().lower()
     if essence == "text/event-stream":
-        values = [parse_json(data) for _, data in events(body)]
+        found = list(events(body))
+        values = [parse_json(data) for _, data in found]
         responses = [value for value in values if _is_response(value)]
         if not values and _is_response(value := parse_json(body)):
             return _checked(value, "content_type_wrong", sent)
         if not values and b"data:" in body:
             return Reading(None, "answer_unended")
+        if not responses and any(
+            data.strip() and value is None for (_, data), value in zip(found, values, strict=True)
+        ):
+            return Reading(None, "event_not_json")
         return _checked(responses[0] if responses else None, "", sent)
     text = body.decode("utf-8-sig", "replace")
     value, fault = parse_json(text), ""
@@ -223,7 +228,56 @@ def _checked(value: object, fault: str, sent: Message | None) -> Reading:
         given = value.get("id")
         if given != asked or isinstance(given, bool):
             fault = fault or ("id_is_text" if given == str(asked) else "id_differs")
+    if "result" in value and "error" in value:
+        fault = fault or "result_and_error"
+    if sent is not None and malformed(str(sent.get("method")), value.get("result")):
+        fault = fault or "result_malformed"
     return Reading(cast(Message, value), fault)
+
+
+def malformed(method: str, result: object) -> str:
+    """What of a result is not as the MCP schema has it, as far as clients check; nothing, if all is well.
+
+    >>> malformed("initialize", {"protocolVersion": "2025-11-25", "capabilities": [], "serverInfo": {}})
+    'capabilities is an array and not an object'
+    >>> malformed("tools/list", {"tools": [{"name": "add"}]})
+    'inputSchema of a tool is missing and not an object'
+    """
+    if not isinstance(result, dict):
+        return ""
+    due: list[tuple[str, object, type]] = []
+    if method == "initialize" and isinstance(result.get("protocolVersion"), str):
+        capabilities, server = result.get("capabilities"), result.get("serverInfo")
+        due += [("capabilities", capabilities, dict), ("serverInfo", server, dict)]
+        if isinstance(capabilities, dict):
+            named = ((name, capabilities[name]) for name in ("tools", "prompts", "resources") if name in capabilities)
+            due += [(f"capabilities.{name}", value, dict) for name, value in named]
+        if isinstance(server, dict):
+            due += [(f"serverInfo.{key}", server.get(key), str) for key in ("name", "version")]
+    if method == "tools/list":
+        tools = result.get("tools")
+        due.append(("tools", tools, list))
+        for tool in tools if isinstance(tools, list) else ():
+            schema = tool.get("inputSchema") if isinstance(tool, dict) else None
+            due += [("a tool", tool, dict), ("inputSchema of a tool", schema, dict)]
+            if isinstance(schema, dict):
+                due.append(("inputSchema.type of a tool", schema.get("type"), str))
+                due += [("inputSchema.properties of a tool", schema[k], dict) for k in ("properties",) if k in schema]
+    return next(
+        (
+            f"{name} is {_kind(value)} and not {_KINDS[kind]}"
+            for name, value, kind in due
+            if not isinstance(value, kind)
+        ),
+        "",
+    )
+
+
+_KINDS: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string", type(None): "missing"}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "a number or a boolean")
 
 
 def words_of(body: bytes) -> str:

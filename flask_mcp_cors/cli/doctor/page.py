@@ -101,7 +101,8 @@ def _fetch(
     try:
         response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
         fetched.headers = response.headers
-        fetched.body, fetched.is_short = read(response.body, browser.network[-1].response, method)
+        fetched.waited = read.wire.waited
+        read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status
     except (OSError, ValueError) as error:
         fetched.fault = fault_of(error if isinstance(error, OSError) else Unsendable(str(error)), url)
@@ -128,16 +129,16 @@ class _Reader:
     """Reads a body as far as it is there in time and needed, and closes it."""
 
     def __init__(self, wire: Wire, enough: Enough, patience: float | None) -> None:
-        self._wire = wire
+        self.wire = wire
         self._enough = enough
         self._patience = patience
 
-    def __call__(self, content: Body, response: NetworkResponse | None, method: str) -> tuple[bytes, bool]:
-        """The body, decoded; and whether it ended before its ``Content-Length``."""
+    def __call__(self, fetched: Fetched, content: Body, response: NetworkResponse | None) -> None:
+        """Note the body, decoded, and how it ended."""
         chunks, close = content.chunks(), content.close
         headers = HeaderList() if response is None else response.headers
         # A little less than the time-out of the socket, which would make an error of a stream that is only quiet.
-        patience = 0.9 * min(self._wire.timeout, self._wire.seconds_left)
+        patience = 0.9 * min(self.wire.timeout, self.wire.seconds_left)
         patience = patience if self._patience is None else min(patience, self._patience)
         rung = threading.Event()
 
@@ -168,7 +169,8 @@ class _Reader:
         finally:
             alarm.cancel()
             close()
-        return body, is_whole and method != "HEAD" and length < _announced(headers)
+        fetched.body, fetched.is_ended = body, is_whole
+        fetched.is_short = is_whole and fetched.method != "HEAD" and length < _announced(headers)
 
 
 def _announced(headers: HeaderList) -> int:
@@ -206,9 +208,8 @@ def send_plain(
         response = wire.send(sent)
         exchange.response = response
         fetched.headers = response.headers
-        fetched.body, fetched.is_short = _Reader(wire, enough or _is_answered, patience)(
-            response.body, response, method
-        )
+        fetched.waited = wire.waited
+        _Reader(wire, enough or _is_answered, patience)(fetched, response.body, response)
         fetched.status = response.status
     except (OSError, zlib.error) as error:
         fetched.fault = fault_of(error, url)

@@ -9,6 +9,7 @@ import time
 from http.client import InvalidURL
 from typing import NamedTuple
 
+from ...testing import HeaderList
 from ...testing import HTTPTransport
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
@@ -70,6 +71,10 @@ class Wire:
         self.timeout = timeout
         self.left = limit
         self.sent = 0
+        #: How long the last response took to begin.
+        self.waited = 0.0
+        #: An origin that is called at another address: ``localhost`` is two.
+        self.instead = ("", "")
         self._silences = 0
         self._end = time.monotonic() + total
         self._context = context
@@ -85,17 +90,26 @@ class Wire:
         return self.left <= 0 or self._silences >= MAX_SILENCES or self.seconds_left <= 0
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Send it, unless the time or the number is used up.
+
+        :raises OSError: there was no answer, or nothing was sent.
+        """
         if self.is_exhausted:
             raise Exhausted("no more requests")
         self.left -= 1
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
-        if "Accept-Encoding" not in request.headers:
-            headers = type(request.headers)([*request.headers.pairs, ACCEPT_ENCODING])
-            request = NetworkRequest(request.method, request.url, headers, request.body)
+        headers, url = request.headers, request.url
+        if "Accept-Encoding" not in headers:
+            headers = HeaderList([*headers.pairs, ACCEPT_ENCODING])
+        if self.instead[0] and url.startswith(self.instead[0]):
+            url = self.instead[1] + url.removeprefix(self.instead[0])
+        request = NetworkRequest(request.method, url, headers, request.body)
+        start = time.monotonic()
         call = _Call(HTTPTransport(timeout, self._context), request)
         call.start()
         call.join(timeout)
+        self.waited = time.monotonic() - start
         try:
             return call.take()
         except TimeoutError:
@@ -118,7 +132,7 @@ class _Call(threading.Thread):
         result: NetworkResponse | Exception
         try:
             result = self._transport.send(self._request)
-        except Exception as error:  # raised again where somebody waits for it
+        except Exception as error:  # whatever it is: raised again where somebody waits for it
             result = error
         with self._lock:
             self._result = result

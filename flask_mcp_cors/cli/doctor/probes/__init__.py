@@ -86,7 +86,11 @@ def examine(
 def gather(asker: Asker, *, login: bool) -> None:
     """Ask everything, the most important first."""
     ev, preflights, strangers = asker.ev, Preflights(asker), Strangers(asker)
-    is_reachable = look_around(ev) and _is_there(asker)
+    may_be_asked = look_around(ev)
+    for fact in ev.found("localhost_once"):
+        if ev.url.scheme == "http":
+            asker.wire.instead = (ev.url.origin, f"http://{fact.what}")  # browsers try both addresses
+    is_reachable = may_be_asked and _is_there(asker)
     pages = []
     for origin in ev.origins:
         if not is_reachable or not may_ask(ev, origin):

@@ -126,7 +126,7 @@ class Conversations:
             return BLOCKED
         if fetched.status == 401:
             return REFUSED
-        if is_failed(fetched) and (fetched.result is None or fetched.reading.fault):
+        if is_failed(fetched):
             if self.ev.speaks(revision) is False:
                 fetched.weight = None
                 return NOT_SPOKEN
@@ -241,7 +241,8 @@ class Conversations:
             return ["no GET stream (405, which is allowed)"]
         if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):
             return [f"no GET stream ({opened.status})"]
-        done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else 'open, and quiet'}"]
+        how = "open, and quiet" if not opened.is_ended else "it ends at once, without an event"
+        done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else how}"]
         if any(line.startswith(b"id:") for line in opened.body.splitlines()):
             resumed = headers | {"Last-Event-ID": "1"}
             asked = self._ask(revision, "GET stream, resumed", "GET", resumed, Severity.WARNING)

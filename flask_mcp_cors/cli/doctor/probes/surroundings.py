@@ -27,6 +27,8 @@ def look_around(evidence: Evidence) -> bool:
         evidence.facts.append(Fact("unspecified_address", "", url.host))
     if url.host == "localhost":
         _both_localhosts(evidence)
+    elif other := {"127.0.0.1": "::1", "[::1]": "127.0.0.1"}.get(url.host):
+        _other_loopback(evidence, other)
     if evidence.is_local:
         for origin in evidence.origins:
             _local_network_access(evidence, origin)
@@ -83,6 +85,12 @@ def _both_localhosts(evidence: Evidence) -> None:
         evidence.facts.append(Fact("localhost_twice", "", str(port)))
     elif listening:
         evidence.facts.append(Fact("localhost_once", "", f"{listening[0]}:{port}"))
+
+
+def _other_loopback(evidence: Evidence, other: str) -> None:
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    if not _listens(evidence.url.host.strip("[]"), port) and _listens(other, port):
+        evidence.facts.append(Fact("other loopback", "", f"{'[::1]' if other == '::1' else other}:{port}"))
 
 
 def _listens(address: str, port: int) -> bool:

@@ -6,16 +6,18 @@ at the whole evidence. Both only read. The documentation's table of codes is mad
 
 from .admission import ADMISSION
 from .answers import ANSWERS
+from .answers import REFUSALS
 from .case import Case
 from .conversations import ENDS
 from .conversations import WAYS
 from .login import LOGIN
+from .messages import MESSAGES
 from .network import NETWORK
 from .preflights import PREFLIGHTS
 from .rule import Rule
 from .rule import Table
 from .rule import Values
 
-TABLE = Table((*NETWORK, *PREFLIGHTS, *ANSWERS), (*WAYS, *ADMISSION, *LOGIN, *ENDS))
+TABLE = Table((*NETWORK, *PREFLIGHTS, *REFUSALS, *MESSAGES, *ANSWERS), (*WAYS, *ADMISSION, *LOGIN, *ENDS))
 
 __all__ = ["Case", "Rule", "TABLE", "Table", "Values"]

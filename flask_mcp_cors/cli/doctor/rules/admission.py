@@ -94,12 +94,16 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         parents = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "subdomain"))
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
         endings = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))
-        for kind in kinds:
+        found = {kind: _let_in(ev, kind) for kind in kinds}
+        if found.get("host in the middle"):
+            # An origin that holds the host anywhere explains all the others.
+            found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
+        for kind, let_in in found.items():
             others = parents if kind != "another character for a dot" else parents + endings
-            let_in = ", ".join(origin for origin in _let_in(ev, kind) if not origin.endswith(others))
-            if let_in:
+            shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
+            if shown:
                 severity = ERROR if is_grave and is_open else WARNING
-                yield {"severity": severity, "let_in": let_in, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}
+                yield {"severity": severity, "let_in": shown, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}
 
     return seen
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 
 from ....core.headers import ALLOW_ORIGIN
-from ...findings import Severity
 from ...terminal import printable
 from ..evidence import is_login_error
 from ..evidence import LOGIN_STEPS
@@ -26,21 +25,6 @@ _OWN_LIST = (
 )
 
 
-def _message_fault(code: str) -> Callable[[Case], Fits]:
-    def seen(c: Case) -> Fits:
-        if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
-            return False
-        is_stream = c.text.startswith(("data:", "event:", "id:"))
-        return {
-            "type": c.f.headers.get("content-type", "") or "missing",
-            "id": c.f.sent.get("id"),
-            "kind": "an event stream" if is_stream else "JSON",
-            "due": "text/event-stream" if is_stream else "application/json",
-        }
-
-    return seen
-
-
 def _changed_header(c: Case) -> Fits:
     names = {406: "Accept", 415: "Content-Type"}
     return {"header": names[c.status]} if c.f.sent and c.status in names else False
@@ -48,6 +32,15 @@ def _changed_header(c: Case) -> Fits:
 
 def _has_no_cors(c: Case) -> bool:
     return not c.is_preflight and c.lacks_allow_origin
+
+
+def _server_error(c: Case) -> Fits:
+    if c.is_preflight or c.status < 500:
+        return False
+    if not c.f.blocked:
+        return {"unreadable": "", "readable": "", "topic": ""}
+    unreadable = f", without {ALLOW_ORIGIN}, so the console blames CORS"
+    return {"unreadable": unreadable, "readable": "; to make errors readable send the CORS headers on every response"}
 
 
 def _unreadable(c: Case) -> Fits:
@@ -86,9 +79,7 @@ def _second_list(c: Case) -> Fits:
         return False
     if c.f.is_rejected:
         # Without Origin the same message is served, so that is what is refused.
-        posted = c.evidence.posted
-        is_served = posted is not None and posted.result is not None
-        return _has_no_cors(c) and c.status == 403 and is_served and bool(c.f.sent)
+        return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
     return c.status in (403, 421) and c.f.step != "notifications/initialized"
 
 
@@ -115,8 +106,8 @@ def _no_mcp(c: Case) -> Fits:
         words = printable(str(error.get("message")), 80)
         what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
         return {"what": what, "fix": "see the server's documentation for the methods that it has"}
-    if isinstance(result, dict):
-        if isinstance(result.get("protocolVersion"), str):
+    if "result" in message:
+        if isinstance(result, dict) and isinstance(result.get("protocolVersion"), str):
             return False
         what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
         return {"what": what, "fix": "let an MCP server answer: a stub has nothing to connect to"}
@@ -129,7 +120,7 @@ def _unknown_version(c: Case) -> Fits:
     return {"version": version} if c.is_first_plain and isinstance(version, str) else False
 
 
-ANSWERS: tuple[Failure, ...] = (
+REFUSALS: tuple[Failure, ...] = (
     Failure(
         "csrf",
         None,
@@ -142,12 +133,21 @@ ANSWERS: tuple[Failure, ...] = (
         EVERYTHING,
     ),
     Failure(
+        "status_wrong",
+        None,
+        "a result has a status of 400 or more",
+        lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
+        "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
+        "answer a result with the status 200",
+        explains=EVERYTHING,
+    ),
+    Failure(
         "server_error",
         None,
         "a message ends in a server error",
-        lambda c: not c.is_preflight and c.status >= 500,
+        _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
-        "see the server's log for the exception; to make errors readable send the CORS headers on every response",
+        "see the server's log for the exception{readable}",
         "every",
         EVERYTHING,
     ),
@@ -220,93 +220,9 @@ ANSWERS: tuple[Failure, ...] = (
         "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
         _OWN_LIST,
     ),
-    *(
-        Failure(code, severity, meaning, _message_fault(code), sentence, cure, "", explains)
-        for code, severity, meaning, sentence, cure, explains in (
-            (
-                "body_short",
-                None,
-                "a body is shorter than its Content-Length",
-                "The answer to {name} is shorter than its Content-Length says: it ends in the middle.",
-                "send the length of the encoded body as Content-Length, or leave it out; see the log for what broke "
-                "off",
-                EVERYTHING,
-            ),
-            (
-                "json_surrounded",
-                None,
-                "something stands before the JSON",
-                "The answer to {name} has something in front of the JSON ({start}), so no client can parse it.",
-                "let nothing else write to the body: warnings (PHP: display_errors off), print(), a log to stdout",
-                EVERYTHING,
-            ),
-            (
-                "json_cut",
-                None,
-                "the JSON is cut",
-                "The answer to {name} is JSON that is cut: it cannot be parsed, though the Content-Length fits.",
-                "send the whole body: see the log, and limits of buffers on the way; a length counts bytes, not "
-                "letters",
-                EVERYTHING,
-            ),
-            (
-                "answer_unended",
-                None,
-                "the event that answers has no empty line at its end",
-                "The event that answers {name} has no empty line at its end, so browsers never hand it over.",
-                "end each event with an empty line (two line ends), and flush",
-                EVERYTHING,
-            ),
-            (
-                "content_type_wrong",
-                None,
-                "an answer has another content type than application/json or text/event-stream",
-                "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
-                "send Content-Type: {due}",
-                EVERYTHING,
-            ),
-            (
-                "envelope_missing",
-                None,
-                "bare results without the JSON-RPC envelope",
-                "The answer to {name} is a bare result without the JSON-RPC envelope.",
-                'wrap it: {{"jsonrpc": "2.0", "id": …, "result": …}}',
-                EVERYTHING,
-            ),
-            (
-                "jsonrpc_missing",
-                None,
-                'answers lack "jsonrpc": "2.0"',
-                'The answer to {name} lacks "jsonrpc": "2.0", so clients do not take it for a message.',
-                'add "jsonrpc": "2.0" to every answer',
-                EVERYTHING,
-            ),
-            (
-                "answer_in_array",
-                Severity.WARNING,
-                "an answer stands in an array",
-                "The answer to {name} stands in an array, a batch, which MCP took out with 2025-06-18.",
-                "answer with a single object",
-                (),
-            ),
-            (
-                "id_is_text",
-                Severity.WARNING,
-                "an answer has the request's id as text",
-                "The answer to {name} has the request's id {id} as a string, another type than it was sent.",
-                "answer with the id exactly as it came",
-                (),
-            ),
-            (
-                "id_differs",
-                None,
-                "an answer has another id than the request",
-                "The answer to {name} does not have the request's id ({id}), so the client waits for ever.",
-                "answer with the id of the request",
-                EVERYTHING,
-            ),
-        )
-    ),
+)
+
+ANSWERS: tuple[Failure, ...] = (
     Failure(
         "tls_expected",
         None,

@@ -61,6 +61,12 @@ class Case:
         """Is there no ``Access-Control-Allow-Origin`` where one is due?"""
         return self.reason in (R.MISSING_ALLOW_ORIGIN_HEADER, R.PREFLIGHT_MISSING_ALLOW_ORIGIN_HEADER)
 
+    @property
+    def is_posted(self) -> bool:
+        """Is ``initialize`` answered without a browser?"""
+        posted = self.evidence.posted
+        return posted is not None and posted.result is not None
+
     @cached_property
     def behind(self) -> Fetched | None:
         """The message as a page of this origin would send it, without a preflight."""
@@ -175,5 +181,5 @@ class Case:
             "barred": self.f.barred,
             "console": "" if self.f.blocked is None else self.f.blocked.console_message,
             "start": self.text.lstrip()[:60],
-            "unreadable": f", without {ALLOW_ORIGIN}, so the console blames CORS" if self.f.blocked else "",
+            "whose": f"The preflight of {self.f.name}" if self.is_preflight else self.f.name,
         }

@@ -22,6 +22,9 @@ from .seen import Seen
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
+#: Seconds after which a stream that begins has begun late.
+LATE = 4.0
+
 
 def _is_session_hidden(f: Fetched) -> bool:
     is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
@@ -42,7 +45,16 @@ def _is_stream(f: Fetched) -> bool:
 
 
 def _is_delayed(f: Fetched) -> bool:
-    return f.fault is not None and f.fault.code == "timeout" and not f.failed_at_preflight
+    """Does it begin late, or never?"""
+    is_never = f.fault is not None and f.fault.code == "timeout" and not f.failed_at_preflight
+    return is_never or (_is_stream(f) and f.waited > LATE)
+
+
+def _stream_delayed(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream"):
+        if _is_delayed(f):
+            ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
+            yield at(f, until="the time is over" if f.fault else f"{f.waited:.0f} seconds are over", ends=ends)
 
 
 def _stream_compressed(ev: Evidence) -> Iterator[Values]:
@@ -59,8 +71,12 @@ def _is_unended(f: Fetched) -> bool:
     return _is_stream(f) and b"data:" in rest and rest.endswith(b"\n")
 
 
+#: What GET may be answered: these have reasons, or rows, of their own.
+_FAIR = (400, 401, 403, 405, 429, 502, 503, 504)
+
+
 def _is_not_405(f: Fetched) -> bool:
-    return f.status is not None and 400 <= f.status < 600 and f.status not in (400, 401, 403, 405, 429)
+    return f.status is not None and 400 <= f.status < 600 and f.status not in _FAIR
 
 
 def _question_blocked(ev: Evidence) -> Iterator[Values]:
@@ -201,8 +217,8 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "stream_delayed",
         WARNING,
-        "the GET stream sends nothing until its first event",
-        each("GET stream", where=_is_delayed),
+        "the GET stream begins late or never",
+        _stream_delayed,
         "The GET stream sends nothing, not even its status, until the first event: something buffers it. fetch() "
         "stays pending, and clients take the server for dead.",
         "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",

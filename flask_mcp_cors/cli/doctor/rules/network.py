@@ -10,6 +10,7 @@ from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
 from ..fronts import front_of
 from ..fronts import FRONTS
+from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
 from .rule import EVERYTHING
@@ -92,7 +93,40 @@ def _rate_limited(c: Case) -> Fits:
 
 
 def _gateway(c: Case) -> Fits:
-    return {"why": _GATEWAY[c.status]} if c.status in _GATEWAY else False
+    if c.status not in _GATEWAY:
+        return False
+    if c.f.step.startswith("GET stream") and c.is_posted:
+        return {
+            "why": "POST is answered, so the server is up: something ends the stream, such as a time limit",
+            "fix": "exempt the GET stream from time limits and from layers that wait for the whole response (Go: "
+            "http.TimeoutHandler; proxies: their read timeout)",
+            "topic": "stream",
+        }
+    proxy = proxy_in(c.stacks)
+    fix = f"start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to"
+    return {"why": _GATEWAY[c.status], "fix": fix}
+
+
+def _refused(c: Case) -> Fits:
+    """Nothing listens; at the other loopback address something may."""
+    fits = _fault("refused")(c)
+    other = next(c.evidence.found("other loopback"), None)
+    if not fits or other is None:
+        return fits
+    host = c.evidence.url.host
+    return {
+        "sentence": f"Nothing listens at {host}, but something does at {other.what}: the other loopback address.",
+        "fix": f"write {other.what} in the URL, or let the server listen at {host}, too",
+    }
+
+
+def _message_unanswered(c: Case) -> Fits:
+    """Other messages are answered."""
+    if c.f.fault is None or c.is_preflight or not c.is_endpoint or not c.is_posted or c.f.step == "initialize":
+        return False
+    if c.f.fault.code in ("closed", "network", "not_http"):
+        return {"how": "the connection is closed", "why": "crashes"}
+    return {"how": "not in time", "why": "hangs"} if c.f.fault.code == "timeout" else False
 
 
 def _login_redirect(c: Case) -> Fits:
@@ -159,8 +193,26 @@ NETWORK: tuple[Failure, ...] = (
         "preflight",
         (*PREFLIGHT_CODES, "not_asked"),
     ),
+    Failure(
+        "message_unanswered",
+        None,
+        "one message has no answer, though others have",
+        _message_unanswered,
+        "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
+        "this message {why}.",
+        "see the server's log for what the handler of {name} does",
+        explains=("no_conversation",),
+    ),
     *(
-        Failure(code, None, meaning, _fault(code), "{sentence}", "{fix}", explains=EVERYTHING)
+        Failure(
+            code,
+            None,
+            meaning,
+            _refused if code == "refused" else _fault(code),
+            "{sentence}",
+            "{fix}",
+            explains=EVERYTHING,
+        )
         for code, meaning in _FAULTS.items()
     ),
     Failure(
@@ -202,7 +254,7 @@ NETWORK: tuple[Failure, ...] = (
         "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
         "{name} is answered {status}: {why}. This is not CORS, whatever the console says.",
-        "start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to",
+        "{fix}",
         "upstream",
         EVERYTHING,
     ),

@@ -97,9 +97,12 @@ def _method(c: Case) -> Fits:
 def _spelled(c: Case) -> Fits:
     found = next((v for v in c.variations() if v.value and v.allow_origin == v.value != c.f.origin), None)
     if found is not None:
-        return {"spelled": found.value}
-    if c.reason in _WRONG and c.detail.rstrip("/").lower() == c.f.origin:
-        return {"spelled": c.detail}
+        how = {"no port": "without its port", "the other scheme": "with the other scheme"}.get(found.kind)
+        return {"spelled": found.value, "how": how or "in a spelling that browsers never send"}
+    plain = c.detail.strip("\"' ").rstrip("/").lower()
+    if c.reason in _WRONG and plain in (c.f.origin, c.f.origin.partition("://")[2]):
+        how = "in quotes" if plain == c.f.origin and c.detail[:1] in "\"'" else "in a spelling that browsers never send"
+        return {"spelled": c.detail, "how": how if plain == c.f.origin else "without its scheme"}
     return False
 
 
@@ -250,8 +253,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         f"{ALLOW_ORIGIN} is sent twice",
         _repeated,
-        f"{{name}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): two layers each add it, and browsers refuse "
-        "both.",
+        f"{{whose}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): often two layers each add it, and browsers "
+        "refuse both.",
         "let one layer send it, once: take it out of the proxy ({proxy}: remove it there, or hide the app's) or out "
         "of the app",
     ),
@@ -260,7 +263,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         f"{ALLOW_ORIGIN} holds several values",
         lambda c: c.reason in _SEVERAL,
-        f"{{name}} is answered with one {ALLOW_ORIGIN} that holds several values ({{detail}}); only a single origin "
+        f"{{whose}} is answered with one {ALLOW_ORIGIN} that holds several values ({{detail}}); only a single origin "
         "is allowed.",
         "compare the request's Origin with your list and echo that exact one, with Vary: Origin",
         "origins",
@@ -270,8 +273,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         "the server has the origin on its list in another spelling",
         _spelled,
-        f"The server answers the origin {{spelled}} with {ALLOW_ORIGIN}, but not {{origin}}: its list has the origin "
-        "in a spelling that browsers never send.",
+        f"The server knows {{origin}}, but {{how}}: it has {{spelled}} on its list, or in {ALLOW_ORIGIN}.",
         "write exactly {origin} on the server's list: no slash at the end, lower case, this scheme, and the port "
         "unless it is the default one",
         "origins",
@@ -282,7 +284,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         f"{ALLOW_ORIGIN} names another origin",
         lambda c: c.reason in _WRONG,
-        f"{{name}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
+        f"{{whose}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
         f"send {ALLOW_ORIGIN}: {{origin}} to this origin, and Vary: Origin: add it to the server's list",
         "origins",
         PREFLIGHT_CODES,
