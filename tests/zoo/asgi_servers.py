@@ -38,6 +38,8 @@ def cors(fault: str) -> dict[str, Any]:
         del settings["allow_headers"]
     if fault == "starlette-default-methods":
         del settings["allow_methods"]
+    if fault == "starlette-no-port":
+        settings["allow_origins"] = ["http://localhost"]
     if fault == "starlette-no-delete":
         settings["allow_methods"] = ["GET", "POST"]
     if fault == "sdk-no-expose":
@@ -101,7 +103,7 @@ def starlette(fault: str) -> Any:
         origin = request.headers.get("Origin")
         if not is_own_host(request.headers.get("Host")):
             return JSONResponse({"error": "Host not served"}, 421)
-        if origin is not None and not checks.is_allowed_origin(origin):
+        if origin is not None and fault != "starlette-no-port" and not checks.is_allowed_origin(origin):
             return JSONResponse({"error": "Origin not allowed"}, 403)
         body = await request.body()
         if fault == "starlette-500-no-cors" and b'"tools/list"' in body:

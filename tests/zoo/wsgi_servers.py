@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -38,6 +39,7 @@ ORIGIN_CHECKS: dict[str, Callable[[str], object]] = {
     "wsgi-any-origin": lambda origin: True,
     "wsgi-ok-subdomains": lambda origin: re.fullmatch(r"https://([a-z0-9-]+\.)*example\.com", origin),
     "wsgi-ok-case": lambda origin: origin.lower() == APP,
+    "wsgi-localhost-hole": lambda origin: origin == APP or origin.startswith("http://localhost"),
     "wsgi-ok-two-origins": lambda origin: origin in (APP, "https://admin.example.com"),
 }
 
@@ -47,14 +49,22 @@ MISSPELLED = {"wsgi-origin-case": "https://App.Example.com", "wsgi-origin-port":
 
 def make_app(fault: str) -> Any:
     endpoint = Endpoint(sessions="stateless" not in fault)
-    has_login = fault.startswith("oauth-") or fault in ("wsgi-403-for-401", "wsgi-login-page")
+    has_login = fault.startswith("oauth-") or fault in (
+        "wsgi-403-for-401",
+        "wsgi-200-for-401",
+        "wsgi-login-page",
+        "wsgi-login-everywhere",
+    )
     check = ORIGIN_CHECKS.get(fault, lambda origin: origin == APP)
 
     def cors(origin: str | None, *, preflight: bool = False) -> list[tuple[str, str]]:
         if origin is None or not check(origin) or origin != MISSPELLED.get(fault, origin):
             return [("Vary", "Origin")]
         allowed = f"{APP}, https://admin.example.com" if fault == "wsgi-two-values" else origin
-        headers = [("Access-Control-Allow-Origin", allowed)]
+        if fault == "wsgi-quoted-origin":
+            allowed = f'"{origin}"'
+        misspelled = "s" if fault == "wsgi-misspelled-header" else ""
+        headers = [(f"Access-Control-Allow-Origin{misspelled}", allowed)]
         if fault == "wsgi-star-credentials":
             headers = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Credentials", "true")]
         if fault == "wsgi-two-layers":
@@ -79,7 +89,7 @@ def make_app(fault: str) -> Any:
     def refused(status: int, base: str) -> Answer:
         answer = failed(status, "Unauthorized" if status == 401 else "Forbidden")
         metadata = f"{base}{PRM}" if fault == "oauth-ok-root" else f"{base}{PRM}/mcp"
-        named = "" if fault == "oauth-named-nowhere" else f', resource_metadata="{metadata}"'
+        named = "" if fault in ("oauth-named-nowhere", "wsgi-login-everywhere") else f', resource_metadata="{metadata}"'
         if status == 401 and fault != "oauth-no-www":
             answer[1]["WWW-Authenticate"] = f'Bearer realm="mcp"{named}'
         return answer
@@ -122,6 +132,8 @@ def make_app(fault: str) -> Any:
         if has_login and headers.get("Authorization") != f"Bearer {TOKEN}":
             if fault == "wsgi-login-page":
                 return 200, {"Content-Type": "text/html"}, b"<!doctype html><title>Log in</title><form method=post>"
+            if fault == "wsgi-200-for-401":
+                return failed(200, "Unauthorized: missing or invalid token", -32001, 1)
             return refused(403 if fault == "wsgi-403-for-401" else 401, base)
         if fault == "wsgi-landing-page" and method == "GET":
             return 200, {"Content-Type": "text/html"}, b"<!doctype html><h1>An MCP server</h1>"
@@ -138,6 +150,12 @@ def make_app(fault: str) -> Any:
                 data = json.dumps(message | {"id": message["id"] + 1000}).encode()
             if fault == "wsgi-null-id" and "result" in message:
                 data = json.dumps(message | {"id": None}).encode()
+            if fault == "wsgi-error-null" and "result" in message:
+                data = json.dumps(message | {"error": None}).encode()
+            if fault == "wsgi-empty-arrays" and "capabilities" in message.get("result", {}):
+                data = data.replace(b'"tools": {}', b'"tools": []')
+            if fault == "wsgi-status-500" and b'"tools":' in data and b"capabilities" not in data:
+                status = 500
             if fault == "wsgi-no-jsonrpc" and "result" in message:
                 data = json.dumps({key: value for key, value in message.items() if key != "jsonrpc"}).encode()
             if fault == "wsgi-ok-old-revision":
@@ -181,6 +199,13 @@ def make_app(fault: str) -> Any:
             login = "https://github.dev/pf-signin?id=zoo&cluster=euw&port=8000"
             signs = {"Location": login, "X-Served-By": "tunnels-prod-rel-euw-v3-cluster", "WWW-Authenticate": "tunnel"}
             return send((302, signs, b""), [])
+        if fault == "wsgi-login-everywhere" and not is_preflight and headers.get("Authorization") != f"Bearer {TOKEN}":
+            return send(refused(401, base), cors(origin))
+        if is_preflight and fault == "oauth-ok-no-options" and path.startswith("/.well-known/"):
+            return send((405, {"Allow": "GET"}, b""), [])
+        if fault == "wsgi-late-stream" and method == "GET":
+            time.sleep(5)
+            return send((200, {"Content-Type": "text/event-stream"}, b""), cors(origin))
         if path != "/mcp" and has_login and (found := document(path, base)) is not None:
             answer, more = found
             is_closed = is_preflight and not more
@@ -192,6 +217,8 @@ def make_app(fault: str) -> Any:
         if is_preflight:
             return send((204, {}, b""), cors(origin, preflight=True))
         answer = mcp(method, headers, body, base) if path == "/mcp" else failed(404, "Not found")
+        if fault == "wsgi-one-version" and headers.get("MCP-Protocol-Version", "2025-03-26") != "2025-03-26":
+            answer = failed(400, "Bad Request: Unsupported protocol version (supported versions: 2025-03-26)")
         if fault == "wsgi-refused-202" and answer[0] == 202:
             answer = failed(400, "Unknown method notifications/initialized")
         unreadable = {

@@ -237,7 +237,7 @@ ANSWERS: tuple[Failure, ...] = (
         None,
         "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
-        "{name} is answered {status} without a body: the client waits for its result.",
+        "{name} is answered {status} with an empty body: the client waits for its result.",
         "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
         "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
         "as to a stream or a log, return it",

@@ -207,7 +207,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         _unreadable_preflight,
         "The preflight of {url} fails ({status}), though a page can read the document: clients send "
         "MCP-Protocol-Version, and ask again without it.",
-        "answer OPTIONS {url} with 2xx and the CORS headers, too; that saves two requests",
+        f"answer OPTIONS {{url}} with 2xx and the CORS headers, too, MCP-Protocol-Version in {ALLOW_HEADERS}",
     ),
     Failure(
         "preflight_authenticated",
