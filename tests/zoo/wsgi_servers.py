@@ -6,6 +6,8 @@ import json
 import re
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -172,7 +174,7 @@ def make_app(fault: str) -> Any:
                 data = json.dumps([message]).encode()
         return status, extra, data
 
-    def application(environ: Any, start_response: Any) -> list[bytes]:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
         headers = {k[5:].replace("_", "-").title(): v for k, v in environ.items() if k.startswith("HTTP_")}
         headers["MCP-Protocol-Version"] = headers.pop("Mcp-Protocol-Version", None)
         headers = {name: value for name, value in headers.items() if value is not None}
@@ -206,6 +208,12 @@ def make_app(fault: str) -> Any:
         if fault == "wsgi-late-stream" and method == "GET":
             time.sleep(5)
             return send((200, {"Content-Type": "text/event-stream"}, b""), cors(origin))
+        if fault == "wsgi-one-worker" and method == "GET":
+            start_response("200 OK", [("Content-Type", "text/event-stream"), *cors(origin)])
+            return pings()
+        if fault == "wsgi-list-page" and b"tools/list" in body:
+            page = b"<!doctype html><title>Just a moment...</title>"
+            return send((200, {"Content-Type": "text/html"}, page), cors(origin))
         if path != "/mcp" and has_login and (found := document(path, base)) is not None:
             answer, more = found
             is_closed = is_preflight and not more
@@ -231,6 +239,13 @@ def make_app(fault: str) -> Any:
         return send(answer, [] if unreadable.get(fault) else cors(origin))
 
     return application
+
+
+def pings() -> Iterator[bytes]:
+    """A stream that is not ended by this side."""
+    while True:
+        yield b": ping\n\n"
+        time.sleep(0.2)
 
 
 def single_page_app(fault: str) -> Any:

@@ -56,6 +56,8 @@ class Fetched:
     is_short: bool = False
     #: The server has ended it.
     is_ended: bool = False
+    #: How many bytes of it came, before they were decoded.
+    received: int = 0
     #: Seconds until the response began.
     waited: float = 0.0
     #: The message in the request.

@@ -6,6 +6,8 @@ import json
 import threading
 import zlib
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from typing import Literal
 
@@ -17,6 +19,7 @@ from ...testing import NetworkRequest
 from ...testing import NetworkResponse
 from ...testing.messages import Body
 from ...testing.transport import TransportError
+from ...testing.urls import parse_url
 from .evidence import Fetched
 from .messages import events
 from .messages import Headers
@@ -28,6 +31,9 @@ from .wire import Wire
 
 #: How much of a body is read at most.
 MAX_BODY = 1 << 20
+
+#: Seconds for an answer while a stream is open.
+MEANWHILE = 4.0
 
 Engine = Literal["chromium", "firefox", "webkit"]
 
@@ -80,6 +86,23 @@ class Page:
         """
         read = _Reader(self._wire, enough or _is_answered, patience)
         return _fetch(self._browser, read, url, method, headers or {}, message, body)
+
+    @contextmanager
+    def holding_open(self, url: str, headers: Headers) -> Iterator[None]:
+        """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
+        timeout = self._wire.timeout
+        pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
+        try:
+            response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
+        except OSError:
+            yield  # then nothing is open, and nothing held up
+            return
+        try:
+            self._wire.timeout = min(timeout, MEANWHILE)
+            yield
+        finally:
+            self._wire.timeout = timeout
+            response.body.close()
 
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
@@ -169,7 +192,7 @@ class _Reader:
         finally:
             alarm.cancel()
             close()
-        fetched.body, fetched.is_ended = body, is_whole
+        fetched.body, fetched.is_ended, fetched.received = body, is_whole, length
         fetched.is_short = is_whole and fetched.method != "HEAD" and length < _announced(headers)
 
 

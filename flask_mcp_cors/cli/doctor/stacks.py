@@ -136,7 +136,8 @@ def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
         found |= {stack for stack, sign in _BODY_SIGNS.items() if re.search(sign, text)}
         if _is_rs_cors(response):
             found.add("rs/cors")
-    return found
+    # What serves Django may be Werkzeug's or uvicorn's: the cure is Django's.
+    return found - {"Werkzeug", "uvicorn"} if "Django" in found else found
 
 
 def _is_rs_cors(response: NetworkResponse) -> bool:

@@ -76,6 +76,7 @@ class Wire:
         #: An origin that is called at another address: ``localhost`` is two.
         self.instead = ("", "")
         self._silences = 0
+        self._has_answer = False
         self._end = time.monotonic() + total
         self._context = context
 
@@ -111,10 +112,14 @@ class Wire:
         call.join(timeout)
         self.waited = time.monotonic() - start
         try:
-            return call.take()
+            response = call.take()
         except TimeoutError:
             self._silences += 1
+            if self._has_answer and timeout < self.timeout:
+                raise Exhausted("no more time") from None  # a server that has answered was not given its time
             raise
+        self._has_answer = True
+        return response
 
 
 class _Call(threading.Thread):

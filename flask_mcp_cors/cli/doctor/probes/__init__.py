@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from ....core.headers import ALLOW_ORIGIN
 from ....core.origins import is_serialized_origin
 from ....testing.urls import parse_url
 from ...findings import Severity
@@ -173,3 +174,8 @@ def _without_token(asker: Asker, page: Page) -> None:
         fetched = asker.page(page.origin).fetch(asker.ev.href, "POST", headers | asker.more, message=message)
         weight = Severity.ERROR if fetched.is_rejected else None
         asker.note(fetched, "initialize without a token", page.origin, NEWEST_WITH_SESSIONS, weight)
+        if fetched.failed_at_preflight:
+            step = "behind, without a token"
+            behind = asker.plain(step, "POST", headers | {"Origin": page.origin}, message, origin=page.origin)
+            if behind.status == 401 and ALLOW_ORIGIN not in behind.headers:
+                behind.weight = Severity.ERROR  # whoever mends the preflight meets this next

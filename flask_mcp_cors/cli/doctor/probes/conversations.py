@@ -241,6 +241,8 @@ class Conversations:
             return ["no GET stream (405, which is allowed)"]
         if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):
             return [f"no GET stream ({opened.status})"]
+        if not opened.is_ended:
+            self._ask_meanwhile(revision, session, headers)
         how = "open, and quiet" if not opened.is_ended else "it ends at once, without an event"
         done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else how}"]
         if any(line.startswith(b"id:") for line in opened.body.splitlines()):
@@ -249,6 +251,14 @@ class Conversations:
             if not asked.is_rejected:
                 done.append("it can be resumed")
         return done
+
+    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers) -> None:
+        """Send a message while the stream is open, as clients do. The one worker of a server is then busy."""
+        message = request(revision, "tools/list")
+        with self.page.holding_open(self.ev.href, headers | self.asker.more):
+            named = self.asker.headers(revision, message, session) | self.asker.more
+            asked = self.page.fetch(self.ev.href, "POST", named, message=message)
+        self.asker.note(asked, "during the stream", self.page.origin, revision)
 
     def _end(self, revision: Revision, session: str | None) -> list[str]:
         """``DELETE``, which ends the session. A client that may not is still a client."""

@@ -65,6 +65,8 @@ class Preflights:
             return
         if fetched.blocked is None or fetched.blocked.reason in _PLAIN_REASONS:
             return
+        if self._passes(page, "no fetch metadata", names=",".join(fetched.sent_names), method=fetched.method):
+            return
         if self._passes(page, "no headers"):
             for name in fetched.sent_names:
                 self._passes(page, "header", name, names=name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from ....core.headers import ALLOW_ORIGIN
 from ...terminal import printable
 from ..evidence import is_login_error
 from ..evidence import LOGIN_STEPS
 from ..messages import REVISIONS
+from ..stacks import proxy_in
 from .case import Case
 from .rule import EVERYTHING
 from .rule import Failure
@@ -49,6 +49,12 @@ def _unreadable(c: Case) -> Fits:
     if c.f.step in LOGIN_STEPS:
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
+    if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
+        # The page of another layer: CORS headers on it would cure nothing.
+        proxy = proxy_in(c.stacks)
+        only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
+        order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
+        return {"only": only, "order": order, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
     order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
     if c.others_have_cors:
@@ -70,6 +76,28 @@ def _needs_cookie(c: Case) -> Fits:
     return {"cookie": cookie.partition("=")[0]}
 
 
+def _forbidden(c: Case) -> Fits:
+    if c.status != 403 or c.f.origin or c.evidence.token is not None or c.is_preflight:
+        return False
+    login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
+    layer = "see which layer (firewall, deny rule, allow list) refuses them"
+    if c.is_html:
+        proxy = proxy_in(c.stacks)
+        guess = f"That is a page: {proxy} or another layer refuses it before the MCP server sees it."
+        return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
+    guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
+    return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
+
+
+def _page_in_place(c: Case) -> Fits:
+    """A page, to a client whose first message has been answered."""
+    if not c.f.sent or c.f.is_rejected or not c.is_html or c.status >= 400:
+        return False
+    title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
+    words = title[2] if title else re.sub(r"<[^>]*>", " ", c.text)
+    return {"words": " ".join(words.split())[:80], "proxy": proxy_in(c.stacks)}
+
+
 def _wants_token(c: Case) -> Fits:
     return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
 
@@ -83,9 +111,26 @@ def _second_list(c: Case) -> Fits:
     return c.status in (403, 421) and c.f.step != "notifications/initialized"
 
 
-def _refused_for(header: str, words: str, *statuses: int) -> Callable[[Case], Fits]:
-    """Is a message refused that carries this header, in words that are about it?"""
-    return lambda c: c.status in statuses and header in c.sent_headers and bool(re.search(words, c.text, re.IGNORECASE))
+def _session_refused(c: Case) -> Fits:
+    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
+        return False
+    proxy = proxy_in(c.stacks)
+    if "Mcp-Session-Id" not in c.sent_headers:
+        return {
+            "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
+            "the server never sends it",
+            "fix": f"let {proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
+        }
+    return {
+        "what": "it carries the Mcp-Session-Id of initialize: "
+        + ("no worker keeps that session" if c.status == 404 else "something in front removes that header"),
+        "fix": f"let {proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
+        "or route by Mcp-Session-Id",
+    }
+
+
+def _version_refused(c: Case) -> Fits:
+    return c.status == 400 and bool(re.search("protocol.?version", c.text, re.IGNORECASE))
 
 
 def _is_page(c: Case, words: str = "") -> bool:
@@ -174,7 +219,7 @@ REFUSALS: tuple[Failure, ...] = (
         "challenge_unreadable_too",
         None,
         "behind a preflight that fails the 401 lacks CORS headers, too",
-        lambda c: c.f.step == "behind" and c.status == 401,
+        lambda c: c.f.step.startswith("behind") and c.status == 401,
         f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
         "no login starts.",
         f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
@@ -205,11 +250,9 @@ REFUSALS: tuple[Failure, ...] = (
         "forbidden_without_token",
         None,
         "403 to a request without token and Origin: 401 is due where a login is meant",
-        lambda c: c.status == 403 and not c.f.origin and c.evidence.token is None and not c.is_preflight,
-        "{name} without a browser, with neither token nor Origin, is answered {quoted}. If the server wants a login, "
-        "401 is due: a client starts its login at 401 only.",
-        "answer 401 with WWW-Authenticate: Bearer to requests without a token; if no login is meant, see which layer "
-        "(firewall, allow list) refuses them",
+        _forbidden,
+        "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
+        "{order}",
         explains=EVERYTHING,
     ),
     Failure(
@@ -258,19 +301,18 @@ ANSWERS: tuple[Failure, ...] = (
         "session_not_received",
         None,
         "a message of a session is refused as one without, or of an unknown session",
-        _refused_for("Mcp-Session-Id", "session", 400, 404),
-        "{name} carries the Mcp-Session-Id of initialize, and is refused for its session ({quoted}): the header does "
-        "not arrive, or no worker keeps the session.",
-        "let {proxy} pass Mcp-Session-Id on; keep sessions where every worker finds them, or route by Mcp-Session-Id",
+        _session_refused,
+        "{name} is refused for its session ({quoted}), and {what}.",
+        "{fix}",
         explains=("no_result",),
     ),
     Failure(
         "version_refused",
         None,
         "a message is refused for its MCP-Protocol-Version",
-        _refused_for("MCP-Protocol-Version", "protocol.?version", 400),
-        "{name} is refused for MCP-Protocol-Version, which names the version that initialize agreed on ({quoted}).",
-        "accept in MCP-Protocol-Version every version that initialize answers with",
+        _version_refused,
+        "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
+        "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
     ),
     Failure(
         "session_in_cookie",
@@ -338,6 +380,17 @@ ANSWERS: tuple[Failure, ...] = (
         "initialize is answered with the protocol version {version}, which clients do not know.",
         f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
         explains=EVERYTHING,
+    ),
+    Failure(
+        "page_in_place",
+        None,
+        "a message is answered with an HTML page",
+        _page_in_place,
+        '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
+        "or a login answers in the server's place.",
+        "exempt {url} from what answers with that page, in {proxy} or in the app; answer errors as JSON, with a "
+        "status of 400 or more",
+        explains=("no_conversation",),
     ),
     Failure(
         "no_result",

@@ -85,11 +85,12 @@ class Case:
     @cached_property
     def body(self) -> bytes:
         """What the refusal says: browsers drop it, and it is often the best hint there is."""
-        steps = ("preflight again",) if self.is_preflight else ("behind", "initialize")
+        steps = ("preflight again",) if self.is_preflight else ("behind", "initialize", "DELETE of a probe")
         if self.f.body or not self.f.exchanges:
             return self.f.body
-        same = (f for f in self.evidence.of(*steps) if f.url == self.f.url and f.status == self.status and f.body)
-        return next((f.body for f in same), b"")
+        method = "OPTIONS" if self.is_preflight else self.f.method
+        same = (f for f in self.evidence.of(*steps) if (f.url, f.method, f.status) == (self.f.url, method, self.status))
+        return next((f.body for f in same if f.body), b"")
 
     @cached_property
     def text(self) -> str:

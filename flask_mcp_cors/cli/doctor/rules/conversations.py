@@ -60,10 +60,16 @@ def _stream_delayed(ev: Evidence) -> Iterator[Values]:
 def _stream_compressed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         plain = ev.first("GET stream uncompressed", origin=f.origin)
-        is_held_back = _is_stream(f) and not any(events(f.body)) and len(f.body) < len(plain.body if plain else b"")
-        if is_held_back or (plain is not None and plain.body and _is_delayed(f)):
-            coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
+        is_more = plain is not None and len(plain.body) > len(f.body)
+        coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
+        # The head of the compression comes, and nothing of what is in it.
+        is_head_only = bool(coding) and f.received > 0 and not f.body and not f.is_ended
+        if (_is_stream(f) and not any(events(f.body)) and (is_more or is_head_only)) or (is_more and _is_delayed(f)):
             yield at(f, coding=coding or "Content-Encoding")
+
+
+def _stream_blocks(f: Fetched) -> bool:
+    return f.fault is not None and f.fault.code == "timeout"
 
 
 def _is_unended(f: Fetched) -> bool:
@@ -229,10 +235,20 @@ WAYS: tuple[Observation, ...] = (
         WARNING,
         "compression holds back the events of the GET stream",
         _stream_compressed,
-        "The events of the GET stream are held back by compression ({coding}), which a server applies only to clients "
-        "that accept it, such as browsers: without it the first event comes at once.",
+        "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
+        "that accept it, such as browsers, so curl sees each event at once.",
         "do not compress text/event-stream, or flush the compressor after each event",
         "stream",
+    ),
+    Observation(
+        "stream_blocks",
+        ERROR,
+        "nothing else is answered while the GET stream is open",
+        each("during the stream", where=_stream_blocks),
+        "While the GET stream is open, {url} answers nothing else: POST tools/list, sent meanwhile, had no answer. "
+        "One worker serves one request at a time, and clients keep the stream open.",
+        "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
+        "405",
     ),
     Observation(
         "event_unended",

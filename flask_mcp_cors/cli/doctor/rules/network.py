@@ -136,6 +136,8 @@ def _login_redirect(c: Case) -> Fits:
         own, other = urlsplit(c.f.url), urlsplit(c.location)
     except ValueError:
         return False
+    if own.path.rstrip("/") == other.path.rstrip("/"):
+        return False  # the same place under another name
     if own.hostname != other.hostname:
         return {"where": "another host"}
     return {"where": "a login page"} if _LOGIN_PATH.search(other.path) else False
@@ -152,7 +154,7 @@ def _moved(c: Case) -> Fits:
         return {"location": location, "fix": fix}
     if not c.is_endpoint:
         fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
-    elif one.hostname == other.hostname and one.path.rstrip("/") == other.path.rstrip("/"):
+    elif one.path.rstrip("/") == other.path.rstrip("/"):
         fix = f"give clients that URL: {location}"
         if one.path != other.path:
             fix += " (with the slash as the server has it), or route both"
@@ -253,7 +255,7 @@ NETWORK: tuple[Failure, ...] = (
         None,
         "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
-        "{name} is answered {status}: {why}. This is not CORS, whatever the console says.",
+        "{whose} is answered {status}: {why}. This is not CORS, whatever the console says.",
         "{fix}",
         "upstream",
         EVERYTHING,

@@ -229,6 +229,16 @@ PREFLIGHTS: tuple[Failure, ...] = (
         explains=PREFLIGHT_CODES,
     ),
     Failure(
+        "browsers_refused",
+        None,
+        "a preflight is refused only with the headers that browsers add",
+        lambda c: c.is_preflight and c.passes_as("no fetch metadata"),
+        "The preflight (OPTIONS {url}) is refused ({quoted}) as a browser sends it, and allowed without the headers "
+        "Sec-Fetch-Mode, Sec-Fetch-Site and Sec-Fetch-Dest: a rule in front refuses what comes from a page.",
+        "exempt {url} from the rule of the firewall or bot protection that looks at Sec-Fetch-*",
+        explains=PREFLIGHT_CODES,
+    ),
+    Failure(
         "header_not_allowed",
         None,
         "a preflight does not allow a header that MCP clients send",
