@@ -84,24 +84,22 @@ class Replays:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """In place of pytest's own loop."""
-        recorded: dict[pytest.Item, list[Evidence]] = {}
         for item in session.items:
             answers: list[Evidence] = []
             with _recording(answers):
                 passed = _passes(item)
-            with _replaying(answers, TABLE):
-                # A test that looks at its server cannot do without it.
-                if answers and passed and _passes(item):
-                    recorded[item] = answers
-        print(f"{len(recorded)} of {len(session.items)} tests of the doctor can be replayed", flush=True)
-        for code in self.codes:
-            for item, answers in recorded.items():
-                if any(code in {f.code for f in _report_of(evidence).findings} for evidence in answers):
-                    with _replaying(answers, TABLE.without(code)):
-                        if not _passes(item):
-                            self.missed[code] = item.nodeid
-                            break
+            fired = {finding.code for evidence in answers for finding in _report_of(evidence).findings}
+            asked = [code for code in self.codes if code in fired and code not in self.missed]
+            # A test that looks at its server cannot do without it.
+            if asked and passed and self._still_passes(item, answers, TABLE):
+                for code in asked:
+                    if not self._still_passes(item, answers, TABLE.without(code)):
+                        self.missed[code] = item.nodeid
         return True
+
+    def _still_passes(self, item: pytest.Item, answers: list[Evidence], table: Table) -> bool:
+        with _replaying(answers, table):
+            return _passes(item)
 
 
 def _passes(item: pytest.Item) -> bool:

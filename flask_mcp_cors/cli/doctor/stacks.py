@@ -35,6 +35,8 @@ _BODY_SIGNS = {
     "MCP SDK": r"^\W*Invalid (Host|Origin) header",
     "HAProxy": r"No server is available to handle this request",
 }
+#: What a proxy is called that is not recognised.
+A_PROXY = "a proxy"
 _PROXIES = {"nginx", "Caddy", "Cloudflare", "Apache", "IIS", "HAProxy"}
 
 #: What people call what shows itself under another name.
@@ -149,7 +151,7 @@ def _is_rs_cors(response: NetworkResponse) -> bool:
 
 def proxy_in(stacks: set[str]) -> str:
     """The proxy's name, or a general word."""
-    return next(iter(sorted(stacks & _PROXIES)), "a proxy")
+    return next(iter(sorted(stacks & _PROXIES)), A_PROXY)
 
 
 def cure_for(topic: str, stacks: set[str]) -> str:

@@ -19,6 +19,9 @@ from ..terminal import printable
 #: After that many requests without an answer in time there is nothing more to learn.
 MAX_SILENCES = 4
 
+#: Seconds that a request has to have had before it counts as unanswered, at the end of all the time.
+FAIR_TIME = 3.0
+
 #: What a browser accepts, as far as the standard library can decode it. Servers compress only where it is asked for.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
@@ -115,7 +118,7 @@ class Wire:
             response = call.take()
         except TimeoutError:
             self._silences += 1
-            if self._has_answer and timeout < self.timeout:
+            if self._has_answer and timeout < min(self.timeout, FAIR_TIME):
                 raise Exhausted("no more time") from None  # a server that has answered was not given its time
             raise
         self._has_answer = True

@@ -190,7 +190,9 @@ class Login:
                 self._fact("authorization server missing", url=issuer)
                 return
             blocked.weight = Severity.ERROR if blocked.is_rejected else None
-            self._fact("authorization server hidden", url=issuer)
+            kind = blocked.headers.get("content-type", "something else")
+            why = "it has no CORS headers" if blocked.is_rejected else f"it is not JSON, but {kind}"
+            self._fact("authorization server hidden", why, issuer)
             return
         self._works("authorization server", "its metadata")
         self._judge_metadata(issuer, document)

@@ -17,6 +17,7 @@ from ..evidence import Evidence
 from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST
 from ..evidence import FOREIGN_ORIGIN
+from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
 from .rule import Observation
@@ -57,15 +58,16 @@ def _served(*, to_pages: bool) -> Seen:
             return
         may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
         at_home = ev.is_local and ev.token is None
-        # Where another origin gets other headers, Origin does arrive.
-        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
         proxy = proxy_in(stacks_of(ev.responses()))
+        # Where another origin gets other headers, Origin does arrive, unless it is the proxy that sends them.
+        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
+        is_seen = bool(seen) and proxy == A_PROXY
         hint = f"; if the server does validate it, {proxy} in front drops Origin: let it pass Origin on"
         values = {
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
-            "hint": "" if may_read or seen else hint,
+            "hint": "" if may_read or is_seen else hint,
         }
         yield {"severity": ERROR, **values} if at_home and to_pages else values
 

@@ -225,8 +225,8 @@ WAYS: tuple[Observation, ...] = (
         WARNING,
         "the GET stream begins late or never",
         _stream_delayed,
-        "The GET stream sends nothing, not even its status, until the first event: something buffers it. fetch() "
-        "stays pending, and clients take the server for dead.",
+        "The GET stream of {url} sends nothing, not even its status, until {until}: something buffers it. fetch() "
+        "stays pending, and clients take the server for dead.{ends}",
         "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
         "stream",
     ),

@@ -221,7 +221,7 @@ LOGIN: tuple[Observation, ...] = (
         ERROR,
         "a page cannot read the authorization server's metadata",
         fact("authorization server hidden"),
-        "A page cannot read any metadata of the authorization server {url}: no CORS headers, or no JSON.",
+        "A page cannot read any metadata of the authorization server {url}: {what}.",
         f"serve it with {ALLOW_ORIGIN}: * there (PUBLIC_METADATA), or use a server that does",
     ),
     Observation(

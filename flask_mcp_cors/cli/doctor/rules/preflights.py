@@ -65,7 +65,7 @@ def _names(c: Case) -> Fits:
     is_listed = c.reason is R.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE
     if not is_listed and not c.passes_as("no headers") and "Disallowed CORS headers" not in c.text:
         return False
-    how = f"it is refused for that ({c.quoted})" if c.status >= 400 else "its answer has not all of that on its list"
+    how = f"it is refused for that ({c.quoted})" if c.status >= 400 else "its answer does not list that"
     if not is_listed and c.status < 300:
         how = f"it is then answered ({c.status}) without {ALLOW_ORIGIN}"
     if (
@@ -139,6 +139,7 @@ def _intercepted(c: Case) -> Fits:
             "who": f"the framework's router answers OPTIONS itself (Allow: {c.response.headers['Allow']})",
             "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
             "or to OPTIONS of this route (Express, Hono: app.use(cors(…)), or app.options(…) with it)",
+            "topic": "",
         }
     return {
         "who": "another layer answers OPTIONS before it does, such as the web server, a proxy or firewall in front, or "
