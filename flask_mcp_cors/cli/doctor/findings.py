@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from typing import cast
+from typing import NamedTuple
 
 from ..findings import Finding
 from ..findings import in_order
@@ -17,6 +18,7 @@ from .evidence import Fetched
 from .messages import negotiated
 from .messages import REVISIONS
 from .rules import Case
+from .rules import EVERYTHING
 from .rules import Rule
 from .rules import TABLE
 from .rules import Table
@@ -25,33 +27,42 @@ from .stacks import cure_for
 from .stacks import stacks_of
 
 
+class _Found(NamedTuple):
+    """A finding, and what it is about."""
+
+    finding: Finding
+    origin: str
+    revision: str
+    url: str
+
+
 def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
     """All findings, the one that explains most first, each with the place that it is about.
 
     :param table: another table, without a row, to see whether anybody misses it.
     """
-    found: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
     several = len({origin for origin, _ in evidence.verdicts}) > 1
     failures = list(_failures(evidence, table))
     if "connects" in evidence.verdicts.values():
         # Whatever curl gets: a page connects.
-        failures = [failure for failure in failures if failure[1]]
-    of_pages = {f.code for f, origin, _ in failures if origin and f.severity is Severity.ERROR}
-    same: dict[tuple[str, str], Finding] = {}
-    for finding, origin, revision in [*failures, *_observed(evidence, table)]:
+        failures = [failure for failure in failures if failure.origin]
+    of_pages = {f.finding.code for f in failures if f.origin and f.finding.severity is Severity.ERROR}
+    places: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
+    same: dict[tuple[str, ...], Finding] = {}
+    for finding, origin, revision, url in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
-        if "*" in table.rules[finding.code].explains and finding.severity is Severity.ERROR:
-            # It is about the whole server: said once, with the words of the first message that meets it.
-            finding = same.setdefault((finding.code, origin), finding)
-        origins, revisions = found.setdefault(finding, ({}, {}))
+        if finding.severity is Severity.ERROR and table.rules[finding.code].is_one_cause:
+            # Said once, with the words of the first message that meets it.
+            finding = same.setdefault((finding.code, origin, url), finding)
+        origins, revisions = places.setdefault(finding, ({}, {}))
         origins.update({origin: None} if several and origin else {})
         revisions.update({revision: None} if revision else {})
-    placed = [replace(finding, place=place_of(*map(list, where))) for finding, where in found.items()]
-    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in placed):
+    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in places):
         # A conversation that fails has its cause by then.
-        placed = [f for f in placed if f.code != "no_conversation"]
-    return _explained(in_order(placed), table)
+        places = {finding: where for finding, where in places.items() if finding.code != "no_conversation"}
+    placed = {replace(f, place=place_of(list(of), list(in_))): set(of) for f, (of, in_) in places.items()}
+    return _explained(in_order(placed), placed, table)
 
 
 def place_of(origins: list[str], revisions: list[str]) -> str:
@@ -78,7 +89,7 @@ def is_failed(fetched: Fetched) -> bool:
     return fetched.result is None or bool(fetched.reading.fault) or (fetched.status or 0) >= 400
 
 
-def _failures(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, str]]:
+def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
     for fetched in evidence.fetches:
         if not is_failed(fetched) or (fetched.fault is not None and fetched.fault.code == "gave_up"):
             continue
@@ -89,17 +100,19 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, 
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
             severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
-            yield _finding(rule, severity, values, case.stacks, console), fetched.origin, fetched.revision
+            finding = _finding(rule, severity, values, case.stacks, console)
+            yield _Found(finding, fetched.origin, fetched.revision, fetched.url)
             break
 
 
-def _observed(evidence: Evidence, table: Table) -> Iterator[tuple[Finding, str, str]]:
+def _observed(evidence: Evidence, table: Table) -> Iterator[_Found]:
     stacks = stacks_of(evidence.responses())
     for rule in table.observations:
         for values in rule.seen(evidence):
             severity = cast(Severity, values.get("severity", rule.severity))
             finding = _finding(rule, severity, values, stacks, None)
-            yield finding, str(values.get("origin", "")), str(values.get("revision", ""))
+            origin, revision, url = (str(values.get(key, "")) for key in ("origin", "revision", "url"))
+            yield _Found(finding, origin, revision, url)
 
 
 def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
@@ -112,20 +125,18 @@ def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[st
     return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)
 
 
-def _explained(findings: list[Finding], table: Table) -> list[Finding]:
-    """Put the error that explains most first, and its consequences behind it."""
+def _explained(findings: list[Finding], origins: Mapping[Finding, set[str]], table: Table) -> list[Finding]:
+    """Put the error that explains most first, and its consequences for the same pages behind it."""
     order, rules = list(table.rules), table.rules
     causes = [f for f in findings if f.severity is Severity.ERROR and rules[f.code].explains]
     if not causes:
         return findings
-    main = min(causes, key=lambda f: ("*" not in rules[f.code].explains, order.index(f.code)))
-    explained = {*rules[main.code].explains, main.code}
-    if "*" in explained:
-        explained |= {rule.code for rule in table.failures} | {"no_conversation", "question_blocked"}
-        explained.add("params_not_allowed")
+    main = min(causes, key=lambda f: (not set(EVERYTHING) & set(rules[f.code].explains), order.index(f.code)))
+    explained = table.explained_by(main.code)
 
     def because(finding: Finding) -> Finding:
-        is_consequence = finding is not main and finding.code in explained
+        is_same_page = not origins[main] or origins[finding] <= origins[main]
+        is_consequence = finding is not main and finding.code in explained and is_same_page
         return replace(finding, because=main.code) if is_consequence else finding
 
     return sorted(map(because, findings), key=lambda f: (f is not main, f.because is not None))

@@ -96,7 +96,12 @@ class Report:
         if folded:
             lines = [_in_a_line(finding) for finding in folded]
             blocks.append(
-                "\n".join([f"Probably because of {folded[0].because}, and gone with it (--json has all)", *lines])
+                "\n".join(
+                    [
+                        f"Probably caused by {folded[0].because}: mending that should remove these (--json has all)",
+                        *lines,
+                    ]
+                )
             )
         blocks.append(f"{counted(self.findings)}; {self.requests} request{'s' * (self.requests != 1)}")
         return "\n\n".join(blocks)

@@ -51,7 +51,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "Express": "cors({allowedHeaders: […]})",
         "nginx": "add_header Access-Control-Allow-Headers … always",
         "rs/cors": "AllowedHeaders",
-        "Werkzeug": "with flask-cors: allow_headers",
+        "Werkzeug": "extra_allow_headers of MCPCors, allow_headers of flask-cors",
     },
     "methods": {
         "Starlette": "CORSMiddleware(allow_methods=[…])",
@@ -60,7 +60,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "Express": "cors({methods: […]})",
         "nginx": "add_header Access-Control-Allow-Methods … always",
         "rs/cors": "AllowedMethods",
-        "Werkzeug": "with flask-cors: methods",
+        "Werkzeug": "allow_methods of MCPCors, methods of flask-cors",
     },
     "origins": {
         "Starlette": "CORSMiddleware(allow_origins=[…])",
@@ -89,7 +89,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "Express": "cors({exposedHeaders: […]})",
         "nginx": "add_header Access-Control-Expose-Headers … always",
         "rs/cors": "ExposedHeaders",
-        "Werkzeug": "with flask-cors: expose_headers",
+        "Werkzeug": "extra_expose_headers of MCPCors, expose_headers of flask-cors",
     },
     "every": {
         "nginx": "add_header … always, or errors and 202 go without",

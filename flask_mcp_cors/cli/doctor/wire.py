@@ -192,8 +192,8 @@ def fault_of(error: Exception, url: str) -> Fault:
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
     if isinstance(error, ssl.SSLCertVerificationError):
-        words = f"The certificate of {url} is not valid: {error.verify_message}."
-        fix = "browsers fail too, without a word about CORS; install a valid certificate (for your own CA: --cacert)"
+        words = f"The certificate of {url} is not valid: {error.verify_message.rstrip('.')}."
+        fix = "install a valid certificate, for browsers refuse this one (for your own CA: --cacert)"
         return Fault("certificate", words, fix)
     if isinstance(error, ssl.SSLError):
         words = f"There is no TLS at {url} ({error.reason or 'handshake failed'})."

@@ -119,7 +119,7 @@ def look_alikes(origin: str) -> list[tuple[str, str]]:
         ("host as suffix", dotted.format(f"evil{host}")),
         ("host as suffix", dotted.format(f"evil{domain}")),
         ("host in the middle", dotted.format(f"evil-{host}.foreign.invalid")),
-        ("host in the middle", f"https://foreign.invalid/{host}"),
+        ("host as suffix", f"https://foreign.invalid/{host}"),
         ("another scheme", f"{other}://{host}{port}"),
         ("another port", f"{url.scheme}://{host}:8443"),
         ("subdomain", dotted.format(f"evil.{host}")),

@@ -14,10 +14,11 @@ from .login import LOGIN
 from .messages import MESSAGES
 from .network import NETWORK
 from .preflights import PREFLIGHTS
+from .rule import EVERYTHING
 from .rule import Rule
 from .rule import Table
 from .rule import Values
 
 TABLE = Table((*NETWORK, *PREFLIGHTS, *REFUSALS, *MESSAGES, *ANSWERS), (*WAYS, *ADMISSION, *LOGIN, *ENDS))
 
-__all__ = ["Case", "Rule", "TABLE", "Table", "Values"]
+__all__ = ["Case", "EVERYTHING", "Rule", "TABLE", "Table", "Values"]

@@ -95,7 +95,7 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         # Where every subdomain is allowed, a name that ends like an allowed one may be one of these.
         parents = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "subdomain"))
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
-        endings = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))
+        endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
         if found.get("host in the middle"):
             # An origin that holds the host anywhere explains all the others.
@@ -376,8 +376,7 @@ ADMISSION: tuple[Observation, ...] = (
         NOTE,
         "no Access-Control-Max-Age",
         _not_cached,
-        f"Preflights have no {MAX_AGE}: Chromium keeps the answer for 5 seconds, Firefox not at all, and then asks "
-        "again.",
+        f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
         _SEND_MAX_AGE,
     ),
     Observation(

@@ -14,6 +14,7 @@ from .case import Case
 from .rule import EVERYTHING
 from .rule import Failure
 from .rule import Fits
+from .rule import MESSAGES_ONLY
 from .rule import SEND_ORIGIN
 
 _CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
@@ -156,7 +157,7 @@ def _no_mcp(c: Case) -> Fits:
             return False
         what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
         return {"what": what, "fix": "let an MCP server answer: a stub has nothing to connect to"}
-    what = f"Without a browser, too, {c.f.url} answers no MCP message: POST initialize gives {c.quoted}"
+    what = f"{c.f.url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
     return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
 
 
@@ -175,7 +176,7 @@ REFUSALS: tuple[Failure, ...] = (
         "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
         "counts",
         "csrf",
-        EVERYTHING,
+        MESSAGES_ONLY,
     ),
     Failure(
         "status_wrong",
@@ -203,7 +204,7 @@ REFUSALS: tuple[Failure, ...] = (
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
         _OWN_LIST,
-        explains=EVERYTHING,
+        explains=MESSAGES_ONLY,
     ),
     Failure(
         "response_without_cors",
@@ -235,7 +236,7 @@ REFUSALS: tuple[Failure, ...] = (
         "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
         "check whether the token is of this server",
         "proxy_headers",
-        EVERYTHING,
+        MESSAGES_ONLY,
     ),
     Failure(
         "token_refused",
@@ -244,7 +245,7 @@ REFUSALS: tuple[Failure, ...] = (
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
-        explains=EVERYTHING,
+        explains=MESSAGES_ONLY,
     ),
     Failure(
         "forbidden_without_token",
@@ -253,7 +254,7 @@ REFUSALS: tuple[Failure, ...] = (
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
         "{order}",
-        explains=EVERYTHING,
+        explains=MESSAGES_ONLY,
     ),
     Failure(
         "request_refused_too",

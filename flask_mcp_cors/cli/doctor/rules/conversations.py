@@ -348,7 +348,6 @@ WAYS: tuple[Observation, ...] = (
         f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
         "error.",
         f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
-        "every",
     ),
 )
 

@@ -182,7 +182,7 @@ LOGIN: tuple[Observation, ...] = (
         "the resource metadata could not be fetched",
         _unchecked(RESOURCE_STEP),
         "The protected resource metadata could not be checked from this machine: {fault}",
-        "if browsers do not reach it either: {fault_fix}",
+        "{fault_fix}; a browser on another machine may reach it",
     ),
     Observation(
         "resource_mismatch",
@@ -230,7 +230,7 @@ LOGIN: tuple[Observation, ...] = (
         "the authorization server could not be asked",
         _unchecked(SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
         "The authorization server's {url} could not be checked from this machine: {fault}",
-        "if browsers do not reach it either: {fault_fix}",
+        "{fault_fix}; a browser on another machine may reach it",
     ),
     Observation(
         "private_place_named",

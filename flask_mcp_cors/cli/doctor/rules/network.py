@@ -168,7 +168,17 @@ def _moved(c: Case) -> Fits:
 
 def _host_refused(c: Case) -> Fits:
     is_refused = c.status == 421 or (c.status in (400, 403) and _HOST_WORDS.search(c.text))
-    return {"authority": c.evidence.url.authority} if c.is_endpoint and is_refused else False
+    if not c.is_endpoint or not is_refused:
+        return False
+    url = c.evidence.url
+    if url.host in ("0.0.0.0", "[::]"):
+        port = "" if url.port is None else f":{url.port}"
+        fix = f"write {url.scheme}://127.0.0.1{port}{url.target}: {url.host} is an address to listen on"
+        return {"fix": fix, "topic": ""}
+    fix = (
+        f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
+    )
+    return {"fix": fix + "which compare the port, too), or let the proxy in front pass the Host on as it came"}
 
 
 NETWORK: tuple[Failure, ...] = (
@@ -296,8 +306,7 @@ NETWORK: tuple[Failure, ...] = (
         "the server does not serve the Host of the URL",
         _host_refused,
         "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
-        "add {authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
-        "which compare the port, too), or let the proxy in front pass the Host on as it came",
+        "{fix}",
         "host",
         EVERYTHING,
     ),

@@ -75,7 +75,11 @@ def _names(c: Case) -> Fits:
     ):
         how += "; the answer to POST has the list, where it does not count"
     names = c.refused_names()
-    return {"names": ", ".join(names), "how": how} if names else False
+    lost = ""
+    if c.response is not None and ALLOW_ORIGIN in c.response.headers and ALLOW_METHODS not in c.response.headers:
+        how += ", nor any method: the server may not take it for a preflight"
+        lost = f"; if it has them there: let {proxy_in(c.stacks)} pass Access-Control-Request-Method and -Headers on"
+    return {"names": ", ".join(names), "how": how, "lost": lost} if names else False
 
 
 def _method(c: Case) -> Fits:
@@ -111,14 +115,17 @@ def _repeated(c: Case) -> Fits:
 
 
 def _origin_lost(c: Case) -> Fits:
-    """The preflight is refused, yet a message is served, whatever its Origin, and nothing ever has CORS headers."""
-    if not (c.is_preflight and c.is_endpoint and c.status == 403 and c.is_answered_behind):
+    """Origin does not reach the server, as far as its answers show it."""
+    if not (c.is_preflight and c.is_endpoint and c.status == 403):
         return False
+    if "Cross-site requests are not allowed" in c.text:
+        return {"why": "as a cross-site request without Origin is, though Origin was sent"}
     foreign = c.evidence.first("foreign origin")
-    if foreign is None or foreign.result is None:
+    if not c.is_answered_behind or foreign is None or foreign.result is None:
         return False
-    responses = (e.response for f in c.evidence.fetches for e in f.exchanges if e.response is not None)
-    return not any(ALLOW_ORIGIN in response.headers for response in responses)
+    if any(ALLOW_ORIGIN in response.headers for response, _ in c.evidence.responses()):
+        return False
+    return {"why": "but POST is served whatever its Origin, and no answer has a CORS header"}
 
 
 def _answered(*statuses: int) -> Callable[[Case], Fits]:
@@ -216,7 +223,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "a preflight is asked to authenticate",
         _answered(401),
         "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
-        "exempt OPTIONS from the login: " + ANSWER_FIRST,
+        "answer preflights before the login: " + ANSWER_FIRST,
         "preflight",
         PREFLIGHT_CODES,
     ),
@@ -245,7 +252,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
-        f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default)",
+        f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default){{lost}}",
         "headers",
         PREFLIGHT_CODES,
     ),
@@ -268,6 +275,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "refuse both.",
         "let one layer send it, once: take it out of the proxy ({proxy}: remove it there, or hide the app's) or out "
         "of the app",
+        explains=PREFLIGHT_CODES,
     ),
     Failure(
         "allow_origin_several",
@@ -335,10 +343,9 @@ PREFLIGHTS: tuple[Failure, ...] = (
         None,
         "something in front seems to drop Origin",
         _origin_lost,
-        "The preflight is refused ({quoted}), but POST is served whatever its Origin, and no answer has a CORS "
-        "header: probably a proxy or CDN in front does not pass Origin and Access-Control-Request-* on, or it refuses "
-        "OPTIONS.",
-        "let the proxy or CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an "
+        "The preflight (OPTIONS {url}) is refused ({quoted}), {why}: probably {proxy} or a CDN in front does not pass "
+        "Origin and Access-Control-Request-* on, or it refuses OPTIONS.",
+        "let {proxy} or the CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an "
         "origin request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),

@@ -36,8 +36,18 @@ class Rule(Generic[Seen]):
     cure: str
     #: Which words of the stack are added to the cure.
     topic: str = ""
-    #: Codes that are consequences of this one; ``*``: everything that fails.
+    #: Codes that are consequences of this one. ``*``: everything that fails; ``messages``: but preflights.
     explains: tuple[str, ...] = ()
+
+    @property
+    def is_of_preflight(self) -> bool:
+        """Is it about preflights only?"""
+        return self.code.startswith("preflight_") or self.explains == PREFLIGHT_CODES
+
+    @property
+    def is_one_cause(self) -> bool:
+        """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
+        return bool(self.explains) and self.code not in ("header_not_allowed", "method_not_allowed")
 
 
 #: Read in order for every request that failed: the first that fits says why.
@@ -59,6 +69,17 @@ class Table:
         rows: tuple[Rule[Any], ...] = (*self.failures, *self.observations)
         return {row.code: row for row in rows}
 
+    def explained_by(self, code: str) -> set[str]:
+        """The codes that are consequences of this one."""
+        explains = set(self.rules[code].explains)
+        if explains & {*EVERYTHING, *MESSAGES_ONLY}:
+            failures = {rule.code for rule in self.failures}
+            if MESSAGES_ONLY[0] in explains:
+                # A preflight is refused before any message is sent.
+                failures -= {rule.code for rule in self.failures if rule.is_of_preflight}
+            explains |= failures | {"no_conversation", "question_blocked", "params_not_allowed"}
+        return {*explains, code}
+
     def without(self, code: str) -> Table:
         """The table without one row: a test asks whether anybody misses it."""
         return Table(
@@ -68,6 +89,7 @@ class Table:
 
 
 EVERYTHING = ("*",)
+MESSAGES_ONLY = ("messages",)
 
 #: What follows from a preflight that fails.
 PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", "preflight_not_cached")
