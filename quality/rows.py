@@ -36,7 +36,7 @@ def missed_in_zoo() -> set[str]:
     sys.path.insert(0, str(TESTS / "zoo"))
     from examining import examining
     from examining import RUNS
-    from judging import complaint
+    from judging import missed
     from servers import Unavailable
 
     known = []
@@ -45,11 +45,7 @@ def missed_in_zoo() -> set[str]:
             with suppress(Unavailable):
                 known.append((run.row, examined(run).report.evidence))
     print(f"{len(known)} of {len(RUNS)} examinations of the zoo", flush=True)
-    return {
-        code
-        for code in TABLE.rules
-        if any(complaint(row, _report_of(evidence, TABLE.without(code))) for row, evidence in known)
-    }
+    return missed(known)
 
 
 @contextmanager

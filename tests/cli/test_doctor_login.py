@@ -41,6 +41,7 @@ def with_login(app: flask.Flask, url: str, **documents: Any) -> None:
         "authorization_endpoint": f"{url}/authorize",
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint": f"{url}/token",
+        "response_types_supported": ["code"],
         "registration_endpoint": f"{url}/register",
         **documents,
     }

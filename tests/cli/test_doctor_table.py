@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import gzip
 import io
 import json
@@ -31,6 +32,7 @@ from flask_mcp_cors.cli.doctor import RULES
 from flask_mcp_cors.cli.doctor.evidence import Evidence
 from flask_mcp_cors.cli.doctor.evidence import Fact
 from flask_mcp_cors.cli.doctor.evidence import Fetched
+from flask_mcp_cors.cli.doctor.wire import fault_of
 from flask_mcp_cors.cli.findings import Severity
 from flask_mcp_cors.testing import CORSError
 from flask_mcp_cors.testing import CORSErrorReason
@@ -227,6 +229,8 @@ def dead_endpoint(request: Request, response: Response) -> Response | None:
     )()
 
 
+NO_ROUTE = fault_of(OSError(errno.ENETUNREACH, "Network is unreachable"), "http://x/")
+
 FAULTS: dict[str, Change] = {
     "preflight_closed": closing,
     "preflight_timeout": hanging,
@@ -388,6 +392,33 @@ def test_a_proxy_that_drops_origin() -> None:
     assert "preflight_refused" not in codes(report)
 
 
+def test_a_proxy_that_drops_origin_before_this_package() -> None:
+    """It then sees a cross-site request without Origin, which no browser sends."""
+    app = make_app()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ.pop("HTTP_ORIGIN", None)
+        return app.wsgi_app(environ, start_response)
+
+    report = examined(application)
+    assert codes(report)["origin_lost"] == "error"
+    assert "preflight_refused" not in codes(report)
+
+
+def test_a_message_never_explains_a_preflight_nor_one_page_another() -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if request.method == "OPTIONS" and request.headers["Origin"] != ORIGIN:
+            return Response("no", 403)
+        return Response("CSRF verification failed.", 403) if request.method == "POST" else None
+
+    with serving_wsgi(altered(alter)) as url:
+        report = examine(f"{url}/mcp", [ORIGIN, "https://b.example"], timeout=1)
+    assert {(f.code, f.because) for f in report.findings if f.severity is Severity.ERROR} == {
+        ("csrf", None),
+        ("preflight_refused", None),
+    }
+
+
 def test_an_origin_that_only_browsers_stop() -> None:
     """A page's JSON needs a preflight, which fails; whatever else sends that Origin is served."""
 
@@ -413,6 +444,7 @@ def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
             "registration_endpoint": f"{host}/register",
             "authorization_endpoint": f"{host}/login",
             "token_endpoint": f"{host}/token",
+            "response_types_supported": ["code"],
         }
         if (answer := change(request)) is not None:
             return answer
@@ -451,6 +483,8 @@ def answered(path: str, status: int, body: str = "") -> Callable[[Request], Resp
         ("authorize_failed", answered("/login", 500), {"login": True}),
         ("endpoints_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
         ("issuer_mismatch", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("response_types_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("registration_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
         ("pkce_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
     ],
 )
@@ -542,6 +576,7 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
     ("code", "evidence"),
     [
         ("private_place_named", {"facts": [Fact("private place", ORIGIN, "http://10.0.0.1/")]}),
+        ("network", {"fetches": [Fetched("POST", "http://x/", fault=NO_ROUTE, weight=Severity.ERROR)]}),
         ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
         (
             "cors_error",
@@ -580,6 +615,24 @@ def test_what_is_fetched_and_what_is_said_about_it_are_apart() -> None:
     assert "rules" not in imported["probes"]
 
 
-def test_every_row_has_a_test() -> None:
-    here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_doctor_*.py"))
-    assert [code for code in RULES if f'"{code}"' not in here] == []
+def test_notes_that_many_servers_get() -> None:
+    report = examined(lambda environ, start: with_cors("", 401)(environ, start))
+    notes = {finding.code for finding in report.findings if finding.severity is Severity.NOTE}
+    assert notes >= {"local_network_access", "nosniff_missing", "foreign_origin_unknown"}
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "status"), [("delete_not_405", "DELETE", 500), ("unknown_session_not_404", "POST", 400)]
+)
+def test_the_end_of_a_session(code: str, step: str, status: int) -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        response.headers["Mcp-Session-Id"] = "a"
+        response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id"
+        if request.method == "DELETE":
+            return with_cors("no", 500 if step == "DELETE" else 204)
+        is_unknown = request.headers.get("Mcp-Session-Id", "a") != "a"
+        return with_cors("no", 400 if step == "POST" else 404) if is_unknown else None
+
+    found = codes(examined(altered(alter)))
+    assert found.pop(code) == RULES[code].severity
+    assert found == {}

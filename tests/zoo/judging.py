@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from rows import Row
 
 from flask_mcp_cors.cli.doctor import Report
+from flask_mcp_cors.cli.doctor.evidence import Evidence
+from flask_mcp_cors.cli.doctor.rules import TABLE
 from flask_mcp_cors.cli.findings import Finding
 from flask_mcp_cors.cli.findings import Severity
 
@@ -37,3 +40,17 @@ def complaint(row: Row, report: Report) -> str:
     if row.never and any(re.search(row.never, words_of(f), re.IGNORECASE) for f in found):
         return f"leads astray ({row.never}): {heard}"
     return ""
+
+
+def missed(known: Iterable[tuple[Row, Evidence]]) -> set[str]:
+    """The rows of the table of findings without which one of these servers is not understood.
+
+    Nothing is asked again: what is known of a server is judged without one row that its findings have.
+    """
+    needed: set[str] = set()
+    for row, evidence in known:
+        report = Report.of(evidence)
+        if complaint(row, report) == "":
+            fired = {finding.code for finding in report.findings} - needed
+            needed |= {code for code in fired if complaint(row, Report.of(evidence, TABLE.without(code)))}
+    return needed

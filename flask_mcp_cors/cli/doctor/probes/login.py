@@ -214,11 +214,14 @@ class Login:
         named = document.get("issuer")
         if isinstance(named, str) and named.rstrip("/") != issuer.rstrip("/"):
             self._fact("issuer mismatch", named)
-        missing = [
-            key for key in ("authorization_endpoint", "token_endpoint") if not isinstance(document.get(key), str)
-        ]
+        due = ("authorization_endpoint", "token_endpoint")
+        missing = [key for key in due if not isinstance(document.get(key), str)]
         if missing:
             self._fact("endpoints missing", " and ".join(missing))
+        if not isinstance(document.get("response_types_supported"), list):
+            self._fact("response types missing")
+        if "registration_endpoint" not in document and not document.get("client_id_metadata_document_supported"):
+            self._fact("registration missing")
         methods = document.get("code_challenge_methods_supported")
         if not isinstance(methods, list) or "S256" not in methods:
             self._fact("pkce missing")

@@ -269,6 +269,26 @@ WAYS: tuple[Observation, ...] = (
         "answer GET with 405 Method Not Allowed",
     ),
     Observation(
+        "delete_not_405",
+        WARNING,
+        "DELETE of a session is answered with another error than 405",
+        each("DELETE of the session", where=_is_not_405),
+        "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
+        "to answer 405: the official TypeScript client throws an error at anything else.",
+        "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
+    ),
+    Observation(
+        "unknown_session_not_404",
+        NOTE,
+        "an unknown session is answered with another error than 404",
+        each(
+            "unknown session", where=lambda f: f.status is not None and f.status >= 400 and f.status not in (404, 429)
+        ),
+        "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
+        "ended begins a new one at 404 only.",
+        "answer messages of unknown sessions with 404",
+    ),
+    Observation(
         "get_not_stream",
         WARNING,
         "GET is answered with something that is no event stream",

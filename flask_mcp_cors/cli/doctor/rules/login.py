@@ -114,8 +114,25 @@ LOGIN: tuple[Observation, ...] = (
         WARNING,
         "the authorization server's metadata names no authorization or token endpoint",
         fact("endpoints missing"),
-        "The authorization server's metadata does not name {what}.",
+        "The authorization server's metadata does not name {what}: clients refuse it.",
         "name authorization_endpoint and token_endpoint in the metadata",
+    ),
+    Observation(
+        "response_types_missing",
+        NOTE,
+        "the authorization server's metadata names no response types",
+        fact("response types missing"),
+        "The authorization server's metadata has no response_types_supported, which RFC 8414 requires: the official "
+        "TypeScript client refuses metadata without it.",
+        'send response_types_supported: ["code"]',
+    ),
+    Observation(
+        "registration_missing",
+        NOTE,
+        "the authorization server's metadata offers no registration of clients",
+        fact("registration missing"),
+        "The authorization server's metadata names no registration_endpoint: a client without an id cannot log in.",
+        "name a registration_endpoint (RFC 7591), support client_id_metadata_document_supported, or give clients an id",
     ),
     Observation(
         "pkce_missing",
