@@ -273,6 +273,8 @@ FAULTS: dict[str, Change] = {
     "result_malformed": results(lambda value: value | {"result": value["result"] | {"capabilities": []}}),
     "message_unanswered": closing_lists,
     "cors_header_misspelled": misspelled,
+    "json_nan": results(lambda value: json.dumps(value | {"result": value["result"] | {"x": float("nan")}})),
+    "json_invalid": results(lambda value: str(value)),
     "page_in_place": lambda request, response: with_cors(HTML) if b"tools/list" in request.data else None,
     "browsers_refused": lambda request, response: Response(HTML, 403) if "Sec-Fetch-Mode" in request.headers else None,
     "login_page": on("POST", lambda: with_cors("<!doctype html><title>Log in</title>")),

@@ -54,6 +54,7 @@ def make_app(fault: str) -> Any:
     has_login = fault.startswith("oauth-") or fault in (
         "wsgi-403-for-401",
         "wsgi-200-for-401",
+        "wsgi-302-for-401",
         "wsgi-login-page",
         "wsgi-login-everywhere",
     )
@@ -134,6 +135,8 @@ def make_app(fault: str) -> Any:
         if has_login and headers.get("Authorization") != f"Bearer {TOKEN}":
             if fault == "wsgi-login-page":
                 return 200, {"Content-Type": "text/html"}, b"<!doctype html><title>Log in</title><form method=post>"
+            if fault == "wsgi-302-for-401":
+                return 302, {"Location": f"{base}/login"}, b""
             if fault == "wsgi-200-for-401":
                 return failed(200, "Unauthorized: missing or invalid token", -32001, 1)
             return refused(403 if fault == "wsgi-403-for-401" else 401, base)
@@ -152,6 +155,20 @@ def make_app(fault: str) -> Any:
                 data = json.dumps(message | {"id": message["id"] + 1000}).encode()
             if fault == "wsgi-null-id" and "result" in message:
                 data = json.dumps(message | {"id": None}).encode()
+            if fault == "wsgi-nan" and b'"tools":' in data and b"capabilities" not in data:
+                data = data.replace(b'"type": "object"', b'"type": "object", "maximum": NaN')
+            if fault == "wsgi-python-text" and "result" in message:
+                data = str(message).encode()
+            if fault == "wsgi-named-event" and "result" in message:
+                data = b"event: response\ndata: " + data + b"\n\n"
+                extra["Content-Type"] = "text/event-stream"
+            if fault == "wsgi-gzip-label":
+                extra["Content-Encoding"] = "gzip"
+            if fault == "wsgi-latin1" and b'"tools":' in data and b"capabilities" not in data:
+                data = data.replace(b"numbers", b"num\xe9ros")
+                extra["Content-Type"] = "application/json; charset=iso-8859-1"
+            if fault == "wsgi-session-null" and "Mcp-Session-Id" in extra:
+                extra["Mcp-Session-Id"] = "null"
             if fault == "wsgi-error-null" and "result" in message:
                 data = json.dumps(message | {"error": None}).encode()
             if fault == "wsgi-empty-arrays" and "capabilities" in message.get("result", {}):
@@ -222,8 +239,14 @@ def make_app(fault: str) -> Any:
             return send((405, {"Allow": "GET"}, b"") if is_closed else (204, {}, b"") if is_preflight else answer, more)
         if origin is not None and not check(origin) and fault != "wsgi-same-host-rebinding":
             return send(failed(403, "Origin not allowed"), [("Vary", "Origin")])
+        if is_preflight and fault == "wsgi-options-503":
+            return send((503, {}, b""), [])
+        if is_preflight and fault == "wsgi-slow-preflight":
+            time.sleep(2)
         if is_preflight:
             return send((204, {}, b""), cors(origin, preflight=True))
+        if fault == "wsgi-bot-rule" and "Sec-Fetch-Mode" in headers:
+            return send((403, {"Content-Type": "text/plain"}, b"Bots are not welcome"), cors(origin))
         answer = mcp(method, headers, body, base) if path == "/mcp" else failed(404, "Not found")
         if fault == "wsgi-one-version" and headers.get("MCP-Protocol-Version", "2025-03-26") != "2025-03-26":
             answer = failed(400, "Bad Request: Unsupported protocol version (supported versions: 2025-03-26)")

@@ -92,7 +92,10 @@ class Fetched:
         """The JSON-RPC response, and what is wrong with it."""
         if self.is_short:
             return Reading(None, "body_short")
-        return read_message(self.body, self.headers.get("content-type", ""), self.sent)
+        read = read_message(self.body, self.headers.get("content-type", ""), self.sent)
+        # Many errors carry a label that their text does not keep; the status says enough.
+        is_error = self.status is not None and self.status >= 400 and read.fault == "json_invalid"
+        return Reading(None) if is_error else read
 
     @property
     def message(self) -> Message | None:
@@ -225,8 +228,8 @@ class Evidence:
     def refusals(self) -> Iterator[Fetched]:
         """Each 401 that a page can read and that was sent no credentials."""
         for f in self.fetches:
-            is_read = f.status == 401 and f.origin and f.url == self.href and f.method == "POST" and f.step != "behind"
-            if is_read and "Authorization" not in f.exchanges[-1].request.headers:
+            is_read = f.status == 401 and f.origin and f.url == self.href and f.method == "POST"
+            if is_read and not f.step.startswith("behind") and "Authorization" not in f.exchanges[-1].request.headers:
                 yield f
 
     def is_own(self, url: str) -> bool:

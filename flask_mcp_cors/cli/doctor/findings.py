@@ -34,6 +34,8 @@ class _Found(NamedTuple):
     origin: str
     revision: str
     url: str
+    #: Method and status of a failure.
+    kind: str = ""
 
 
 def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
@@ -49,12 +51,12 @@ def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
     of_pages = {f.finding.code for f in failures if f.origin and f.finding.severity is Severity.ERROR}
     places: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
     same: dict[tuple[str, ...], Finding] = {}
-    for finding, origin, revision, url in [*failures, *_observed(evidence, table)]:
+    for finding, origin, revision, url, kind in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
         if finding.severity is Severity.ERROR and table.rules[finding.code].is_one_cause:
             # Said once, with the words of the first message that meets it.
-            finding = same.setdefault((finding.code, origin, url), finding)
+            finding = same.setdefault((finding.code, origin, url, kind), finding)
         origins, revisions = places.setdefault(finding, ({}, {}))
         origins.update({origin: None} if several and origin else {})
         revisions.update({revision: None} if revision else {})
@@ -101,7 +103,8 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
             console = fetched.blocked.console_message if fetched.blocked is not None else None
             severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
             finding = _finding(rule, severity, values, case.stacks, console)
-            yield _Found(finding, fetched.origin, fetched.revision, fetched.url)
+            kind = f"{fetched.method} {case.status}" if rule.code == "response_without_cors" else ""
+            yield _Found(finding, fetched.origin, fetched.revision, fetched.url, kind)
             break
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import cast
 from typing import NamedTuple
+from typing import NoReturn
 
 from ..._version import __version__
 from ...core.headers import is_token
@@ -144,9 +145,21 @@ def events(data: bytes) -> Iterator[tuple[str, str]]:
 def parse_json(text: str | bytes) -> object:
     """The value of a JSON text; ``None`` where it is none, or nested without end."""
     try:
-        return cast(object, json.loads(text))
+        return cast(object, json.loads(text, parse_constant=_refuse))
     except (ValueError, RecursionError):
         return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _holds_nan(text: str) -> bool:
+    """Is it JSON but for NaN and Infinity, which Python writes and no browser reads?"""
+    try:
+        return _is_response(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
 
 
 #: What is wrong with an answer where clients go on all the same.
@@ -180,22 +193,23 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
             return _checked(value, "content_type_wrong", sent)
         if not values and b"data:" in body:
             return Reading(None, "answer_unended")
-        if not responses and any(
-            data.strip() and value is None for (_, data), value in zip(found, values, strict=True)
-        ):
-            return Reading(None, "event_not_json")
-        return _checked(responses[0] if responses else None, "", sent)
+        unread = [data for (_, data), value in zip(found, values, strict=True) if value is None and data.strip()]
+        if not responses and unread:
+            return Reading(None, "json_nan" if any(map(_holds_nan, unread)) else "event_not_json")
+        named = [_is_response(value) for (kind, _), value in zip(found, values, strict=True) if kind == "message"]
+        return _checked(responses[0] if responses else None, "" if any(named) else "event_named", sent)
     text = body.decode("utf-8-sig", "replace")
     value, fault = parse_json(text), ""
     if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
         return Reading(read.message, "content_type_wrong")
     if value is None and text.strip():
+        if _holds_nan(text):
+            return Reading(None, "json_nan")
         at = re.search(r'\{\s*"(?:jsonrpc|id|result|error)"', text)
         value = None if at is None else _first_json(text[at.start() :])
-        if at is not None:
-            fault = "json_surrounded" if value is not None else "json_cut"
-            if value is None:
-                return Reading(None, fault)
+        fault = "json_surrounded" if value is not None else "json_cut" if at is not None else "json_invalid"
+        if value is None:
+            return Reading(None, fault if at is not None or essence == "application/json" else "")
     if not fault and essence != "application/json":
         fault = "content_type_wrong"
     return _checked(value, fault, sent)
@@ -241,7 +255,7 @@ def malformed(method: str, result: object) -> str:
     >>> malformed("initialize", {"protocolVersion": "2025-11-25", "capabilities": [], "serverInfo": {}})
     'capabilities is an array and not an object'
     >>> malformed("tools/list", {"tools": [{"name": "add"}]})
-    'inputSchema of a tool is missing and not an object'
+    'inputSchema of a tool is missing'
     """
     if not isinstance(result, dict):
         return ""
@@ -263,17 +277,13 @@ def malformed(method: str, result: object) -> str:
             if isinstance(schema, dict):
                 due.append(("inputSchema.type of a tool", schema.get("type"), str))
                 due += [("inputSchema.properties of a tool", schema[k], dict) for k in ("properties",) if k in schema]
-    return next(
-        (
-            f"{name} is {_kind(value)} and not {_KINDS[kind]}"
-            for name, value, kind in due
-            if not isinstance(value, kind)
-        ),
-        "",
-    )
+    for name, value, kind in due:
+        if not isinstance(value, kind):
+            return f"{name} is missing" if value is None else f"{name} is {_kind(value)} and not {_KINDS[kind]}"
+    return ""
 
 
-_KINDS: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string", type(None): "missing"}
+_KINDS: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string"}
 
 
 def _kind(value: object) -> str:

@@ -20,12 +20,14 @@ from ...testing import NetworkResponse
 from ...testing.messages import Body
 from ...testing.transport import TransportError
 from ...testing.urls import parse_url
+from ..terminal import printable
 from .evidence import Fetched
 from .messages import events
 from .messages import Headers
 from .messages import Message
 from .messages import read_message
 from .wire import fault_of
+from .wire import Undecodable
 from .wire import Unsendable
 from .wire import Wire
 
@@ -124,7 +126,6 @@ def _fetch(
     try:
         response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
         fetched.headers = response.headers
-        fetched.waited = read.wire.waited
         read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status
     except (OSError, ValueError) as error:
@@ -140,6 +141,7 @@ def _fetch(
         else:
             fetched.barred = error.console_message if isinstance(error, CORSError) else str(error)
     fetched.exchanges = tuple(browser.network[before:])
+    fetched.waited = read.wire.waited
     return fetched
 
 
@@ -183,7 +185,9 @@ class _Reader:
                     break
             else:
                 is_whole = not rung.is_set()
-        except (OSError, ValueError, zlib.error) as error:
+        except zlib.error as error:
+            raise Undecodable(printable(headers.get("Content-Encoding", ""), 40)) from error
+        except (OSError, ValueError) as error:
             # Closed by the alarm: what came so far is what there is. Else it broke off.
             if not rung.is_set():
                 if isinstance(error, ConnectionError):
@@ -231,10 +235,10 @@ def send_plain(
         response = wire.send(sent)
         exchange.response = response
         fetched.headers = response.headers
-        fetched.waited = wire.waited
         _Reader(wire, enough or _is_answered, patience)(fetched, response.body, response)
         fetched.status = response.status
-    except (OSError, zlib.error) as error:
+    except OSError as error:
         fetched.fault = fault_of(error, url)
     fetched.exchanges = (exchange,)
+    fetched.waited = wire.waited
     return fetched

@@ -53,6 +53,10 @@ class Unsendable(OSError):
     """The URL cannot be asked: it is malformed, or no host can have this name."""
 
 
+class Undecodable(OSError):
+    """The body is not what its ``Content-Encoding`` says."""
+
+
 class Fault(NamedTuple):
     """Why there was no whole HTTP answer."""
 
@@ -184,6 +188,9 @@ def fault_of(error: Exception, url: str) -> Fault:
         return Fault("gave_up", "The doctor stopped: its time is over, or too many requests had no answer.", "")
     if isinstance(error, (Unsendable, UnicodeError)):
         return Fault("url_malformed", f"{url} is not a URL that can be asked.", "write a whole URL, with a valid host")
+    if isinstance(error, Undecodable):
+        words = f"The body of an answer of {url} is not encoded as its Content-Encoding says: {error}."
+        return Fault("undecodable", words, "send Content-Encoding with bodies that are so encoded, by one layer only")
     if isinstance(error, TransportError):
         sentence, fix = _KINDS[error.kind]
         return Fault(error.kind, sentence.format(url=url), fix)

@@ -63,7 +63,7 @@ class Conversations:
 
     def ask_for_errors(self) -> None:
         """Errors have to be readable as well: a broken body, an unknown session, an unknown path."""
-        page, revision = self.page, NEWEST_WITH_SESSIONS
+        page, revision = self.page, self._newest
         if not self.asker.may_go_on(f"errors from {page.origin}"):
             return
         headers = self.asker.headers(revision, INITIALIZED) | self.asker.more
@@ -180,7 +180,7 @@ class Conversations:
                 done.append(name)
             if session is not None and is_readable:
                 done.append("the session id is readable")
-            if revision.name == self._newest:
+            if revision == self._newest:
                 if session is not None and self._is_lost(revision, session):
                     verdict = REFUSED
                 # The verdict stands: what follows is less than a client needs.
@@ -201,11 +201,10 @@ class Conversations:
         self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
 
     @property
-    def _newest(self) -> str | None:
+    def _newest(self) -> Revision:
         """The newest revision with sessions that the server speaks: only there the stream is waited for."""
         usable = [r for r in self.ev.revisions if not r.is_stateless and not r.is_two_endpoints]
-        spoken = [r.name for r in usable if self.ev.speaks(r)]
-        return spoken[-1] if spoken else None
+        return next((r for r in reversed(usable) if self.ev.speaks(r)), NEWEST_WITH_SESSIONS)
 
     def _is_lost(self, revision: Revision, session: str, unanswered: Fetched | None = None) -> bool:
         """Is the session known to one worker only? Then some requests are answered and some are not."""

@@ -33,6 +33,8 @@ from .asking import Asker
 from .surroundings import is_local
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
+#: Steps whose 401 no page has read.
+_UNREAD = ("behind", "behind, without a token", "without a token")
 _BARE = "/.well-known/oauth-protected-resource"
 
 
@@ -51,11 +53,11 @@ class Login:
             self._works("401", "JavaScript can read the 401")
         else:
             # It cannot be read yet, which has findings of its own. Whoever mends that goes on with the next step.
-            refused = next((f for f in self.ev.of("behind", "without a token") if f.status == 401), None)
+            refused = next((f for f in self.ev.of(*_UNREAD) if f.status == 401), None)
         if refused is None:
             return
         challenge = refused.headers.get("www-authenticate", "")
-        if challenge and refused.step not in ("behind", "without a token"):
+        if challenge and refused.step not in _UNREAD:
             self._works("challenge", "JavaScript can read WWW-Authenticate")
         found = _RESOURCE_METADATA.search(challenge)
         named = (found[1] or found[2]) if found else None

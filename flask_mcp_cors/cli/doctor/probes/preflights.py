@@ -34,7 +34,8 @@ class Preflights:
 
     def look_closer(self, page: Page, fetched: Fetched) -> None:
         """What the refusal says, what is behind it, and what changes it."""
-        if not fetched.is_rejected or fetched.url != self.ev.href or fetched.barred is not None:
+        is_stopped = fetched.is_rejected or fetched.status == 403
+        if not is_stopped or fetched.url != self.ev.href or fetched.barred is not None:
             return
         is_preflight = fetched.failed_at_preflight and fetched.fault is None and fetched.last is not None
         if page.origin not in self._varied:

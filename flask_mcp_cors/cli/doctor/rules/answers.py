@@ -60,7 +60,7 @@ def _unreadable(c: Case) -> Fits:
     order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
     if c.others_have_cors:
         return {"only": "; other answers of the server have it", "order": order}
-    if c.f.preflight is None:
+    if not any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
         return {"only": "", "order": order}
     only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
     return {"only": only, "order": f"{order}: apply CORS before the routes"}
@@ -84,7 +84,7 @@ def _forbidden(c: Case) -> Fits:
     layer = "see which layer (firewall, deny rule, allow list) refuses them"
     if c.is_html:
         proxy = proxy_in(c.stacks)
-        guess = f"That is a page: {proxy} or another layer refuses it before the MCP server sees it."
+        guess = f"The answer is an HTML page: {proxy} or another layer refuses it before the MCP server sees it."
         return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
     guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
     return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
@@ -99,6 +99,17 @@ def _page_in_place(c: Case) -> Fits:
     return {"words": " ".join(words.split())[:80], "proxy": proxy_in(c.stacks)}
 
 
+def _no_result(c: Case) -> Fits:
+    if c.f.is_rejected:
+        return False
+    if isinstance((c.f.message or {}).get("error"), dict) and c.f.sent:
+        method = c.f.sent.get("method")
+        return {
+            "fix": f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
+        }
+    return {"fix": "see the server's log: this is not CORS"}
+
+
 def _wants_token(c: Case) -> Fits:
     return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
 
@@ -106,6 +117,8 @@ def _wants_token(c: Case) -> Fits:
 def _second_list(c: Case) -> Fits:
     if c.is_preflight or not c.f.origin or c.f.step == "behind":
         return False
+    if c.is_answered_behind:
+        return False  # with its Origin, but without what else a browser sends, it is served
     if c.f.is_rejected:
         # Without Origin the same message is served, so that is what is refused.
         return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
@@ -116,7 +129,13 @@ def _session_refused(c: Case) -> Fits:
     if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
         return False
     proxy = proxy_in(c.stacks)
-    if "Mcp-Session-Id" not in c.sent_headers:
+    named = c.sent_headers.get("Mcp-Session-Id", "")
+    if named.lower() in ("null", "undefined", "none"):
+        return {
+            "what": f"the answer to initialize has Mcp-Session-Id: {named}, which is no id",
+            "fix": "make an id for each session when it is opened, and send that in Mcp-Session-Id",
+        }
+    if not named:
         return {
             "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
             "the server never sends it",
@@ -156,7 +175,7 @@ def _no_mcp(c: Case) -> Fits:
         if isinstance(result, dict) and isinstance(result.get("protocolVersion"), str):
             return False
         what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
-        return {"what": what, "fix": "let an MCP server answer: a stub has nothing to connect to"}
+        return {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
     what = f"{c.f.url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
     return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
 
@@ -397,9 +416,9 @@ ANSWERS: tuple[Failure, ...] = (
         "no_result",
         None,
         "a message has no result",
-        lambda c: not c.f.is_rejected,
+        _no_result,
         "{name} is not answered with a result: {quoted}.",
-        "see the server's log: this is not CORS",
+        "{fix}",
     ),
     Failure(
         "cors_error", None, "another reason of the browser", lambda c: True, "{console}", "see what the console says"

@@ -25,10 +25,35 @@ ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 #: Seconds after which a stream that begins has begun late.
 LATE = 4.0
 
+#: Seconds after which a preflight is slow, if messages are not.
+SLOW = 1.5
+
 
 def _is_session_hidden(f: Fetched) -> bool:
     is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
     return bool(is_sent) and "mcp-session-id" not in f.headers
+
+
+def _session_hidden(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("initialize"):
+        if f.network is not None and _is_session_hidden(f):
+            yield at(f, exposed=f.network.headers.get(EXPOSE_HEADERS, "missing"))
+
+
+def _is_not_utf8(f: Fetched) -> bool:
+    try:
+        f.body.decode()
+    except UnicodeDecodeError as error:
+        return error.reason != "unexpected end of data"  # that is a body cut short
+    return False
+
+
+def _preflight_slow(ev: Evidence) -> Iterator[Values]:
+    # Where only a preflight was asked for, that is all the time that it took.
+    asked = [f.waited for f in ev.fetches if f.status == 0 and f.url == ev.href and f.preflight is not None]
+    posted = min((f.waited for f in ev.plain if f.method == "POST" and f.status is not None), default=0.0)
+    if asked and min(asked) > max(SLOW, 4 * posted):
+        yield {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
 
 
 def _session_lost(ev: Evidence) -> Iterator[Values]:
@@ -202,12 +227,30 @@ WAYS: tuple[Observation, ...] = (
         "session_id_hidden",
         ERROR,
         "JavaScript cannot read Mcp-Session-Id",
-        each("initialize", where=_is_session_hidden),
-        f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}): the "
-        "client goes on without its session, and the server does not know it.",
+        _session_hidden,
+        f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
+        f"{{exposed}}): the client goes on without its session, and the server does not know it.",
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
         "expose",
         ("no_result", "response_without_cors"),
+    ),
+    Observation(
+        "preflight_slow",
+        WARNING,
+        "preflights take seconds, messages do not",
+        _preflight_slow,
+        "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
+        "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
+        "preflight",
+    ),
+    Observation(
+        "body_not_utf8",
+        WARNING,
+        "an answer is not in UTF-8",
+        each("initialize", "tools/list", where=_is_not_utf8),
+        "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
+        "letters are lost.",
+        "send JSON in UTF-8",
     ),
     Observation(
         "session_lost",

@@ -10,7 +10,6 @@ from ....testing.urls import parse_url
 from ...findings import Severity
 from ..evidence import Evidence
 from ..evidence import Fetched
-from ..evidence import is_login_error
 from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
@@ -46,6 +45,10 @@ def _other_challenge(ev: Evidence) -> Iterator[Values]:
     for f, challenge in _challenges(ev):
         if challenge and not {"bearer", "dpop"} & set(challenge.lower().replace(",", " ").split()):
             yield at(f, scheme=challenge.split()[0])
+
+
+def _is_no_401(f: Fetched) -> bool:
+    return f.status is not None and f.result is None and f.status < 500 and f.status not in (401, 429)
 
 
 def _covers(resource: str, href: str) -> bool:
@@ -139,15 +142,15 @@ LOGIN: tuple[Observation, ...] = (
         NOTE,
         "the authorization server's metadata does not name S256",
         fact("pkce missing"),
-        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: MCP says that "
-        "clients refuse to go on.",
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: MCP lets clients "
+        "refuse that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
     ),
     Observation(
         "forbidden_for_unauthorized",
         ERROR,
-        "403, or an error with status 200, without a token, where 401 is due",
-        each("without a token", where=lambda f: f.status == 403 or is_login_error(f)),
+        "without a token another answer than 401, and no result",
+        each("without a token", where=_is_no_401),
         "POST initialize without a token is answered {status} where 401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
     ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from ...findings import Severity
+from ..messages import events
 from ..messages import malformed
 from .case import Case
 from .rule import EVERYTHING
@@ -20,9 +22,10 @@ def _fault(code: str) -> Callable[[Case], Fits]:
         return {
             "type": c.f.headers.get("content-type", "") or "missing",
             "id": c.f.sent.get("id"),
-            "given": repr((c.f.message or {}).get("id")),
+            "given": json.dumps((c.f.message or {}).get("id")),
             "kind": "an event stream" if is_stream else "JSON",
             "due": "text/event-stream" if is_stream else "application/json",
+            "event": ", ".join(kind for kind, _ in events(c.f.body) if kind != "message"),
             "what": malformed(str(c.f.sent.get("method")), c.f.result),
         }
 
@@ -100,6 +103,28 @@ _ROWS: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "an answer has another id than the request",
         "The answer to {name} has the id {given} and not the request's ({id}), so the client waits for ever.",
         "answer with the id of the request",
+    ),
+    (
+        "json_nan",
+        None,
+        "an answer holds NaN or Infinity",
+        "The answer to {name} holds NaN or Infinity, which is no JSON: JSON.parse throws in every client.",
+        "write null in place of NaN and Infinity (Python: json.dumps(…, allow_nan=False) finds them)",
+    ),
+    (
+        "json_invalid",
+        None,
+        "an answer is labelled JSON and is none",
+        "The answer to {name} has the Content-Type {type}, but it is no JSON ({start}).",
+        "write JSON (Python: json.dumps and not str), and nothing else to the body",
+    ),
+    (
+        "event_named",
+        None,
+        "the event that answers has another type than message",
+        "The event that answers {name} has a type of its own (event: {event}). Clients take message events only, so "
+        "they wait for ever.",
+        "leave the event: line out, or write event: message",
     ),
     (
         "event_not_json",

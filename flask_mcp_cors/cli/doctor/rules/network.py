@@ -44,6 +44,7 @@ _FAULTS = {
     "closed": "the connection is closed without an answer",
     "not_http": "what answers does not speak HTTP",
     "broke_off": "a response ends in the middle",
+    "undecodable": "a body is not encoded as its Content-Encoding says",
     "refused": "nothing listens",
     "dns": "the name does not resolve",
     "certificate": "the certificate is not valid",
@@ -80,7 +81,7 @@ def _rate_limited(c: Case) -> Fits:
     if c.status != 429:
         return False
     if c.is_preflight:
-        what = "OPTIONS, the preflight: preflights count, which halves what a page may send, and look like CORS errors"
+        what = "OPTIONS, the preflight: preflights count, and a refused one looks like a CORS error"
         fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
     elif c.f.blocked:
         what = f"{c.f.name}, without {ALLOW_ORIGIN}, so JavaScript cannot read it and the console blames CORS"
@@ -93,7 +94,7 @@ def _rate_limited(c: Case) -> Fits:
 
 
 def _gateway(c: Case) -> Fits:
-    if c.status not in _GATEWAY:
+    if c.status not in _GATEWAY or (c.is_preflight and c.is_posted):
         return False
     if c.f.step.startswith("GET stream") and c.is_posted:
         return {
@@ -103,6 +104,11 @@ def _gateway(c: Case) -> Fits:
             "topic": "stream",
         }
     proxy = proxy_in(c.stacks)
+    if c.status in (504, 524):
+        fix = (
+            f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; HAProxy: "
+        )
+        return {"why": _GATEWAY[c.status], "fix": fix + "timeout server)", "topic": ""}
     fix = f"start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to"
     return {"why": _GATEWAY[c.status], "fix": fix}
 

@@ -59,6 +59,12 @@ def _unreadable_preflight(c: Case) -> Fits:
     return c.is_preflight and c.f.weight is Severity.NOTE
 
 
+def _browsers_refused(c: Case) -> Fits:
+    if c.is_preflight:
+        return c.passes_as("no fetch metadata")
+    return c.status == 403 and bool(c.f.sent) and c.f.step != "behind" and c.is_answered_behind
+
+
 def _names(c: Case) -> Fits:
     if not c.is_preflight:
         return False
@@ -141,7 +147,7 @@ def _intercepted(c: Case) -> Fits:
     """POST has the right headers, OPTIONS has none. Frameworks answer OPTIONS with a list of the route's methods."""
     if not (c.is_preflight and c.response is not None and c.reason is not None and c.has_cors_behind):
         return False
-    if c.status in (200, 204) and "Allow" in c.response.headers:
+    if c.status in (200, 204) and "Allow" in c.response.headers and "IIS" not in c.stacks:
         return {
             "who": f"the framework's router answers OPTIONS itself (Allow: {c.response.headers['Allow']})",
             "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
@@ -239,11 +245,12 @@ PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
         "browsers_refused",
         None,
-        "a preflight is refused only with the headers that browsers add",
-        lambda c: c.is_preflight and c.passes_as("no fetch metadata"),
-        "The preflight (OPTIONS {url}) is refused ({quoted}) as a browser sends it, and allowed without the headers "
-        "Sec-Fetch-Mode, Sec-Fetch-Site and Sec-Fetch-Dest: a rule in front refuses what comes from a page.",
-        "exempt {url} from the rule of the firewall or bot protection that looks at Sec-Fetch-*",
+        "a request is refused only with the headers that browsers add",
+        _browsers_refused,
+        "{whose} ({url}) is refused ({quoted}) as a browser sends it, and answered without the headers that browsers "
+        "add: Sec-Fetch-Mode, Sec-Fetch-Site, Sec-Fetch-Dest, User-Agent. A rule in front refuses what comes from a "
+        "page.",
+        "exempt {url} from the rule of the firewall or bot protection that looks at Sec-Fetch-* or User-Agent",
         explains=PREFLIGHT_CODES,
     ),
     Failure(
@@ -323,7 +330,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
         f"The preflight (OPTIONS {{url}}) is refused ({{quoted}}), although its answer has {ALLOW_ORIGIN}: a browser "
         "wants a status of 200 to 299.",
-        "answer OPTIONS with the same headers and the status 200 or 204; " + ANSWER_FIRST,
+        "answer OPTIONS with the same headers and the status 200 or 204, before anything else answers it",
         "preflight",
         PREFLIGHT_CODES,
     ),

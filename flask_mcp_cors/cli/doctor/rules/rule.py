@@ -47,7 +47,8 @@ class Rule(Generic[Seen]):
     @property
     def is_one_cause(self) -> bool:
         """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
-        return bool(self.explains) and self.code not in ("header_not_allowed", "method_not_allowed")
+        is_one = bool(self.explains) or self.code == "response_without_cors"
+        return is_one and self.code not in ("header_not_allowed", "method_not_allowed")
 
 
 #: Read in order for every request that failed: the first that fits says why.
