@@ -633,7 +633,7 @@ def test_the_end_of_a_session(code: str, step: str, status: int) -> None:
         if request.method == "DELETE":
             return with_cors("no", 500 if step == "DELETE" else 204)
         is_unknown = request.headers.get("Mcp-Session-Id", "a") != "a"
-        return with_cors("no", 400 if step == "POST" else 404) if is_unknown else None
+        return with_cors("no such session", 400 if step == "POST" else 404) if is_unknown else None
 
     found = codes(examined(altered(alter)))
     assert found.pop(code) == RULES[code].severity

@@ -71,7 +71,6 @@ ELSEWHERE = {
     "pkce_missing",
     "port_blocked",
     "preflight_authenticated",
-    "preflight_crashes",
     "preflight_not_routed",
     "preflight_redirected",
     "preflight_refused",

@@ -102,6 +102,10 @@ def _is_unended(f: Fetched) -> bool:
     return _is_stream(f) and b"data:" in rest and rest.endswith(b"\n")
 
 
+def _is_not_404(f: Fetched) -> bool:
+    return f.status is not None and f.status >= 400 and f.status != 404 and b"session" in f.body.lower()
+
+
 #: What GET may be answered: these have reasons, or rows, of their own.
 _FAIR = (400, 401, 403, 405, 429, 502, 503, 504)
 
@@ -324,9 +328,7 @@ WAYS: tuple[Observation, ...] = (
         "unknown_session_not_404",
         NOTE,
         "an unknown session is answered with another error than 404",
-        each(
-            "unknown session", where=lambda f: f.status is not None and f.status >= 400 and f.status not in (404, 429)
-        ),
+        each("unknown session", where=_is_not_404),
         "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
         "ended begins a new one at 404 only.",
         "answer messages of unknown sessions with 404",
