@@ -54,6 +54,7 @@ class _PreflightsOnly:
         self._wire = wire
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Send it if it is a preflight."""
         if request.method != "OPTIONS":
             raise _NotSent
         return self._wire.send(request)

@@ -141,6 +141,7 @@ class _Call(threading.Thread):
         self._result: NetworkResponse | Exception | None = None
 
     def run(self) -> None:
+        """Send it, and keep what comes."""
         result: NetworkResponse | Exception
         try:
             result = self._transport.send(self._request)

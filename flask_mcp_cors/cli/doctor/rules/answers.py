@@ -188,7 +188,6 @@ def _unknown_version(c: Case) -> Fits:
 REFUSALS: tuple[Failure, ...] = (
     Failure(
         "csrf",
-        None,
         "a CSRF check refuses POST",
         lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
         "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
@@ -199,7 +198,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "status_wrong",
-        None,
         "a result has a status of 400 or more",
         lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
         "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
@@ -208,7 +206,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "server_error",
-        None,
         "a message ends in a server error",
         _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
@@ -218,7 +215,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "request_refused",
-        None,
         "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
@@ -227,7 +223,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "response_without_cors",
-        None,
         f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
         _unreadable,
         f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
@@ -237,7 +232,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "challenge_unreadable_too",
-        None,
         "behind a preflight that fails the 401 lacks CORS headers, too",
         lambda c: c.f.step.startswith("behind") and c.status == 401,
         f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
@@ -247,7 +241,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "token_not_received",
-        None,
         "the answer to a token does not say that it is wrong: it may not arrive",
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
         "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
@@ -259,7 +252,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "token_refused",
-        None,
         "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
@@ -268,7 +260,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "forbidden_without_token",
-        None,
         "403 to a request without token and Origin: 401 is due where a login is meant",
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
@@ -277,7 +268,6 @@ REFUSALS: tuple[Failure, ...] = (
     ),
     Failure(
         "request_refused_too",
-        None,
         "behind a preflight that fails the message is refused for its Origin, too",
         lambda c: c.f.step == "behind",
         "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
@@ -288,7 +278,6 @@ REFUSALS: tuple[Failure, ...] = (
 ANSWERS: tuple[Failure, ...] = (
     Failure(
         "tls_expected",
-        None,
         "the port speaks TLS, and was asked in plain HTTP",
         lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
         "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
@@ -297,7 +286,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "answer_empty",
-        None,
         "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} with an empty body: the client waits for its result.",
@@ -308,7 +296,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "request_header_changed",
-        None,
         "406 or 415: the server does not see Accept or Content-Type as it was sent",
         _changed_header,
         "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
@@ -319,7 +306,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "session_not_received",
-        None,
         "a message of a session is refused as one without, or of an unknown session",
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
@@ -328,7 +314,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "version_refused",
-        None,
         "a message is refused for its MCP-Protocol-Version",
         _version_refused,
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
@@ -336,7 +321,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "session_in_cookie",
-        None,
         "a message is refused because the session is in a cookie",
         _needs_cookie,
         "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
@@ -346,7 +330,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "notification_refused",
-        None,
         "a notification is not accepted",
         lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
         "{name} is refused ({quoted}): clients stop there.",
@@ -354,7 +337,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "login_page",
-        None,
         "a login page, or another page, in place of a 401",
         lambda c: _is_page(c, _LOGIN_WORDS),
         "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
@@ -364,7 +346,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "not_mcp_page",
-        None,
         "an HTML page is served for every path",
         _is_page,
         "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
@@ -375,7 +356,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "error_in_place_of_401",
-        None,
         "a JSON-RPC error with status 200 asks for a token, in place of a 401",
         _wants_token,
         "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
@@ -385,7 +365,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "not_mcp",
-        None,
         "not an MCP endpoint",
         _no_mcp,
         "{what}.",
@@ -394,7 +373,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "version_unknown",
-        None,
         "initialize is answered with a version that clients do not know",
         _unknown_version,
         "initialize is answered with the protocol version {version}, which clients do not know.",
@@ -403,7 +381,6 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "page_in_place",
-        None,
         "a message is answered with an HTML page",
         _page_in_place,
         '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
@@ -414,13 +391,10 @@ ANSWERS: tuple[Failure, ...] = (
     ),
     Failure(
         "no_result",
-        None,
         "a message has no result",
         _no_result,
         "{name} is not answered with a result: {quoted}.",
         "{fix}",
     ),
-    Failure(
-        "cors_error", None, "another reason of the browser", lambda c: True, "{console}", "see what the console says"
-    ),
+    Failure("cors_error", "another reason of the browser", lambda c: True, "{console}", "see what the console says"),
 )

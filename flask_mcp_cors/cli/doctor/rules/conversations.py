@@ -168,68 +168,67 @@ def _not_asked(ev: Evidence) -> Iterator[Values]:
 WAYS: tuple[Observation, ...] = (
     Observation(
         "port_blocked",
-        ERROR,
         "browsers block this port",
         fact("port_blocked"),
         "Browsers block port {what}: it belongs to another protocol.",
         "listen on another port, such as 8000",
+        severity=ERROR,
     ),
     Observation(
         "unspecified_address",
-        WARNING,
         "0.0.0.0 or [::] in the URL",
         fact("unspecified_address"),
         "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
         "write http://127.0.0.1",
+        severity=WARNING,
     ),
     Observation(
         "mixed_content",
-        ERROR,
         "an https: page and an http: server",
         fact("mixed_content"),
         "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
         "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
         explains=EVERYTHING,
+        severity=ERROR,
     ),
     Observation(
         "localhost_twice",
-        NOTE,
         "something listens at ::1 and at 127.0.0.1",
         fact("localhost_twice"),
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
         "server they reach; if these are two servers, that may be the wrong one.",
         "write 127.0.0.1:{what} to be sure",
+        severity=NOTE,
     ),
     Observation(
         "localhost_once",
-        NOTE,
         "the server listens at one of the two addresses of localhost",
         fact("localhost_once"),
         "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
         "write {what}, or listen at both",
+        severity=NOTE,
     ),
     Observation(
         "local_network_insecure",
-        WARNING,
         "an http: page and a local server",
         fact("local_network_insecure"),
         "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
         "ask the person (Local Network Access).",
         "serve the page over HTTPS",
+        severity=WARNING,
     ),
     Observation(
         "local_network_access",
-        NOTE,
         "Chromium asks the person before a public page calls a local address",
         fact("local_network_access"),
         "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
         "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
         "answer.",
         "tell people to allow it, or serve MCP at a public HTTPS address",
+        severity=NOTE,
     ),
     Observation(
         "session_id_hidden",
-        ERROR,
         "JavaScript cannot read Mcp-Session-Id",
         _session_hidden,
         f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
@@ -237,28 +236,28 @@ WAYS: tuple[Observation, ...] = (
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
         "expose",
         ("no_result", "response_without_cors"),
+        severity=ERROR,
     ),
     Observation(
         "preflight_slow",
-        WARNING,
         "preflights take seconds, messages do not",
         _preflight_slow,
         "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
         "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
         "preflight",
+        severity=WARNING,
     ),
     Observation(
         "body_not_utf8",
-        WARNING,
         "an answer is not in UTF-8",
         each("initialize", "tools/list", where=_is_not_utf8),
         "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
         "letters are lost.",
         "send JSON in UTF-8",
+        severity=WARNING,
     ),
     Observation(
         "session_lost",
-        ERROR,
         "a session is known to some workers only",
         _session_lost,
         "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
@@ -266,110 +265,110 @@ WAYS: tuple[Observation, ...] = (
         "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
         "balancer route by Mcp-Session-Id",
         explains=("no_result",),
+        severity=ERROR,
     ),
     Observation(
         "stream_delayed",
-        WARNING,
         "the GET stream begins late or never",
         _stream_delayed,
         "The GET stream of {url} sends nothing, not even its status, until {until}: something buffers it. fetch() "
         "stays pending, and clients take the server for dead.{ends}",
         "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
         "stream",
+        severity=WARNING,
     ),
     Observation(
         "stream_compressed",
-        WARNING,
         "compression holds back the events of the GET stream",
         _stream_compressed,
         "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
         "that accept it, such as browsers, so curl sees each event at once.",
         "do not compress text/event-stream, or flush the compressor after each event",
         "stream",
+        severity=WARNING,
     ),
     Observation(
         "stream_blocks",
-        ERROR,
         "nothing else is answered while the GET stream is open",
         each("during the stream", where=_stream_blocks),
         "While the GET stream is open, {url} answers nothing else: POST tools/list, sent meanwhile, had no answer. "
         "One worker serves one request at a time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
+        severity=ERROR,
     ),
     Observation(
         "event_unended",
-        WARNING,
         "an event of the GET stream has no empty line at its end",
         each("GET stream", where=_is_unended),
         "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
         "end each event with an empty line (two line ends), and flush",
         "stream",
+        severity=WARNING,
     ),
     Observation(
         "get_not_405",
-        WARNING,
         "GET is answered 404, 500 or the like where 405 is due",
         each("GET stream", where=_is_not_405),
         "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
         "an error.",
         "answer GET with 405 Method Not Allowed",
+        severity=WARNING,
     ),
     Observation(
         "delete_not_405",
-        WARNING,
         "DELETE of a session is answered with another error than 405",
         each("DELETE of the session", where=_is_not_405),
         "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
         "to answer 405: the official TypeScript client throws an error at anything else.",
         "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
+        severity=WARNING,
     ),
     Observation(
         "unknown_session_not_404",
-        NOTE,
         "an unknown session is answered with another error than 404",
         each("unknown session", where=_is_not_404),
         "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
         "ended begins a new one at 404 only.",
         "answer messages of unknown sessions with 404",
+        severity=NOTE,
     ),
     Observation(
         "get_not_stream",
-        WARNING,
         "GET is answered with something that is no event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
         "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
+        severity=WARNING,
     ),
     Observation(
         "question_blocked",
-        NOTE,
         "a client that asks for 2026-07-28 first gets a CORS error",
         _question_blocked,
         "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
         "server's no. The official TypeScript client takes that for a no; others may give up.",
         "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
+        severity=NOTE,
     ),
     Observation(
         "params_not_allowed",
-        NOTE,
         "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
         "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
+        severity=NOTE,
     ),
     Observation(
         "version_negotiated",
-        NOTE,
         "a version from before Streamable HTTP is negotiated over it",
         _negotiated,
         "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
         "that transport. The official clients go on with it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
+        severity=NOTE,
     ),
     Observation(
         "old_transport_dead",
-        ERROR,
         "the 2024 transport names an endpoint that does not work",
         each("message of 2024", where=lambda f: f.status is not None and f.status >= 400),
         "The stream of 2024-11-05 (HTTP+SSE) names the endpoint {url} for messages, and POST there is answered "
@@ -377,42 +376,43 @@ WAYS: tuple[Observation, ...] = (
         "let the endpoint event name the path that takes messages; behind a prefix: with the prefix; or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
+        severity=ERROR,
     ),
     Observation(
         "old_transport_silent",
-        ERROR,
         "a message sent over the 2024 transport is never answered",
         _old_silent,
         "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
         "send each answer as a message event on the stream: with several workers, the one that holds it",
         explains=EVERYTHING,
+        severity=ERROR,
     ),
     Observation(
         "old_transport",
-        WARNING,
         "only the transport of 2024 is spoken at the URL",
         _old_only,
         "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
+        severity=WARNING,
     ),
     Observation(
         "error_without_cors",
-        WARNING,
         "an error of the endpoint lacks CORS headers",
         _unreadable_error("broken body", "unknown session"),
         f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
         f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
         "before anything that may fail",
         "every",
+        severity=WARNING,
     ),
     Observation(
         "path_without_cors",
-        NOTE,
         "an unknown path is answered without CORS headers",
         _unreadable_error("unknown path"),
         f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
         "error.",
         f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+        severity=NOTE,
     ),
 )
 
@@ -420,18 +420,18 @@ WAYS: tuple[Observation, ...] = (
 ENDS: tuple[Observation, ...] = (
     Observation(
         "no_conversation",
-        ERROR,
         "no conversation comes to anything",
         _no_conversation,
         "No revision's conversation comes to anything, though CORS forbids none of it.",
         "see the server's log",
+        severity=ERROR,
     ),
     Observation(
         "not_asked",
-        NOTE,
         "the time was over before everything was asked",
         _not_asked,
         "The time was over. Not asked: {what}.",
         "run it again with a higher --total",
+        severity=NOTE,
     ),
 )

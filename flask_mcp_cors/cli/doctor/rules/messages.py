@@ -151,6 +151,6 @@ _ROWS: tuple[tuple[str, Severity | None, str, str, str], ...] = (
 )
 
 MESSAGES: tuple[Failure, ...] = tuple(
-    Failure(code, severity, meaning, _fault(code), sentence, cure, explains=() if severity else EVERYTHING)
+    Failure(code, meaning, _fault(code), sentence, cure, "", () if severity else EVERYTHING, severity)
     for code, severity, meaning, sentence, cure in _ROWS
 )

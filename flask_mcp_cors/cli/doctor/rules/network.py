@@ -190,7 +190,6 @@ def _host_refused(c: Case) -> Fits:
 NETWORK: tuple[Failure, ...] = (
     Failure(
         "preflight_closed",
-        None,
         "the connection is closed on OPTIONS only",
         _preflight_fault("closed", "broke_off", "network", "not_http"),
         "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
@@ -202,7 +201,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_timeout",
-        None,
         "OPTIONS is never answered",
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
@@ -213,7 +211,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "message_unanswered",
-        None,
         "one message has no answer, though others have",
         _message_unanswered,
         "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
@@ -222,34 +219,22 @@ NETWORK: tuple[Failure, ...] = (
         explains=("no_conversation",),
     ),
     *(
-        Failure(
-            code,
-            None,
-            meaning,
-            _refused if code == "refused" else _fault(code),
-            "{sentence}",
-            "{fix}",
-            explains=EVERYTHING,
-        )
+        Failure(code, meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}", "", EVERYTHING)
         for code, meaning in _FAULTS.items()
     ),
     Failure(
         "barred",
-        None,
         "the browser rejects the request, and not for CORS",
         lambda c: c.f.barred is not None and c.f.location is None,
         "The browser rejects {name} ({url}), and not for CORS: {barred}",
         "use another URL",
     ),
     *(
-        Failure(
-            front.code, None, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}"
-        )
+        Failure(front.code, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
         for _, front in FRONTS
     ),
     Failure(
         "rate_limited",
-        None,
         "requests, or preflights among them, are answered 429",
         _rate_limited,
         "The rate limit of {url} answers 429 to {what}.",
@@ -259,7 +244,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "body_too_large",
-        None,
         "a gateway answers 413",
         lambda c: c.status == 413,
         "{name} is answered 413: a gateway in front takes the body for too large. This is not CORS.",
@@ -268,7 +252,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "gateway_error",
-        None,
         "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
         "{whose} is answered {status}: {why}. This is not CORS, whatever the console says.",
@@ -278,7 +261,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "login_redirect",
-        None,
         "a request is redirected to a login page, or to another host",
         _login_redirect,
         "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
@@ -289,7 +271,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_redirected",
-        None,
         "a preflight is redirected",
         lambda c: c.is_preflight and _moved(c),
         "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
@@ -298,7 +279,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "redirected",
-        None,
         "a request is redirected; MCP clients do not follow",
         _moved,
         "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
@@ -308,7 +288,6 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "host_not_served",
-        None,
         "the server does not serve the Host of the URL",
         _host_refused,
         "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",

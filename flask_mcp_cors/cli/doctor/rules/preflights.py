@@ -207,7 +207,6 @@ def _has_other_cors(c: Case) -> Fits:
 PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
         "cors_header_misspelled",
-        None,
         "a CORS header is misspelled",
         _misspelled,
         "The answer to {method} {url} has a header {wrong}, which no browser knows.",
@@ -216,16 +215,15 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "document_preflight",
-        Severity.NOTE,
         "a document of the login can be read, but its preflight fails",
         _unreadable_preflight,
         "The preflight of {url} fails ({status}), though a page can read the document: clients send "
         "MCP-Protocol-Version, and ask again without it.",
         f"answer OPTIONS {{url}} with 2xx and the CORS headers, too, MCP-Protocol-Version in {ALLOW_HEADERS}",
+        severity=Severity.NOTE,
     ),
     Failure(
         "preflight_authenticated",
-        None,
         "a preflight is asked to authenticate",
         _answered(401),
         "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
@@ -235,7 +233,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_crashes",
-        None,
         "a preflight ends in a server error",
         lambda c: c.is_preflight and c.status >= 500 and c.status != 501 and not _says_origin(c),
         "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
@@ -244,7 +241,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "browsers_refused",
-        None,
         "a request is refused only with the headers that browsers add",
         _browsers_refused,
         "{whose} ({url}) is refused ({quoted}) as a browser sends it, and answered without the headers that browsers "
@@ -255,7 +251,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "header_not_allowed",
-        None,
         "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
@@ -265,7 +260,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "method_not_allowed",
-        None,
         "a preflight does not allow a method",
         _method,
         f"The preflight of {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
@@ -275,7 +269,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "headers_doubled",
-        None,
         f"{ALLOW_ORIGIN} is sent twice",
         _repeated,
         f"{{whose}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): often two layers each add it, and browsers "
@@ -286,7 +279,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "allow_origin_several",
-        None,
         f"{ALLOW_ORIGIN} holds several values",
         lambda c: c.reason in _SEVERAL,
         f"{{whose}} is answered with one {ALLOW_ORIGIN} that holds several values ({{detail}}); only a single origin "
@@ -296,7 +288,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "origin_spelled",
-        None,
         "the server has the origin on its list in another spelling",
         _spelled,
         f"The server knows {{origin}}, but {{how}}: it has {{spelled}} on its list, or in {ALLOW_ORIGIN}.",
@@ -307,7 +298,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "allow_origin_wrong",
-        None,
         f"{ALLOW_ORIGIN} names another origin",
         lambda c: c.reason in _WRONG,
         f"{{whose}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
@@ -317,7 +307,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "allow_list_malformed",
-        None,
         "a list in the answer to a preflight cannot be parsed",
         _malformed,
         "{header} in the answer to the preflight cannot be parsed: {value}",
@@ -325,7 +314,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_status",
-        None,
         "a preflight has CORS headers, but not a status of 200 to 299",
         lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
         f"The preflight (OPTIONS {{url}}) is refused ({{quoted}}), although its answer has {ALLOW_ORIGIN}: a browser "
@@ -336,7 +324,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_intercepted",
-        None,
         "POST has the right CORS headers, OPTIONS has none: another layer answers it",
         _intercepted,
         f"The preflight (OPTIONS {{url}}) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has "
@@ -347,7 +334,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "origin_lost",
-        None,
         "something in front seems to drop Origin",
         _origin_lost,
         "The preflight (OPTIONS {url}) is refused ({quoted}), {why}: probably {proxy} or a CDN in front does not pass "
@@ -358,7 +344,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_not_routed",
-        None,
         "nothing answers OPTIONS at this URL, and no other answer has CORS headers",
         _answered(404, 405, 501),
         f"Nothing answers OPTIONS {{url}}, the preflight ({{quoted}}), and no answer to another method has CORS "
@@ -369,7 +354,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "preflight_refused",
-        None,
         "a preflight is refused",
         _refused,
         "The preflight (OPTIONS {url}) is refused ({quoted}).{served}",
@@ -379,7 +363,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "origin_not_allowed",
-        None,
         f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
         _has_other_cors,
         f"The preflight (OPTIONS {{url}}) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
@@ -390,7 +373,6 @@ PREFLIGHTS: tuple[Failure, ...] = (
     ),
     Failure(
         "cors_missing",
-        None,
         "OPTIONS is answered without any CORS header",
         lambda c: c.is_preflight and c.lacks_allow_origin,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "

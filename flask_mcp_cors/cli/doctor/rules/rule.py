@@ -27,8 +27,6 @@ class Rule(Generic[Seen]):
     """A row of the table. Sentence and cure are templates: the values of the case fill them."""
 
     code: str
-    #: ``None``: as bad as the request that failed is important.
-    severity: Severity | None
     #: For the documentation.
     meaning: str
     seen: Seen
@@ -38,6 +36,8 @@ class Rule(Generic[Seen]):
     topic: str = ""
     #: Codes that are consequences of this one. ``*``: everything that fails; ``messages``: but preflights.
     explains: tuple[str, ...] = ()
+    #: ``None``: as bad as the request that failed is important.
+    severity: Severity | None = None
 
     @property
     def is_of_preflight(self) -> bool:
