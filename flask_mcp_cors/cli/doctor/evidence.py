@@ -33,6 +33,9 @@ from .wire import Fault
 FOREIGN_ORIGIN = "https://foreign.invalid"
 FOREIGN_HOST = "rebound.invalid"
 
+#: How many dots of a host are replaced by another character, one at a time.
+MAX_DOTS = 3
+
 
 _LOGIN_ERROR = re.compile(r"unauthori[sz]ed|unauthenticated|not authenticated|(missing|invalid|no).{0,12}token", re.I)
 

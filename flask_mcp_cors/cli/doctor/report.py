@@ -94,15 +94,8 @@ class Report:
         blocks += [finding_text(finding) for finding in self.findings if finding.because is None]
         folded = [finding for finding in self.findings if finding.because is not None]
         if folded:
-            lines = [_in_a_line(finding) for finding in folded]
-            blocks.append(
-                "\n".join(
-                    [
-                        f"Probably caused by {folded[0].because}: mending that should remove these (--json has all)",
-                        *lines,
-                    ]
-                )
-            )
+            cause = f"Probably caused by {folded[0].because}: mending that should remove these (--json has all)"
+            blocks.append("\n".join([paragraph(cause), *map(_in_a_line, folded)]))
         blocks.append(f"{counted(self.findings)}; {self.requests} request{'s' * (self.requests != 1)}")
         return "\n\n".join(blocks)
 

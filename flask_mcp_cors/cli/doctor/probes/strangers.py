@@ -12,6 +12,7 @@ from ....testing.urls import parse_url
 from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST
 from ..evidence import FOREIGN_ORIGIN
+from ..evidence import MAX_DOTS
 from ..messages import first_message
 from .asking import Asker
 
@@ -127,6 +128,6 @@ def look_alikes(origin: str) -> list[tuple[str, str]]:
         ("null", "null"),
         *local,
     ]
-    dots = [at for at, character in enumerate(host) if character == "."][:3]
+    dots = [at for at, character in enumerate(host) if character == "."][:MAX_DOTS]
     found += [("another character for a dot", dotted.format(f"{host[:at]}x{host[at + 1 :]}")) for at in dots]
     return list({spelled: (kind, spelled) for kind, spelled in reversed(found)}.values())[::-1]

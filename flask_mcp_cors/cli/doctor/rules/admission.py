@@ -17,6 +17,7 @@ from ..evidence import Evidence
 from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST
 from ..evidence import FOREIGN_ORIGIN
+from ..evidence import MAX_DOTS
 from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
@@ -27,6 +28,7 @@ from .seen import Seen
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
+_DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
 
 _NAME_ORIGINS = (
@@ -97,11 +99,13 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
         endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
+        if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
+            del found[_DOT]  # a comparison that ends before that dot lets both in
         if found.get("host in the middle"):
             # An origin that holds the host anywhere explains all the others.
             found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
         for kind, let_in in found.items():
-            others = parents if kind != "another character for a dot" else parents + endings
+            others = parents if kind != _DOT else parents + endings
             shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
             if shown:
                 severity = ERROR if is_grave and is_open else WARNING
@@ -120,7 +124,7 @@ _HOLES = {
         "the end of the origin is compared (endswith, a wildcard without its dot, or a regular expression with .*)",
         "compare the whole origin with an exact list; in a wildcard keep the dot before the domain",
     ),
-    "another character for a dot": (
+    _DOT: (
         "a dot in a regular expression stands for any character",
         r"compare the whole origin with an exact list, or escape each dot (\., re.escape)",
     ),
@@ -261,7 +265,7 @@ ADMISSION: tuple[Observation, ...] = (
     Observation(
         "lookalike_allowed",
         "an origin that only looks like an allowed one is let in",
-        _holes("host as prefix", "host as suffix", "another character for a dot", "host in the middle", is_grave=True),
+        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",
