@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 from typing import TYPE_CHECKING
 from typing import Unpack
 
@@ -21,7 +20,6 @@ from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
 from .core.site import Facts
 from .core.site_settings import SiteSettings
-from .doors import AROUND
 from .doors import carries
 from .doors import claim
 from .doors import HANDOVER
@@ -47,27 +45,26 @@ def routed_path(environ: WSGIEnvironment) -> str:
     return f"/{path.lstrip('/')}"
 
 
-def read_key(environ: WSGIEnvironment, path: str) -> tuple[Any, ...]:
-    """The facts of this request as a plain tuple: it finds a kept decision, and is made in 0.2 µs, not 0.5."""
-    get = environ.get
-    return (
-        environ["REQUEST_METHOD"],
-        path,
-        environ["wsgi.url_scheme"],
-        get("HTTP_HOST"),
-        get("HTTP_ORIGIN"),
-        get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
-        get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
-        get("HTTP_SEC_FETCH_SITE"),
-        get("HTTP_SEC_FETCH_MODE"),
-        get("HTTP_SEC_FETCH_DEST"),
-        False,
-    )
+#: The facts where a WSGI server puts them, in the order of :class:`Facts`. As they stand there they find a kept
+#: decision, because decisions are kept for those paths only that routing reads as they stand.
+KEY = (
+    "REQUEST_METHOD",
+    "PATH_INFO",
+    "wsgi.url_scheme",
+    "HTTP_HOST",
+    "HTTP_ORIGIN",
+    "HTTP_ACCESS_CONTROL_REQUEST_METHOD",
+    "HTTP_ACCESS_CONTROL_REQUEST_HEADERS",
+    "HTTP_SEC_FETCH_SITE",
+    "HTTP_SEC_FETCH_MODE",
+    "HTTP_SEC_FETCH_DEST",
+)
 
 
 def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
     """The facts that a decision on this request rests on."""
-    return Facts._make(read_key(environ, path))
+    method, _, *others = map(environ.get, KEY)
+    return Facts._make((method, path, *others, False))
 
 
 def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> list[bytes]:
@@ -83,33 +80,46 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
 class Door:
     """What :class:`CORSMiddleware` and the layer of ``wrap_wsgi`` have in common: the way in and the way back."""
 
-    def __init__(
-        self, wsgi_app: WSGIApplication, configured: Configured, has_marks: Callable[[], bool] = lambda: False
-    ) -> None:
-        """*has_marks*: do views have policies of their own, so that the path alone does not select one?"""
+    def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
-        self._has_marks = has_marks
         self._configured = configured
         self._site = configured.site
-        self._kept = configured.site.passing.get
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        key = read_key(environ, routed_path(environ))
-        decision = None if self._has_marks() else self._kept(key)
-        if decision is None:
-            facts = Facts._make(key)
-            decision = self._decide(environ, facts)
-            report_lost_method(facts)
-            if decision is not None and (decision.final or decision.reported):
-                self._report(facts, decision, environ)
-                if decision.final:
-                    if (outer := claim(environ, facts.origin)) is not None:
-                        outer.tell(self._site, decision)
-                    return answer(facts, decision, start_response)
-        outer = claim(environ, key[4]) if HANDOVER in environ or AROUND.get() is not None else None
-        handover = None
+        facts = read_facts(environ, routed_path(environ))
+        decision = self._decide(environ, facts)
+        report_lost_method(facts)
+        outer = claim(environ, facts.origin)
+        if decision is not None and (decision.final or decision.reported):
+            self._report(facts, decision, environ)
+            if decision.final:
+                if outer is not None:
+                    outer.tell(self._site, decision)
+                return answer(facts, decision, start_response)
+        handover = Handover(self._site, facts, decision)
         if self._has_doors_inside():
-            handover = environ[HANDOVER] = Handover(self._site, key, decision)
+            environ[HANDOVER] = handover
+
+        def finish(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+            inner, sent = handover.inner, handover.decision
+            if inner is not None and carries(headers, inner):
+                sent = inner
+            else:
+                sent = sent or self._decide_late(environ, facts)
+                headers = sent.apply(headers)
+            if outer is not None:
+                outer.tell(self._site, sent)
+            return headers
+
+        return self._go_in(environ, start_response, finish)
+
+    def _go_in(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        finish: Callable[[list[tuple[str, str]]], list[tuple[str, str]]],
+    ) -> Iterable[bytes]:
+        """Call the application, and put the headers into its response."""
         started = False
 
         def start(
@@ -117,16 +127,7 @@ class Door:
         ) -> Callable[[bytes], object]:
             nonlocal started
             started = True
-            sent = decision if handover is None else handover.decision
-            inner = None if handover is None else handover.inner
-            if inner is not None and carries(headers, inner):
-                sent = inner
-            else:
-                sent = sent or self._decide_late(environ, Facts._make(key))
-                headers = sent.apply(headers)
-            if outer is not None:
-                outer.tell(self._site, sent)
-            return start_response(status, headers, exc_info)
+            return start_response(status, finish(headers), exc_info)
 
         try:
             body = self.wsgi_app(environ, start)
@@ -136,17 +137,19 @@ class Door:
             return _crash(error, environ, start)
         if started:
             return body
+        following = self._follow(body, environ, start, lambda: started)
+        return ClosingIterator(following, getattr(body, "close", None))
 
-        def follow() -> Iterator[bytes]:
-            # An application that is a generator has not started yet: it may still fail.
-            try:
-                yield from body
-            except Exception as error:
-                if started or self._wants_exceptions(environ):
-                    raise
-                yield from _crash(error, environ, start)
-
-        return ClosingIterator(follow(), getattr(body, "close", None))
+    def _follow(
+        self, body: Iterable[bytes], environ: WSGIEnvironment, start: StartResponse, has_started: Callable[[], bool]
+    ) -> Iterator[bytes]:
+        """The body of an application that is a generator: it has not started yet, so it may still fail."""
+        try:
+            yield from body
+        except Exception as error:
+            if has_started() or self._wants_exceptions(environ):
+                raise
+            yield from _crash(error, environ, start)
 
     def _has_doors_inside(self) -> bool:
         """May another door of ours stand inside, or a hook of this site?"""

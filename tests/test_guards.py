@@ -441,6 +441,36 @@ class TestResourceMetadata:
         assert challenge(ask(app, path))[1].get("resource_metadata") == expected
 
     @pytest.mark.parametrize(
+        ("host", "tenant"),
+        [
+            ("https://a.example", "https://a.example"),
+            ("https://b.example:8443", "https://b.example:8443"),
+            ("https://b.example", "https://b.example"),
+            ("https://other.example", "https://a.example"),
+        ],
+        ids=["first", "with its port", "default port", "a Host that is no resource's"],
+    )
+    @pytest.mark.parametrize("path", ["/mcp", ""])
+    def test_resources_of_several_hosts_have_a_document_each(self, host, tenant, path):
+        app = Flask("gateway")
+        cors = MCPCors(app, origins=APP, hosts="*")
+        app.post("/mcp", endpoint="x")(cors.protected(verify)(lambda: "in"))
+        for resource in ("https://a.example/mcp", "https://b.example:8443/mcp", "https://b.example:443/mcp"):
+            self.serve(app, cors, resource)
+        document = app.test_client().get(f"/.well-known/oauth-protected-resource{path}", base_url=host).json
+        assert document["resource"].replace(":443/", "/") == f"{tenant}/mcp"
+        named = challenge(app.test_client().post("/mcp", base_url=host))[1]["resource_metadata"]
+        assert named.replace(":443/", "/") == f"{tenant}/.well-known/oauth-protected-resource/mcp"
+
+    def test_a_longer_path_of_another_host_is_not_named(self):
+        app = Flask("gateway")
+        cors = MCPCors(app, origins=APP, hosts="*")
+        app.post("/<path:rest>", endpoint="x")(cors.protected(verify)(lambda rest: "in"))
+        self.serve(app, cors, "https://a.example/mcp", "https://b.example/mcp/deep")
+        named = challenge(app.test_client().post("/mcp/deep", base_url="https://a.example"))[1]["resource_metadata"]
+        assert named == "https://a.example/.well-known/oauth-protected-resource/mcp"
+
+    @pytest.mark.parametrize(
         "resource",
         [
             "/mcp",

@@ -48,7 +48,7 @@ async function run() {
     count.answered += answered;
     ui.tally.textContent =
       `${count.passed} steps through, ${count.stopped} stopped${count.skipped ? `, ${count.skipped} not tried` : ""} · ` +
-      `${count.messages || "no"} messages reached the MCP server`;
+      `${count.messages || "no"} messages got past the guard`;
   }
   if (!count.answered) headline("bad", em("The MCP server does not answer."), " Is it running?");
   else if (!facts.allowed) headline("bad", "This page’s origin is ", em("not allowed"), ": it is kept out.");

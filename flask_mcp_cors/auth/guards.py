@@ -349,7 +349,7 @@ def _refuse(request: Request, failure: AuthFailure, guards: Iterable[Guard], mor
     response = Response(json.dumps({"jsonrpc": "2.0", "error": error}), failure.status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     state = current_app.extensions.get("mcp_cors")
-    metadata = state.metadata.url_for(f"{request.root_path}{request.path}") if state is not None else None
+    metadata = state.metadata.url_for(f"{request.root_path}{request.path}", request.host) if state is not None else None
     challenges: list[str] = []
     for guard in guards:
         parameters = {

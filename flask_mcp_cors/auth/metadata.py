@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from urllib.parse import urlsplit
 
 from flask import Flask
+from flask import request
 from flask import Response
 
 from ..core.origins import LOOPBACK_HOSTS
@@ -24,6 +25,8 @@ class Document(NamedTuple):
 
     #: The path of the resource as a request has it, decoded.
     resource_path: str
+    #: The resource's host as :attr:`flask.Request.host` has it: in lower case, without a default port.
+    host: str
     url: str
     body: bytes
 
@@ -34,38 +37,48 @@ class Document(NamedTuple):
 
 
 class ResourceMetadata:
-    """The metadata documents of one app (RFC 9728), by path."""
+    """The metadata documents of one app (RFC 9728), by path and host."""
 
     def __init__(self) -> None:
         self._documents: list[Document] = []
-        #: Path → body, the bare well-known path included.
-        self.bodies: dict[str, bytes] = {}
+        #: Path → host → body, the bare well-known path included.
+        self.bodies: dict[str, dict[str, bytes]] = {}
 
     def add(self, document: Document) -> list[str]:
         """Take a document in; the paths at which it is new."""
         # Some clients leave out the slash at the end, which the RFC keeps.
         paths = [document.path, document.path.rstrip("/")]
-        if any(known.path.rstrip("/") == paths[1] for known in self._documents):
-            raise ValueError(f"serve_resource_metadata: there is a document at {document.path} already")
+        on_this_host = [known for known in self._documents if known.host == document.host]
+        if any(known.path.rstrip("/") == paths[1] for known in on_this_host):
+            raise ValueError(
+                f"serve_resource_metadata: there is a document at {document.path} for {document.host} already"
+            )
         # The first one also answers clients that only try the bare path, until a resource at the
         # root of the host claims it.
-        if not self._documents:
+        if not on_this_host:
             paths.append(WELL_KNOWN)
         self._documents.append(document)
         added = [path for path in dict.fromkeys(paths) if path not in self.bodies]
-        self.bodies.update(dict.fromkeys(paths, document.body))
+        for path in paths:
+            self.bodies.setdefault(path, {})[document.host] = document.body
         return added
 
-    def url_for(self, path: str) -> str | None:
-        """The URL of the document of the resource whose path is the longest prefix of *path*."""
+    def body_for(self, path: str, host: str) -> bytes:
+        """The document at a path of :attr:`bodies`: this host's, or the first one where none is for this host."""
+        bodies = self.bodies[path]
+        return bodies.get(host) or next(iter(bodies.values()))
+
+    def url_for(self, path: str, host: str) -> str | None:
+        """The URL of the document of the resource whose path is the longest prefix of *path*.
+
+        Where resources have this host, those of other hosts do not count. Behind a proxy that changes ``Host``
+        none has it.
+        """
         asked = segments(path)
-        best: Document | None = None
-        for document in self._documents:
-            prefix = segments(document.resource_path)
-            longer = best is None or len(prefix) > len(segments(best.resource_path))
-            if asked[: len(prefix)] == prefix and longer:
-                best = document
-        return None if best is None else best.url
+        candidates = [document for document in self._documents if document.host == host] or self._documents
+        prefixes = [(segments(document.resource_path), document.url) for document in candidates]
+        fitting = [(len(prefix), url) for prefix, url in prefixes if asked[: len(prefix)] == prefix]
+        return max(fitting, key=lambda found: found[0])[1] if fitting else None
 
 
 def make_document(
@@ -98,7 +111,9 @@ def make_document(
     content.update(more)
     path = "" if parts.path == "/" else parts.path
     url = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}"
-    return Document(unquote(path), url, json.dumps(content).encode())
+    default_port = {"https": ":443", "http": ":80"}[parts.scheme]
+    host = parts.netloc.lower().removesuffix(default_port)
+    return Document(unquote(path), host, url, json.dumps(content).encode())
 
 
 def _urls(value: Iterable[str]) -> list[str]:
@@ -119,7 +134,7 @@ def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
     for path in metadata.add(document):
 
         def view(path: str = path) -> Response:
-            return metadata_response(metadata.bodies[path])
+            return metadata_response(metadata.body_for(path, request.host))
 
         # A dot would name a blueprint.
         name = path.removeprefix(WELL_KNOWN).replace("%", "%25").replace(".", "%2E")

@@ -116,7 +116,7 @@ class Decision(_Fields):
         >>> decision.apply([("Access-Control-Allow-Origin", "https://other.example"), ("X-A", "1")])
         [('X-A', '1'), ('Access-Control-Allow-Origin', '*')]
         """
-        result = list(headers)
+        result = [*headers]
         if self.fits(result):
             result += self.headers
             return result

@@ -129,9 +129,9 @@ class Site:
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
-        #: The decisions that are kept, by facts: those under a policy that the path alone selects and that
-        #: always answers alike. A plain tuple of the facts finds them, too, and is made faster. The first
-        #: holds those that let a request pass and have nothing to report, which is what a door asks first.
+        #: The decisions that are kept, by the facts without ``embeddable``: those under a policy that the path alone
+        #: selects and that always answers alike. The first holds those that let a request pass and have nothing to
+        #: report, which is what a door asks first.
         self.passing: dict[tuple[object, ...], Decision] = {}
         self._answering: dict[tuple[object, ...], Decision] = {}
 
@@ -158,12 +158,13 @@ class Site:
 
         Under policies that always answer alike, the decision is kept. Never raises.
         """
-        decision = self.passing.get(facts) or self._answering.get(facts)
+        key = facts[:-1]
+        decision = self.passing.get(key) or self._answering.get(key)
         return self._judge(facts) if decision is None else decision
 
     def keeps(self, facts: Facts) -> bool:
         """Is the decision on these facts kept, so that a door may keep it too?"""
-        return facts in self.passing or facts in self._answering
+        return facts[:-1] in self.passing or facts[:-1] in self._answering
 
     def _judge(self, facts: Facts) -> Decision | None:
         choice = self.choose(facts.path, facts.policy_method)
@@ -175,14 +176,16 @@ class Site:
         if resolved is not None:
             below = self.judge(resolved)
             return None if below is None else strictest([decision, below])
-        # What depends on the view, too, is asked each time: discovery documents and static files.
-        depends_on_view = choice.is_discovery or decision.reason is Reason.CROSS_SITE
+        # What depends on the view, too, is asked each time: discovery documents and static files. So is a path that
+        # is not ASCII: servers and routing spell it differently, and a door asks with the server's spelling.
+        depends_on_view = choice.is_discovery or decision.reason is Reason.CROSS_SITE or facts.embeddable
         is_constant = policy is None or policy.is_constant
-        if is_constant and not depends_on_view and sum(len(f) for f in facts[:-1] if f) <= _MEMO_ENTRY_LENGTH:
+        key = facts[:-1]
+        if is_constant and not depends_on_view and facts.path.isascii() and _length(key) <= _MEMO_ENTRY_LENGTH:
             memo = self._answering if decision.final or decision.reported else self.passing
             if len(memo) >= MEMO_ENTRIES:
                 memo.clear()
-            memo[facts] = decision
+            memo[key] = decision
         return decision
 
     def listed_methods(self, facts: Facts, policy: CORSPolicy | None) -> Collection[str] | None:
@@ -270,6 +273,10 @@ class Site:
         if parsed is None:
             return False
         return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
+
+
+def _length(key: tuple[str | None, ...]) -> int:
+    return sum(len(fact) for fact in key if fact)
 
 
 def _in_plain_text(refusal: Decision) -> Decision:

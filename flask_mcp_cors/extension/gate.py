@@ -33,8 +33,8 @@ from ..reporting import log
 from ..reporting import report
 from ..reporting import report_lost_method
 from ..wsgi import announcing
+from ..wsgi import KEY
 from ..wsgi import read_facts
-from ..wsgi import read_key
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
@@ -203,7 +203,7 @@ class AppState:
             return _FinalResponse(decision.body or None, decision.status)
         self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
-            return metadata_response(self.metadata.bodies[facts.path])
+            return metadata_response(self.metadata.body_for(facts.path, req.host))
         # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
         return self.check_guards() if self.views.exist() and not self._has_guard_hook() else None
 
@@ -272,17 +272,16 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
         req = _current_request()
         environ = req.environ
-        key = read_key(environ, req.path)
-        decision = kept(key)
+        decision = kept(tuple(map(environ.get, KEY)))
         if (
             decision is None
             or HANDOVER in environ
             or around() is not None
             or views.exist()
-            or req.method != key[0]
+            or req.method != environ["REQUEST_METHOD"]
             or req.path in documents
         ):
-            return state.judge(req, Facts._make(key))
+            return state.judge(req, read_facts(environ, req.path))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]
         return None
 

@@ -6,6 +6,7 @@ that it sees is the one that counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,19 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
+from ..doors import AROUND
+from ..doors import HANDOVER
 from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
+from ..wsgi import KEY
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule
 from .routing import url_adapter
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import MapAdapter
 
@@ -73,13 +78,27 @@ class Layer(Door):
     """
 
     def __init__(self, state: AppState, wsgi_app: Any) -> None:
-        super().__init__(wsgi_app, state.configured, state.views.exist)
+        super().__init__(wsgi_app, state.configured)
         self._state = state
         self._app = state.app
+        self._views = state.views
+        self._kept = state.site.passing.get
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
         if not self._is_next_to_flask:
             # Other applications may stand in between. The hook tells which requests are this app's.
             state.register_hooks()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        decision = self._kept(tuple(map(environ.get, KEY)))
+        if (
+            decision is None
+            or HANDOVER in environ
+            or AROUND.get() is not None
+            or self._state.has_hooks
+            or self._views.exist()
+        ):
+            return super().__call__(environ, start_response)
+        return self._go_in(environ, start_response, decision.apply)
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state
@@ -95,7 +114,7 @@ class Layer(Door):
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         self._state.check_patterns()
-        has_marks = self._has_marks()
+        has_marks = self._views.exist()
         if has_marks and self._is_next_to_flask and not facts.is_preflight:
             return self._leave_to_hook()
         if has_marks or ".well-known" in facts.path:

@@ -99,7 +99,7 @@ def test_the_allowed_page_shows_what_went_through(demo: Any, visit: Callable[...
         "200, session closed",
     ]
     assert text(page, "#headline") == "This page’s origin is allowed: it is let in."
-    assert text(page, "#tally") == "9 steps through, 0 stopped · 6 messages reached the MCP server"
+    assert text(page, "#tally") == "9 steps through, 0 stopped · 6 messages got past the guard"
     assert [entry["path"] for entry in demo.diary.entries()[before:] if entry.get("preflight")].count("/mcp") == 2
 
 
@@ -136,7 +136,7 @@ def test_the_foreign_page_shows_what_was_blocked(demo: Any, engine: Engine, visi
             "result": FAILED[engine.name],
         }
     assert text(page, "#headline") == "This page’s origin is not allowed: it is kept out."
-    assert text(page, "#tally") == "0 steps through, 8 stopped, 1 not tried · no messages reached the MCP server"
+    assert text(page, "#tally") == "0 steps through, 8 stopped, 1 not tried · no messages got past the guard"
 
 
 def test_a_wrong_token_is_told_plainly(demo: Any, visit: Callable[..., Page]) -> None:
