@@ -88,8 +88,19 @@ def test_a_challenge_that_javascript_cannot_read() -> None:
 
 
 def test_a_server_that_does_not_say_where_to_log_in() -> None:
-    report = logged_in(protected(), login=False)
+    """Without a token no client gets in. With one it does."""
+    assert codes(logged_in(protected(), login=False))["discovery_missing"] == "error"
+    assert codes(logged_in(protected(), login=False, token=TOKEN))["discovery_missing"] == "note"
+
+
+def test_an_authorization_server_where_clients_of_2025_03_26_look() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        document = {"issuer": url, "authorization_endpoint": f"{url}/a", "token_endpoint": f"{url}/t"}
+        app.add_url_rule("/.well-known/oauth-authorization-server", "metadata", lambda: document)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     assert codes(report)["discovery_missing"] == "note"
+    assert "clients of 2025-03-26" in str(report.works)
 
 
 def test_an_authorization_server_that_pages_cannot_use() -> None:

@@ -281,8 +281,17 @@ ROWS = (
         "OPTIONS is answered 503, everything else is well",
         "yes",
         f"{_PREFLIGHT}; 503",
-        f"{_PREFLIGHT}; log",
+        f"{_PREFLIGHT}; limit|rule",
         "start the server behind",
+    ),
+    Row(
+        "wsgi-no-way-in",
+        "401 without any metadata: no client learns where to log in",
+        "yes",
+        "metadata; 401",
+        "oauth-protected-resource|token",
+        token=True,
+        seen="without",
     ),
     Row("wsgi-slow-preflight", "OPTIONS takes two seconds", "no", "OPTIONS; seconds", "OPTIONS"),
     Row(

@@ -55,6 +55,7 @@ def make_app(fault: str) -> Any:
         "wsgi-403-for-401",
         "wsgi-200-for-401",
         "wsgi-302-for-401",
+        "wsgi-no-way-in",
         "wsgi-login-page",
         "wsgi-login-everywhere",
     )
@@ -92,7 +93,11 @@ def make_app(fault: str) -> Any:
     def refused(status: int, base: str) -> Answer:
         answer = failed(status, "Unauthorized" if status == 401 else "Forbidden")
         metadata = f"{base}{PRM}" if fault == "oauth-ok-root" else f"{base}{PRM}/mcp"
-        named = "" if fault in ("oauth-named-nowhere", "wsgi-login-everywhere") else f', resource_metadata="{metadata}"'
+        named = (
+            ""
+            if fault in ("oauth-named-nowhere", "wsgi-login-everywhere", "wsgi-no-way-in")
+            else f', resource_metadata="{metadata}"'
+        )
         if status == 401 and fault != "oauth-no-www":
             answer[1]["WWW-Authenticate"] = f'Bearer realm="mcp"{named}'
         return answer
@@ -110,7 +115,11 @@ def make_app(fault: str) -> Any:
             return refused(401, base), public
         if is_resource and fault == "oauth-prm-redirect":
             return (302, {"Location": f"{base}/login"}, b""), public
-        if path not in found or (is_resource and fault in ("oauth-prm-missing", "oauth-named-nowhere")):
+        if (
+            path not in found
+            or fault == "wsgi-no-way-in"
+            or (is_resource and fault in ("oauth-prm-missing", "oauth-named-nowhere"))
+        ):
             return None
         if not is_resource and fault == "oauth-as-missing":
             return None

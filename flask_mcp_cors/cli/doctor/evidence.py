@@ -288,3 +288,11 @@ TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
 LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
 
 FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")
+
+
+def sessions_asked(evidence: Evidence) -> list[list[Fetched]]:
+    """The requests that asked for one session again and again, session by session."""
+    by_place: dict[tuple[str, str], list[Fetched]] = {}
+    for f in evidence.of("session again"):
+        by_place.setdefault((f.origin, f.revision), []).append(f)
+    return list(by_place.values())

@@ -40,7 +40,7 @@ A_PROXY = "a proxy"
 _PROXIES = {"nginx", "Caddy", "Cloudflare", "Apache", "IIS", "HAProxy"}
 
 #: What people call what shows itself under another name.
-_CALLED = {"Werkzeug": "with Flask", "uvicorn": "Starlette, FastAPI"}
+_CALLED = {"Werkzeug": "if it is Flask", "uvicorn": "Starlette, FastAPI"}
 
 #: Topic → stack → the cure in its words.
 CURES: Mapping[str, Mapping[str, str]] = {

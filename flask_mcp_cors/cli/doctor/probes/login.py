@@ -63,6 +63,8 @@ class Login:
         named = (found[1] or found[2]) if found else None
         document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
         if document is None:
+            if any(fact.origin == self.page.origin for fact in self.ev.found("metadata nowhere")):
+                self._as_before()
             return
         self._works("discovery", "the protected resource metadata")
         resource = document.get("resource")
@@ -72,6 +74,17 @@ class Login:
             self._fact("no authorization servers")
             return
         self._authorization_server(servers[0], registers=registers)
+
+    def _as_before(self) -> None:
+        """Before resource metadata, until 2025-03-26, the authorization server was at the host of the endpoint."""
+        for url in _server_urls(self.ev.url.origin):
+            fetched = self._get(url, SERVER_STEP)
+            document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
+            if isinstance(document, dict):
+                self._works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
+                self._judge_metadata(self.ev.url.origin, document)
+                return
+        self._fact("login nowhere")
 
     def _works(self, place: str, what: str) -> None:
         self.ev.works.append((self.page.origin, place, what))
@@ -226,7 +239,7 @@ class Login:
             self._fact("registration missing")
         methods = document.get("code_challenge_methods_supported")
         if not isinstance(methods, list) or "S256" not in methods:
-            self._fact("pkce missing")
+            self._fact("pkce missing", "" if methods is None else "the official TypeScript client does")
 
     def _usable(self, fetched: Fetched, step: str) -> bool:
         if fetched.failed_at_preflight and fetched.fault is None:

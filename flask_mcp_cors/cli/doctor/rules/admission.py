@@ -64,12 +64,16 @@ def _served(*, to_pages: bool) -> Seen:
         # Where another origin gets other headers, Origin does arrive, unless it is the proxy that sends them.
         seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
         is_seen = bool(seen) and proxy == A_PROXY
-        hint = f"; if the server does validate it, {proxy} in front drops Origin: let it pass Origin on"
+        allowed = f.headers.get(ALLOW_ORIGIN)
+        hint = "" if may_read or is_seen else f"see whether {proxy} in front drops Origin, and let it pass Origin on"
+        # A list that never sees another origin answers as if it had.
+        is_same = bool(hint) and allowed is not None and allowed in ev.origins
+        hint = f"; if the server does validate it: {hint}" if hint and not is_same else hint
         values = {
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
-            "hint": "" if may_read or is_seen else hint,
+            "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
         }
         yield {"severity": ERROR, **values} if at_home and to_pages else values
 
@@ -242,7 +246,7 @@ ADMISSION: tuple[Observation, ...] = (
         _served(to_pages=True),
         "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
         "answer 403.",
-        _NAME_ORIGINS + "{hint}",
+        "{order}",
         severity=WARNING,
     ),
     Observation(
@@ -251,7 +255,7 @@ ADMISSION: tuple[Observation, ...] = (
         _served(to_pages=False),
         "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers MUST "
         "validate Origin and answer 403.",
-        _NAME_ORIGINS + "{hint}",
+        "{order}",
         severity=WARNING,
     ),
     Observation(

@@ -8,6 +8,8 @@ from ....core.headers import ALLOW_ORIGIN
 from ...terminal import printable
 from ..evidence import is_login_error
 from ..evidence import LOGIN_STEPS
+from ..evidence import lost_in
+from ..evidence import sessions_asked
 from ..messages import REVISIONS
 from ..stacks import proxy_in
 from .case import Case
@@ -16,6 +18,7 @@ from .rule import Failure
 from .rule import Fits
 from .rule import MESSAGES_ONLY
 from .rule import SEND_ORIGIN
+from .rule import SHARE_SESSIONS
 
 _CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
 _TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
@@ -140,6 +143,11 @@ def _session_refused(c: Case) -> Fits:
             "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
             "the server never sends it",
             "fix": f"let {proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
+        }
+    if "connects" in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
+        return {
+            "what": "other sessions are served: each session is known to the worker that opened it, and to no other",
+            "fix": SHARE_SESSIONS,
         }
     return {
         "what": "it carries the Mcp-Session-Id of initialize: "

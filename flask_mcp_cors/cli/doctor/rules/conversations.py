@@ -10,10 +10,12 @@ from ...findings import Severity
 from ..evidence import Evidence
 from ..evidence import Fetched
 from ..evidence import lost_in
+from ..evidence import sessions_asked
 from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
 from .rule import EVERYTHING
 from .rule import Observation
+from .rule import SHARE_SESSIONS
 from .rule import Values
 from .seen import at
 from .seen import each
@@ -57,10 +59,7 @@ def _preflight_slow(ev: Evidence) -> Iterator[Values]:
 
 
 def _session_lost(ev: Evidence) -> Iterator[Values]:
-    by_place: dict[tuple[str, str], list[Fetched]] = {}
-    for f in ev.of("session again"):
-        by_place.setdefault((f.origin, f.revision), []).append(f)
-    for answers in by_place.values():
+    for answers in sessions_asked(ev):
         if lost := lost_in(answers):
             yield at(lost[0], lost=len(lost), all=len(answers))
 
@@ -262,9 +261,8 @@ WAYS: tuple[Observation, ...] = (
         _session_lost,
         "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
-        "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
-        "balancer route by Mcp-Session-Id",
-        explains=("no_result",),
+        SHARE_SESSIONS,
+        explains=("no_result", "session_not_received"),
         severity=ERROR,
     ),
     Observation(

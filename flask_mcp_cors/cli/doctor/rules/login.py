@@ -66,6 +66,18 @@ def _mismatch(ev: Evidence) -> Iterator[Values]:
             yield {"origin": f.origin, "resource": f.what or "nothing", "own": ev.href}
 
 
+def _no_pkce(ev: Evidence) -> Iterator[Values]:
+    for f in ev.found("pkce missing"):
+        yield {"origin": f.origin, "severity": ERROR if f.what else NOTE, "who": f.what or "clients may"}
+
+
+def _nowhere(ev: Evidence) -> Iterator[Values]:
+    """With a token a client connects all the same; without one nobody can."""
+    for f in ev.found("metadata nowhere"):
+        is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
+        yield {"origin": f.origin, "severity": ERROR if is_closed else NOTE, "url": ev.href, "what": f.what}
+
+
 def _unchecked(*steps: str) -> Seen:
     """What this machine does not reach a browser may; only the server itself is known to be within reach."""
 
@@ -140,8 +152,8 @@ LOGIN: tuple[Observation, ...] = (
     Observation(
         "pkce_missing",
         "the authorization server's metadata does not name S256",
-        fact("pkce missing"),
-        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: MCP lets clients "
+        _no_pkce,
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} "
         "refuse that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
         severity=NOTE,
@@ -157,7 +169,7 @@ LOGIN: tuple[Observation, ...] = (
     Observation(
         "discovery_missing",
         "no resource metadata: named nowhere, and not at the usual places",
-        fact("metadata nowhere"),
+        _nowhere,
         "No protected resource metadata was found: the 401 of {url} names none in WWW-Authenticate "
         "(resource_metadata), and the usual places answer {what}. So a client does not learn where to log in.",
         "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",

@@ -143,6 +143,14 @@ def _says_origin(c: Case) -> bool:
     return not c.has_cors_behind and bool(_ORIGIN_WORDS.search(c.text))
 
 
+def _crashes(c: Case) -> Fits:
+    if not c.is_preflight or c.status < 500 or c.status == 501 or _says_origin(c):
+        return False
+    if c.status in (502, 503, 504):
+        return {"fix": f"see what answers OPTIONS so: a limit, a rule or a route of its own in {proxy_in(c.stacks)}"}
+    return {"fix": "see the server's log for the exception"}
+
+
 def _intercepted(c: Case) -> Fits:
     """POST has the right headers, OPTIONS has none. Frameworks answer OPTIONS with a list of the route's methods."""
     if not (c.is_preflight and c.response is not None and c.reason is not None and c.has_cors_behind):
@@ -234,9 +242,9 @@ PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
         "preflight_crashes",
         "a preflight ends in a server error",
-        lambda c: c.is_preflight and c.status >= 500 and c.status != 501 and not _says_origin(c),
+        _crashes,
         "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
-        "see the server's log for the exception; " + ANSWER_FIRST,
+        "{fix}; " + ANSWER_FIRST,
         explains=PREFLIGHT_CODES,
     ),
     Failure(

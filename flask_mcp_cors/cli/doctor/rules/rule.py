@@ -100,3 +100,7 @@ ANSWER_FIRST = (
     "Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
 )
 SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
+SHARE_SESSIONS = (
+    "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
+    "balancer route by Mcp-Session-Id"
+)
