@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
-from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask
 from flask import request
 from flask import Response
 
-from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.core.site import make_site
@@ -32,7 +29,9 @@ from .oracle import policy_for
 from .oracle import Question
 from .oracle import resolve
 from .oracle import summary
-from .soak import environ_of
+from .through_wsgi import ask
+from .through_wsgi import DOORS
+from .through_wsgi import make_application
 
 OTHER = "https://other.example"
 OWN = "https://mcp.example.com"
@@ -66,15 +65,6 @@ SEGMENTS = (
 ORIGINS = (APP, APP, OTHER, OTHER, "https://evil.example", "null", OWN, "http://evil.example", "http://localhost:5000")
 METHODS = ("GET", "POST", "DELETE", "OPTIONS", "OPTIONS", "HEAD", "get")
 
-Application = Callable[..., Iterable[bytes]]
-
-
-def _view(rest: str = "") -> str:
-    request.environ["fuzz.reached"] = True
-    # What this application decides is none of the caller's: it allows every origin.
-    Response.from_app(_OTHER_APP, {**request.environ, "PATH_INFO": "/x", "REQUEST_METHOD": "GET"})
-    return "ok"
-
 
 def _make_other_app() -> Flask:
     app = Flask("other", static_folder=None)
@@ -83,20 +73,16 @@ def _make_other_app() -> Flask:
     return app
 
 
-def _make_app(door: str, settings: dict[str, Any]) -> Application:
-    app = Flask("fuzz", static_folder=None)
-    methods = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"]
-    app.add_url_rule("/", "root", _view, methods=methods, provide_automatic_options=False)
-    app.add_url_rule("/<path:rest>", "rest", _view, methods=methods, provide_automatic_options=False)
-    if door == "middleware":
-        return CORSMiddleware(app, **settings)
-    MCPCors(app, wrap_wsgi=door == "wrap_wsgi", **settings)
-    return app
+def _call_other_app() -> None:
+    # What this application decides is none of the caller's: it allows every origin.
+    Response.from_app(_OTHER_APP, {**request.environ, "PATH_INFO": "/x", "REQUEST_METHOD": "GET"})
 
 
 _OTHER_APP = _make_other_app()
-DOORS = [
-    (door, _make_app(door, settings), settings) for settings in SITES for door in ("hooks", "wrap_wsgi", "middleware")
+APPLICATIONS = [
+    (door, make_application(door, settings, ["GET", "HEAD", "POST", "DELETE", "OPTIONS"], _call_other_app), settings)
+    for settings in SITES
+    for door in DOORS
 ]
 CORES = [
     (
@@ -134,27 +120,14 @@ def target(source: Source) -> None:
     wanted = answer_of_site(question, settings)
     assert given == wanted, f"the core: {question} under {settings}: {given}, not {wanted}"
 
-    door, application, settings = source.choose(DOORS)
+    door, application, settings = source.choose(APPLICATIONS)
     is_swallowed = door != "middleware"
     method = question.request_method or ""
     is_left_alone = policy_for(question.path, method, settings, is_swallowed=is_swallowed) is None
     if is_swallowed and question.method == "OPTIONS" and is_left_alone and resolve(question.path) is not None:
         return  # for the hook it is no preflight any more, for the core it still is: neither lets more through
-    environ = environ_of(question)
-    started: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        started[:] = status, headers
-        return lambda data: None
-
-    body = application(environ, start_response)
-    for _ in body:
-        pass
-    if close := getattr(body, "close", None):
-        close()
-    status, headers = started
-    passed = environ.get("fuzz.reached", False) or status[:3] in ("404", "405")
-    given = summary(None if passed else int(status[:3]), headers)
+    code, headers, passed = ask(application, question)
+    given = summary(None if passed else code, headers)
     # The one view of the app takes every path into a variable; a middleware knows no views.
     wanted = answer_of_site(question, settings, is_swallowed=is_swallowed)
     assert given == wanted, f"{door}: {question} under {settings}: {given}, not {wanted}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import logging
 import os
 import random
@@ -17,32 +16,23 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 from typing import Any
 
-from flask import Flask
-from flask import request
+from flask_mcp_cors.asgi import CORSMiddleware
 
-from flask_mcp_cors import CORSMiddleware
-from flask_mcp_cors import MCPCors
-from flask_mcp_cors.asgi import CORSMiddleware as CORSMiddlewareASGI
-
+from . import through_asgi
+from . import through_wsgi
 from .cases import METHODS
 from .cases import question_from
 from .cases import SETTINGS
 from .oracle import answer_to
 from .oracle import Question
 from .oracle import summary
-from .through_asgi import as_text
-from .through_asgi import ask as ask_asgi
-from .through_asgi import headers_of
-from .through_asgi import make_application
-from .through_asgi import scope_of
+from .through_wsgi import DOORS
 
 #: Paths as a server hands them over. All of them have the default policy.
 PATHS = ("/mcp", "/", "/mcp/", "/x/\xff\xfe", "/a/../b", "/%61", "/mcp\r\nx", "/" + "a/" * 300 + "b", "/" + "é" * 50)
@@ -50,7 +40,7 @@ PATHS = ("/mcp", "/", "/mcp/", "/x/\xff\xfe", "/a/../b", "/%61", "/mcp\r\nx", "/
 #: What may be added to the memory after the first tenth of the requests: interpreter noise, not a leak.
 ALLOWED_GROWTH = 8 * 2**20
 
-Application = Callable[..., Iterable[bytes]] | CORSMiddlewareASGI
+Application = through_wsgi.Application | CORSMiddleware
 
 
 @dataclass
@@ -82,91 +72,31 @@ class Watch(logging.Handler):
             self.figures.forged.append(ascii(line))
 
 
-def _view(rest: str = "") -> str:
-    request.environ["soak.reached"] = True
-    return "ok"
-
-
 def make_applications() -> list[tuple[str, Application, dict[str, Any]]]:
     """Each of the settings through the hooks, through ``wrap_wsgi``, in a middleware around a plain Flask app, and
     around an ASGI app."""
     methods = {method.upper() for method in METHODS}
     made: list[tuple[str, Application, dict[str, Any]]] = []
     for settings in SETTINGS:
-        for door in ("hooks", "wrap_wsgi", "middleware"):
-            app = Flask("soak")
-            app.add_url_rule("/", "root", _view, methods=methods, provide_automatic_options=False)
-            app.add_url_rule("/<path:rest>", "rest", _view, methods=methods, provide_automatic_options=False)
-            if door == "middleware":
-                made.append((door, CORSMiddleware(app, **settings), settings))
-            else:
-                MCPCors(app, **settings, wrap_wsgi=door == "wrap_wsgi")
-                made.append((door, app, settings))
-        made.append(("asgi", make_application(settings), settings))
+        made += ((door, through_wsgi.make_application(door, settings, methods), settings) for door in DOORS)
+        made.append(("asgi", through_asgi.make_application(settings), settings))
     return made
-
-
-def environ_of(question: Question) -> dict[str, Any]:
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": question.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": question.path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": question.scheme,
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    headers = {
-        "HTTP_HOST": question.host,
-        "HTTP_ORIGIN": question.origin,
-        "HTTP_ACCESS_CONTROL_REQUEST_METHOD": question.request_method,
-        "HTTP_ACCESS_CONTROL_REQUEST_HEADERS": question.request_headers,
-        "HTTP_SEC_FETCH_SITE": question.fetch_site,
-        "HTTP_SEC_FETCH_MODE": question.fetch_mode,
-        "HTTP_SEC_FETCH_DEST": question.fetch_dest,
-    }
-    environ.update((key, value) for key, value in headers.items() if value is not None)
-    return environ
 
 
 def ask(application: Application, settings: dict[str, Any], question: Question, figures: Figures) -> None:
     """Send one request and compare the answer with the oracle's."""
-    if isinstance(application, CORSMiddlewareASGI):
-        code, pairs, reached = ask_asgi(application, scope_of(question, headers_of(question)))
-        passed, answer, headers = reached, str(code), as_text(pairs)
+    if isinstance(application, CORSMiddleware):
+        code, pairs, passed = through_asgi.ask(
+            application, through_asgi.scope_of(question, through_asgi.headers_of(question))
+        )
+        headers = through_asgi.as_text(pairs)
     else:
-        answer, headers, reached = _ask_wsgi(application, question)
-        # No decision is a 404: the request went through, and no rule takes a line break in a path.
-        passed = reached or answer == "404"
-    given = summary(None if passed else int(answer), headers)
+        code, headers, passed = through_wsgi.ask(application, question)
+    given = summary(None if passed else code, headers)
     wanted = answer_to(question, settings)
     if given != wanted and len(figures.differences) < 10:
         figures.differences.append(f"{question} under {settings}: {given}, not {wanted}")
-    figures.answers["reached" if reached else answer] += 1
-
-
-def _ask_wsgi(application: Callable[..., Iterable[bytes]], question: Question) -> tuple[str, Any, bool]:
-    environ = environ_of(question)
-    started: list[Any] = []
-
-    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        started[:] = status, headers
-        return lambda data: None
-
-    body = application(environ, start_response)
-    for _ in body:
-        pass
-    if close := getattr(body, "close", None):
-        close()
-    status, headers = started
-    return status.split()[0], headers, environ.get("soak.reached", False)
+    figures.answers["reached" if passed else str(code)] += 1
 
 
 def _work(

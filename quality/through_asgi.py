@@ -66,6 +66,7 @@ def ask(application: ASGIApp, scope: Scope) -> tuple[int, Pairs, bool]:
 
     running = application(scope, receive, send)
     try:
+        # What a type checker knows as an awaitable is a coroutine, which is driven by hand.
         running.send(None)  # type: ignore[attr-defined]
     except StopIteration:
         start, _ = sent

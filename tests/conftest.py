@@ -3,6 +3,9 @@
 import pytest
 from flask import Flask
 from hypothesis import settings
+from pages import APP
+
+from flask_mcp_cors import MCPCors
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("tests", deadline=None)
@@ -12,3 +15,8 @@ settings.load_profile("tests")
 @pytest.fixture
 def app():
     return Flask("app")
+
+
+@pytest.fixture
+def cors(app):
+    return MCPCors(app, origins=APP, hosts="localhost")

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from pages import APP
+from pages import EVIL
 from werkzeug.test import Client
 
 from flask_mcp_cors import CORSMiddleware as WSGIMiddleware
@@ -23,8 +25,6 @@ from flask_mcp_cors import preflight_answered
 from flask_mcp_cors import request_refused
 from flask_mcp_cors.asgi import CORSMiddleware
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
 POLICY: dict[str, Any] = {"origins": APP, "hosts": "mcp.example.com"}
 FROM_APP = [("origin", APP)]
 PREFLIGHT = [*FROM_APP, ("access-control-request-method", "POST")]

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from flask import abort
 from flask import Blueprint
+from flask import current_app
 from flask import Flask
 from flask import g
 from flask import got_request_exception
@@ -29,6 +30,7 @@ from werkzeug.test import run_wsgi_app
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import PolicyError
 from flask_mcp_cors import preflight_answered
 from flask_mcp_cors import Reason
 from flask_mcp_cors import request_refused
@@ -444,6 +446,25 @@ class TestInitialisation:
             client = app.test_client()
             assert client.get("/", headers={"Origin": f"https://{own}.example"}).status_code == 404
             assert client.get("/", headers={"Origin": f"https://{other}.example"}).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("constructor", "given"),
+        [((CORSPolicy(max_age=5),), ()), ((), (CORSPolicy(max_age=5),)), ((CORSPolicy(),), (CORSPolicy(max_age=5),))],
+        ids=["the constructor", "init_app", "both"],
+    )
+    def test_a_policy_is_given_to_the_constructor_or_to_init_app(self, app, constructor, given):
+        MCPCors(None, *constructor).init_app(app, *given)
+        assert app.extensions["mcp_cors"].site.default.max_age == 5
+
+    def test_current_app_is_the_app(self, app):
+        with app.app_context():
+            MCPCors(current_app)
+        assert app.extensions["mcp_cors"].app is app
+
+    def test_an_unknown_setting_is_an_error_before_there_is_an_app(self):
+        with pytest.raises(PolicyError) as caught:
+            MCPCors(orgins=APP)
+        assert [problem.setting for problem in caught.value.problems] == ["orgins"]
 
     def test_the_state_is_in_extensions(self, app):
         init(app)

@@ -227,3 +227,13 @@ def test_a_method_in_lower_case_does_not_get_the_policy_of_a_discovery_document(
     environ = {"REQUEST_METHOD": "get", "HTTP_ORIGIN": EVIL}
     answer = app.test_client().get("/.well-known/oauth-protected-resource", environ_overrides=environ)
     assert answer.status_code == 403
+
+
+def test_a_static_file_may_be_embedded_where_a_view_is_marked(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"image")
+    app = Flask("app", static_folder=str(tmp_path), static_url_path="/static")
+    app.get("/x", endpoint="x")(init(app).policy(max_age=5)(lambda: "in"))
+    embedding = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    for path, status in (("/static/a.png", 200), ("/x", 403)):
+        with app.test_client().get(path, headers=embedding) as response:
+            assert response.status_code == status

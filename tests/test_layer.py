@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask.views import MethodView
 from pages import APP
 from pages import EVIL
 from pages import FROM_EVIL
@@ -205,8 +206,12 @@ class Around:
 @pytest.mark.parametrize("name", ["app", "wsgi_app"])
 def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name):
     app.wsgi_app = Around(name, ProxyFix(app.wsgi_app))
-    with pytest.raises(RuntimeError, match=r"^wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost"):
+    with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
+    assert str(caught.value) == (
+        "wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost: add the other middleware first, then "
+        "write app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
+    )
 
 
 def test_middleware_that_refers_to_itself_is_no_endless_search(app):
@@ -222,3 +227,82 @@ def test_a_well_known_tail_in_a_variable_has_the_policy_of_its_path(app):
     client = app.test_client()
     path = "/docs/.well-known/openid-configuration"
     assert [client.get(path, headers={"Origin": origin}).status_code for origin in (APP, EVIL)] == [200, 403]
+
+
+def test_a_preflight_finds_the_view_of_the_announced_method(app):
+    cors = MCPCors(app, origins=APP, wrap_wsgi=True)
+    app.get("/x", endpoint="get")(lambda: "in")
+    app.delete("/x", endpoint="delete")(cors.policy(origins=OTHER)(lambda: "in"))
+    client = app.test_client()
+    for method, origin in (("GET", APP), ("DELETE", OTHER)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": method}
+        assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
+
+
+def test_each_method_of_a_class_has_its_own_mark(app):
+    cors = MCPCors(app, origins=APP, wrap_wsgi=True)
+
+    class Tools(MethodView):
+        def get(self):
+            return "in"
+
+        @cors.policy(origins=OTHER)
+        def post(self):
+            return "in"
+
+    app.add_url_rule("/x", view_func=Tools.as_view("x"))
+    client = app.test_client()
+    for method, origin in (("GET", APP), ("POST", OTHER)):
+        asked = {"Origin": origin, "Access-Control-Request-Method": method}
+        assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
+        answer = client.open("/x", method=method, headers={"Origin": origin})
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+@pytest.mark.parametrize("site", [{}, {"Sec-Fetch-Site": "cross-site"}], ids=["old-browser", "browser"])
+@pytest.mark.parametrize("method", ["OPTIONS", "POST"])
+def test_a_views_policy_holds_where_only_the_proxy_knows_the_host(app, wrap, site, method):
+    app.config["TRUSTED_HOSTS"] = ["mcp.example.com"]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_proto=1)
+    cors = MCPCors(app, origins=APP, wrap_wsgi=wrap)
+    app.add_url_rule("/tools", view_func=cors.policy(origins=OTHER)(lambda: "reached"), methods=["POST"])
+    headers = {
+        "X-Forwarded-Host": "mcp.example.com",
+        "X-Forwarded-Proto": "https",
+        "Origin": OTHER,
+        **({"Access-Control-Request-Method": "POST"} if method == "OPTIONS" else site),
+    }
+    response = app.test_client().open("/tools", method=method, headers=headers, base_url="http://backend:8000")
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (200, OTHER)
+
+
+# Flask before 3.1 says so of a request for another name than SERVER_NAME.
+@pytest.mark.filterwarnings("ignore:Current server name:UserWarning")
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("api.example.com", 200), ("www.example.com", 403), ("api.evil.example", 421)],
+    ids=["its-subdomain", "another", "untrusted"],
+)
+def test_a_views_policy_holds_on_its_own_subdomain(wrap, host, status):
+    """The path's policy allows ``OTHER`` nothing, the view's allows it everything."""
+    app = Flask("app", subdomain_matching=True)
+    app.config.update(SERVER_NAME="example.com", TRUSTED_HOSTS=[".example.com"])
+    cors = MCPCors(app, origins=[APP, EVIL], wrap_wsgi=wrap)
+    view = cors.policy(origins=[OTHER, EVIL])(lambda: "reached")
+    app.add_url_rule("/tools", "tools", view, subdomain="api", methods=["POST"])
+    origin = EVIL if status == 421 else OTHER
+    headers = {**PREFLIGHT, "Origin": origin}
+    response = app.test_client().options("/tools", headers=headers, base_url=f"https://{host}")
+    assert response.status_code == status
+
+
+def test_what_layer_and_hook_both_see_is_reported_once(app, caplog):
+    cors = MCPCors(app, origins=APP, hosts="localhost", wrap_wsgi=True, validate_origin="report")
+    app.post("/x", endpoint="x")(lambda: "in")
+    app.post("/marked", endpoint="marked")(cors.policy(max_age=5)(lambda: "in"))
+    caplog.clear()
+    for path in ("/x", "/marked"):
+        assert app.test_client().post(path, headers=FROM_EVIL).text == "in"
+    assert len(caplog.messages) == 2

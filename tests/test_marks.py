@@ -1,46 +1,33 @@
-"""Marks on views and blueprints: another policy, or none."""
+"""Marks on views and blueprints: another policy, or none; where it holds, and what is said of one that is lost."""
 
 import functools
+import gc
+import weakref
+from functools import partial
 from functools import wraps
 
 import pytest
 from flask import Blueprint
-from flask import current_app
 from flask import Flask
 from flask.views import MethodView
 from flask.views import View
+from pages import APP
+from pages import EVIL
+from pages import OTHER
+from views import ask
+from views import hiding
+from views import Service
+from views import Slotted
+from views import unrouted
+from views import verify
+from views import wrapping
+from werkzeug.routing import Rule
+from werkzeug.test import EnvironBuilder
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
-
-APP = "https://app.example.com"
-OTHER = "https://other.example"
-
-
-def wrapping(view):
-    @wraps(view)
-    def wrapper(*args, **kwargs):
-        return current_app.ensure_sync(view)(*args, **kwargs)
-
-    return wrapper
-
-
-def hiding(view):
-    def wrapper(*args, **kwargs):
-        return view(*args, **kwargs)
-
-    return wrapper
-
-
-@pytest.fixture
-def app():
-    return Flask("marked")
-
-
-@pytest.fixture
-def cors(app):
-    return MCPCors(app, origins=APP, hosts="localhost")
+from flask_mcp_cors.extension.marks import describe
 
 
 def allowed(app, path, method="POST", origin=OTHER):
@@ -53,27 +40,7 @@ def allowed(app, path, method="POST", origin=OTHER):
     return actual.headers.get(name)
 
 
-@pytest.mark.parametrize("above", [True, False])
-@pytest.mark.parametrize("between", [lambda view: view, wrapping], ids=["plain", "wrapped"])
-@pytest.mark.parametrize("is_async", [False, True])
-def test_a_mark_is_found_in_either_order(app, cors, above, between, is_async):
-    async def later():
-        return "ok"
-
-    view = later if is_async else lambda: "ok"
-    route = app.route("/x", endpoint="x", methods=["POST"])
-    mark = cors.policy(origins=OTHER)
-    if above:
-        mark(between(route(view)) if between is not wrapping else route(between(view)))
-    else:
-        route(between(mark(view)))
-    assert allowed(app, "/x") == OTHER
-    assert allowed(app, "/x", origin=APP) is None
-
-
-def test_a_mark_on_a_wrapper_reaches_the_view_that_the_route_calls(app, cors):
-    cors.policy(origins=OTHER)(wrapping(app.post("/x")(lambda: "ok")))
-    assert allowed(app, "/x") == OTHER
+# What a mark says
 
 
 def test_settings_go_over_the_apps_policy_and_a_policy_stands_for_itself(app, cors):
@@ -83,21 +50,6 @@ def test_settings_go_over_the_apps_policy_and_a_policy_stands_for_itself(app, co
     assert allowed(app, "/policy", origin=APP) is None
     headers = {"Origin": OTHER, "Access-Control-Request-Method": "POST"}
     assert app.test_client().options("/policy", headers=headers).headers["Access-Control-Max-Age"] == "5"
-
-
-def test_a_views_mark_beats_its_blueprints_and_an_inner_one_the_outer(app, cors):
-    outer = Blueprint("outer", __name__, url_prefix="/outer")
-    inner = Blueprint("inner", __name__, url_prefix="/inner")
-    outer.post("/plain")(lambda: "ok")
-    inner.post("/plain")(lambda: "ok")
-    inner.post("/own", endpoint="own")(cors.policy(origins="https://view.example")(lambda: "ok"))
-    assert cors.policy(origins="https://outer.example")(outer) is outer
-    cors.policy(origins="https://inner.example")(inner)
-    outer.register_blueprint(inner)
-    app.register_blueprint(outer)
-    for path, owner in (("/outer/plain", "outer"), ("/outer/inner/plain", "inner"), ("/outer/inner/own", "view")):
-        assert allowed(app, path, origin=f"https://{owner}.example") == f"https://{owner}.example"
-        assert allowed(app, path, origin=APP) is None
 
 
 def test_a_mark_beats_policies_and_paths(app):
@@ -124,6 +76,193 @@ class TestExempt:
     def test_a_view_with_cors_headers_of_its_own_keeps_them(self, app, cors):
         app.get("/x", endpoint="x")(cors.exempt(lambda: ("ok", {"Access-Control-Allow-Origin": "*"})))
         assert app.test_client().get("/x").headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_views_have_names(app, cors):
+    call = partial(print, 1)
+    assert describe(TestExempt) == f"{__name__}.TestExempt"
+    assert describe(call) == f"functools.{call!r}"
+    assert describe(Blueprint("b", "exact")) == "blueprint 'b'"
+
+    @app.get("/x")
+    @cors.policy(origins=OTHER)
+    def x():
+        return "in"
+
+    choice = app.extensions["mcp_cors"].views.find("x", "GET").choice
+    assert choice.rule == f"the mark on {__name__}.{x.__qualname__}"
+
+
+def test_a_failure_before_the_first_hook_is_answered_by_the_views_policy(app, cors):
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.add_url_rule("/private", view_func=cors.policy(origins=OTHER)(lambda: "reached"))
+    app.url_value_preprocessor(lambda endpoint, values: 1 / 0)
+    client = app.test_client()
+    assert "Access-Control-Allow-Origin" not in client.get("/private", headers={"Origin": APP}).headers
+    allowed = client.get("/private", headers={"Origin": OTHER}).headers["Access-Control-Allow-Origin"]
+    assert allowed == OTHER
+
+
+# Where it holds
+
+
+@pytest.mark.parametrize("above", [True, False])
+@pytest.mark.parametrize("between", [lambda view: view, wrapping], ids=["plain", "wrapped"])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_mark_is_found_in_either_order(app, cors, above, between, is_async):
+    async def later():
+        return "ok"
+
+    view = later if is_async else lambda: "ok"
+    route = app.route("/x", endpoint="x", methods=["POST"])
+    mark = cors.policy(origins=OTHER)
+    if above:
+        mark(between(route(view)) if between is not wrapping else route(between(view)))
+    else:
+        route(between(mark(view)))
+    assert allowed(app, "/x") == OTHER
+    assert allowed(app, "/x", origin=APP) is None
+
+
+def test_a_mark_on_a_wrapper_reaches_the_view_that_the_route_calls(app, cors):
+    cors.policy(origins=OTHER)(wrapping(app.post("/x")(lambda: "ok")))
+    assert allowed(app, "/x") == OTHER
+
+
+def test_a_mark_in_the_class_of_a_bound_method_holds(app, cors):
+    class Marked:
+        @cors.policy(origins=OTHER)
+        def view(self):
+            return "ok"
+
+    app.add_url_rule("/marked", "marked", Marked().view, methods=["POST"])
+    assert allowed(app, "/marked") == OTHER
+
+
+def test_a_mark_wraps_nothing_that_can_carry_it(cors):
+    class Tools(MethodView):
+        pass
+
+    blueprint = Blueprint("b", "exact")
+    for view in (lambda: "in", partial(print), Tools):
+        assert cors.policy(origins=OTHER)(view) is view
+        assert cors.exempt(view) is view
+    assert cors.exempt(blueprint) is blueprint
+
+
+def test_a_views_mark_beats_its_blueprints_and_an_inner_one_the_outer(app, cors):
+    outer = Blueprint("outer", __name__, url_prefix="/outer")
+    inner = Blueprint("inner", __name__, url_prefix="/inner")
+    outer.post("/plain")(lambda: "ok")
+    inner.post("/plain")(lambda: "ok")
+    inner.post("/own", endpoint="own")(cors.policy(origins="https://view.example")(lambda: "ok"))
+    assert cors.policy(origins="https://outer.example")(outer) is outer
+    cors.policy(origins="https://inner.example")(inner)
+    outer.register_blueprint(inner)
+    app.register_blueprint(outer)
+    for path, owner in (("/outer/plain", "outer"), ("/outer/inner/plain", "inner"), ("/outer/inner/own", "view")):
+        assert allowed(app, path, origin=f"https://{owner}.example") == f"https://{owner}.example"
+        assert allowed(app, path, origin=APP) is None
+
+
+def test_a_mark_on_an_outer_blueprint_holds_in_the_inner_one(app, cors):
+    inner, outer = Blueprint("inner", "exact"), Blueprint("outer", "exact")
+    inner.post("/policy", endpoint="policy")(lambda: "in")
+    outer.register_blueprint(inner)
+    app.register_blueprint(cors.policy(origins=OTHER)(outer))
+    assert ask(app, "/policy", Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+    cors.protected(verify)(outer)
+    assert ask(app, "/policy", Origin=OTHER).status_code == 401
+
+
+def test_the_only_view_of_an_app_may_be_marked():
+    app = Flask("exact", static_folder=None)
+    cors = MCPCors(app, origins=APP, hosts="localhost")
+    app.add_url_rule("/x", view_func=cors.policy(origins=OTHER)(lambda: "in"), endpoint="x", methods=["POST"])
+    assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+
+
+def test_of_two_marks_above_the_route_the_outer_one_counts(app, cors):
+    inner = cors.policy(origins=EVIL)(wrapping(app.post("/x", endpoint="x")(lambda: "ok")))
+    cors.policy(origins=OTHER)(wrapping(inner))
+    assert allowed(app, "/x") == OTHER
+
+
+def test_the_later_mark_of_an_object_counts(app, cors):
+    view = cors.policy(origins=OTHER)(cors.exempt(lambda: "ok"))
+    app.add_url_rule("/x", "x", view, methods=["POST"])
+    assert allowed(app, "/x") == OTHER
+
+
+def test_an_inner_functions_own_mark_is_left_alone(app, cors):
+    @cors.policy(origins=OTHER)
+    def inner():
+        return "reached"
+
+    @wraps(inner, updated=())
+    def outer():
+        return inner()
+
+    app.add_url_rule("/outer", "outer", cors.policy(origins=EVIL)(outer))
+    app.add_url_rule("/inner", "inner", inner)
+    client = app.test_client()
+    assert client.get("/outer", headers={"Origin": EVIL}).status_code == 200
+    assert client.get("/inner", headers={"Origin": EVIL}).status_code == 403
+
+
+def test_an_exempt_wrapper_does_not_open_another_route_of_its_view(app, cors):
+    def view():
+        return "ok"
+
+    @functools.wraps(view)
+    def wrapper():
+        return view()
+
+    app.add_url_rule("/exempt", "exempt", cors.exempt(wrapper), methods=["POST"])
+    app.add_url_rule("/plain", "plain", view, methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert [app.test_client().post(path, headers=evil).status_code for path in ("/exempt", "/plain")] == [200, 403]
+
+
+def test_a_view_in_the_place_of_an_exempt_one_is_not_exempt(app, cors):
+    app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+    evil = {"Origin": "https://evil.example"}
+    assert app.test_client().post("/x", headers=evil).status_code == 200
+    app.view_functions["x"] = lambda: "another"
+    assert app.test_client().post("/x", headers=evil).status_code == 403
+
+
+def test_a_view_in_the_place_of_another_has_its_own_mark(app, cors):
+    app.add_url_rule("/x", "x", lambda: "ok", methods=["POST"])
+    marked = cors.policy(origins=OTHER)(lambda: "another")
+    assert allowed(app, "/x") is None
+    app.view_functions["x"] = marked
+    assert allowed(app, "/x") == OTHER
+
+
+def test_a_marked_view_may_come_after_the_first_request(app, cors):
+    """Flask allows no route then; this is what its method does."""
+    marked = MCPCors().policy(origins=OTHER)(lambda: "ok")
+    ask(app)
+    app.view_functions["x"] = marked
+    app.url_map.add(Rule("/x", endpoint="x", methods=["POST"]))
+    assert allowed(app, "/x") == OTHER
+
+
+def test_functions_that_wrap_each_other_come_to_an_end(app, cors):
+    def first():
+        return "in"
+
+    second = wraps(first)(lambda: first())
+    first.__wrapped__ = second
+    app.post("/x", endpoint="x")(cors.policy(origins=OTHER)(second))
+    assert ask(app, Origin=OTHER).text == "in"
+
+
+def test_an_app_without_marks_finds_none(app, cors):
+    app.add_url_rule("/tools", "tools", lambda: "ok")
+    found = app.extensions["mcp_cors"].views.find("tools", "GET")
+    assert (found.choice, found.guards) == (None, ())
 
 
 class TestMethodView:
@@ -162,6 +301,85 @@ class TestMethodView:
         app.add_url_rule("/x", view_func=Tools.as_view("x"))
         assert allowed(app, "/x") == OTHER
 
+    def test_a_method_for_head_has_its_own_mark(self, app, cors):
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def head(self):
+                return ""
+
+            def get(self):
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        for method, origin in (("HEAD", OTHER), ("GET", APP)):
+            assert ask(app, method=method, Origin=origin).headers["Access-Control-Allow-Origin"] == origin
+
+    @pytest.mark.parametrize("method", ["HEAD", "head", "Head"])
+    def test_head_in_any_case_has_the_policy_of_get(self, app, cors, method):
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def get(self):
+                return "reached"
+
+        app.add_url_rule("/tools", view_func=Tools.as_view("tools"))
+        client = app.test_client()
+        builder = EnvironBuilder("/tools", headers={"Origin": APP})
+        environ = {**builder.get_environ(), "REQUEST_METHOD": method}
+        assert client.open(environ).status_code == 403
+
+    def test_a_class_without_get_may_be_marked(self, app, cors):
+        class Tools(MethodView):
+            @cors.policy(origins=OTHER)
+            def post(self):
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        assert ask(app, Origin=OTHER).headers["Access-Control-Allow-Origin"] == OTHER
+
+    def test_a_class_without_get_needs_no_mark(self, app, cors):
+        class Tools(MethodView):
+            def post(self):
+                return "in"
+
+        app.add_url_rule("/x", view_func=Tools.as_view("x"))
+        assert ask(app).text == "in"
+
+    def test_a_mark_on_a_class_holds_for_its_subclasses_and_not_for_its_bases(self, app, cors):
+        class Marked(Base):
+            pass
+
+        class Child(Marked):
+            pass
+
+        cors.policy(origins=OTHER)(Marked)
+        app.add_url_rule("/base", view_func=Base.as_view("base"))
+        app.add_url_rule("/child", view_func=Child.as_view("child"))
+        assert (allowed(app, "/base"), allowed(app, "/child")) == (None, OTHER)
+
+    def test_a_mark_on_a_method_that_only_the_rule_names_holds(self, app, cors):
+        class Finder(View):
+            @cors.policy(origins=OTHER)
+            def dispatch_request(self):
+                return "ok"
+
+        app.add_url_rule("/x", view_func=Finder.as_view("x"), methods=["POST"])
+        assert allowed(app, "/x") == OTHER
+
+    def test_a_mark_holds_on_a_rule_that_takes_every_method(self, app, cors):
+        @cors.policy(origins=OTHER)
+        class Finder(View):
+            def dispatch_request(self):
+                return "ok"
+
+        app.view_functions["x"] = Finder.as_view("x")
+        app.url_map.add(Rule("/x", endpoint="x"))
+        assert [allowed(app, "/x", method) for method in ("GET", "PROPFIND")] == [OTHER, OTHER]
+
+
+class Base(MethodView):
+    def post(self):
+        return "ok"
+
 
 class TestPreflightFindsTheView:
     @pytest.fixture(autouse=True)
@@ -183,28 +401,159 @@ class TestPreflightFindsTheView:
         assert self.ask(app, method, path) == 403
 
 
-def test_a_mark_that_no_route_carries_is_a_warning_naming_it(app, cors, caplog):
-    @cors.policy(origins=OTHER)
-    def forgotten():
-        return "ok"
+class TestWhose:
+    """A mark holds in the apps of its own object, and while that has none, wherever its view is."""
 
-    app.post("/x", endpoint="x")(hiding(cors.exempt(forgotten)))
-    app.test_client().post("/")
-    warnings = [message for message in caplog.messages if "no route carries the mark" in message]
-    assert len(warnings) == 2
-    assert "forgotten" in warnings[0]
-    app.test_client().post("/")
-    assert len([message for message in caplog.messages if "no route carries" in message]) == 2
+    def test_a_mark_holds_in_the_apps_of_its_own_object_only(self):
+        def view():
+            return "ok"
+
+        apps = []
+        for name in ("first", "second"):
+            app = Flask(name)
+            cors = MCPCors(app, origins=APP, hosts="localhost")
+            marked = cors.policy(origins=OTHER)(view) if name == "first" else view
+            app.add_url_rule("/x", "x", marked, methods=["POST"])
+            apps.append(app)
+        assert [allowed(app, "/x") for app in apps] == [OTHER, None]
+        assert [allowed(app, "/x", origin=APP) for app in apps] == [None, APP]
+
+    def test_two_objects_may_mark_one_view_each_for_its_own_app(self):
+        def view():
+            return "ok"
+
+        origins = ["https://one.example", "https://two.example"]
+        apps = [Flask("one"), Flask("two")]
+        for app, origin in zip(apps, origins, strict=True):
+            app.add_url_rule("/x", "x", MCPCors(app, origins=APP, hosts="localhost").policy(origins=origin)(view))
+        for app, origin in zip(apps, origins, strict=True):
+            assert [allowed(app, "/x", "GET", asked) for asked in origins] == [
+                o if o == origin else None for o in origins
+            ]
+
+    def test_a_mark_of_an_object_without_an_app_holds(self, app, cors):
+        """A package with a blueprint marks its views through an object of its own."""
+        app.add_url_rule("/x", "x", MCPCors().policy(origins=OTHER)(lambda: "ok"), methods=["POST"])
+        assert allowed(app, "/x") == OTHER
+
+    def test_a_wrapped_view_keeps_the_mark_of_each_object(self):
+        def view():
+            return "in"
+
+        for origin in ("https://one.example", "https://two.example"):
+            app = Flask("exact")
+            MCPCors(app, origins=APP, hosts="localhost").policy(origins=origin)(wraps(view)(lambda: view()))
+            app.add_url_rule("/x", view_func=view)
+            assert ask(app, "/x", "GET", Origin=origin).headers["Access-Control-Allow-Origin"] == origin
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_an_exempt_wrapper_in_one_app_opens_no_plain_view_in_another(self, order):
+        def view():
+            return "in"
+
+        cors = MCPCors(origins=APP, hosts="localhost")
+        apps = {"exempt": Flask("exempt"), "plain": Flask("plain")}
+        for app in apps.values():
+            cors.init_app(app)
+        apps["exempt"].add_url_rule("/x", "x", cors.exempt(wraps(view)(lambda: view())), methods=["POST"])
+        apps["plain"].add_url_rule("/x", "x", view, methods=["POST"])
+        evil = {"Origin": "https://evil.example"}
+        statuses = {name: apps[name].test_client().post("/x", headers=evil).status_code for name in list(apps)[::order]}
+        assert statuses == {"exempt": 200, "plain": 403}
+
+    def test_the_marks_of_an_app_that_is_gone_say_nothing_of_another(self):
+        def view():
+            return "in"
+
+        first = Flask("first")
+        cors = MCPCors(first, origins=APP, hosts="localhost")
+        first.add_url_rule("/x", "x", view, methods=["POST"])
+        cors.exempt(wraps(view)(lambda: view()))
+        assert ask(first).status_code == 200
+        del first, cors
+        gc.collect()
+
+        second = Flask("second")
+        MCPCors(second, origins=APP, hosts="localhost")
+        second.add_url_rule("/x", "x", view, methods=["POST"])
+        assert second.test_client().post("/x", headers={"Origin": "https://evil.example"}).status_code == 403
 
 
-def test_a_mark_carried_by_another_app_of_the_object_is_none(caplog):
-    cors = MCPCors(origins=APP, hosts="localhost")
-    first, second = Flask("first"), Flask("second")
-    cors.init_app(first)
-    cors.init_app(second)
-    second.post("/x", endpoint="x")(cors.policy(origins=OTHER)(lambda: "ok"))
-    first.test_client().post("/")
-    assert "no route carries" not in caplog.text
+class TestLeft:
+    """What a mark leaves behind."""
+
+    def test_one_made_while_a_request_is_handled_is_left_on_its_target_only(self, app, cors):
+        def view():
+            return "ok"
+
+        app.add_url_rule("/x", "x", lambda: cors.policy(origins=OTHER)(wrapping(view))(), methods=["POST"])
+        assert ask(app).text == "ok"
+        assert "__mcp_cors_marks__" not in vars(view)
+
+    def test_an_app_that_was_asked_is_freed_though_the_object_lives(self):
+        app = Flask("app")
+        cors = MCPCors(app, origins=APP, hosts="localhost")
+        app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+        assert ask(app).text == "ok"
+        freed = weakref.ref(app)
+        del app
+        gc.collect()
+        assert freed() is None
+
+    def test_one_on_a_class_leaves_nothing_on_its_bases(self, cors):
+        class Marked(Base):
+            pass
+
+        assert cors.exempt(Marked) is Marked
+        assert [c.__name__ for c in Marked.__mro__ if "__mcp_cors_marks__" in vars(c)] == ["Marked"]
+
+
+class TestLost:
+    """A mark that no route carries."""
+
+    def test_a_mark_that_no_route_carries_is_told(self, app, cors, caplog):
+        app.get("/x", endpoint="x")(cors.policy(origins="*")(lambda: "in"))
+        cors.policy(origins=OTHER)(verify)
+        cors.protected(verify)(unrouted)
+        caplog.clear()
+        ask(app, method="GET")
+        assert caplog.messages == [
+            f"no route carries the mark that {word} left on {module}.{name}: put it directly above or below the "
+            "route's decorator, and use functools.wraps in the decorators in between"
+            for word, module, name in (
+                ("cors.policy or cors.exempt", "views", "verify"),
+                ("cors.protected", "views", "unrouted"),
+            )
+        ]
+
+    def test_those_that_no_route_carries_are_listed(self, app, cors):
+        app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
+        cors.exempt(unrouted)
+        assert [mark.target for mark in app.extensions["mcp_cors"].views.unused()] == [unrouted]
+
+    def test_an_unused_mark_is_warned_of_once(self, app, cors, caplog):
+        for _ in range(2):
+            cors.policy(max_age=1)(lambda: "ok")
+            app.test_client().get("/")
+        assert len([record for record in caplog.records if "no route carries" in record.message]) == 2
+
+    def test_a_mark_carried_by_another_app_of_the_object_is_none(self, caplog):
+        cors = MCPCors(origins=APP, hosts="localhost")
+        first, second = Flask("first"), Flask("second")
+        cors.init_app(first)
+        cors.init_app(second)
+        second.post("/x", endpoint="x")(cors.policy(origins=OTHER)(lambda: "ok"))
+        first.test_client().post("/")
+        assert "no route carries" not in caplog.text
+
+    def test_a_policy_for_what_hides_a_view_is_none_for_the_view(self, app, cors, caplog):
+        """Unlike a guard, which is on the safe side."""
+        cors.policy(origins=OTHER)(hiding(app.post("/x", endpoint="x")(lambda: "in")))
+        caplog.clear()
+        assert ask(app).text == "in"
+        assert [message.partition(":")[0] for message in caplog.messages] == [
+            "no route carries the mark that cors.policy or cors.exempt left on views.hiding.<locals>.wrapper"
+        ]
 
 
 class TestWrongUse:
@@ -221,6 +570,23 @@ class TestWrongUse:
         assert "mcp_cors" not in app.extensions
         cors.init_app(Flask("other"), origins=APP)
 
+    def test_a_mark_whose_policy_cannot_be_is_refused_though_there_is_no_app_yet(self):
+        with pytest.raises(PolicyError):
+            MCPCors().policy(CORSPolicy(origins=APP, allow_credentials=True), origins="*")(lambda: "ok")
+
+    def test_a_mark_made_after_init_app_is_checked_against_the_apps_policy(self, app):
+        cors = MCPCors(app, origins=APP, allow_credentials=True)
+        with pytest.raises(PolicyError):
+            cors.policy(origins="*")(lambda: "ok")
+
+    def test_every_fault_in_the_marks_is_told(self):
+        cors = MCPCors()
+        cors.policy(max_age=-1)(lambda: "ok")
+        cors.policy(origins="null", preflight_status=300)(lambda: "ok")
+        with pytest.raises(PolicyError) as caught:
+            cors.init_app(Flask("faulty"))
+        assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
+
     @pytest.mark.parametrize("target", ["view", 3, None])
     def test_only_views_and_blueprints_are_marked(self, cors, target):
         with pytest.raises(TypeError):
@@ -228,146 +594,36 @@ class TestWrongUse:
         with pytest.raises(TypeError):
             cors.policy(max_age=1)(target)
 
-    def test_a_forgotten_call_says_what_to_write(self, cors):
-        with pytest.raises(TypeError, match=r"write @cors.policy\(origins"):
-            cors.policy(lambda: "ok")
+    def test_an_app_is_no_view(self, app, cors):
+        with pytest.raises(TypeError, match="mark views and blueprints"):
+            cors.exempt(app)
 
+    @pytest.mark.parametrize("target", [Service().view, Service().later, Slotted()])
+    def test_marking_what_holds_no_attributes_raises(self, cors, target):
+        for mark in (cors.exempt, cors.policy(origins=OTHER)):
+            with pytest.raises(TypeError, match="name its path: policies="):
+                mark(target)
 
-class Service:
-    """Views that are bound methods."""
-
-    def __init__(self, text):
-        self.text = text
-
-    def view(self):
-        return self.text
-
-    async def later(self):
-        return self.text
-
-
-class Slotted:
-    __slots__ = ()
-
-    def __call__(self):
-        return "slots"
-
-
-@pytest.mark.parametrize("target", [Service("x").view, Service("x").later, Slotted()])
-def test_marking_what_holds_no_attributes_raises(cors, target):
-    for mark in (cors.exempt, cors.policy(origins=OTHER)):
-        with pytest.raises(TypeError, match="name its path: policies="):
-            mark(target)
-
-
-def test_an_exempt_wrapper_does_not_open_another_route_of_its_view(app, cors):
-    def view():
-        return "ok"
-
-    @functools.wraps(view)
-    def wrapper():
-        return view()
-
-    app.add_url_rule("/exempt", "exempt", cors.exempt(wrapper), methods=["POST"])
-    app.add_url_rule("/plain", "plain", view, methods=["POST"])
-    evil = {"Origin": "https://evil.example"}
-    assert [app.test_client().post(path, headers=evil).status_code for path in ("/exempt", "/plain")] == [200, 403]
-
-
-def test_a_view_in_the_place_of_an_exempt_one_is_not_exempt(app, cors):
-    app.add_url_rule("/x", "x", cors.exempt(lambda: "ok"), methods=["POST"])
-    evil = {"Origin": "https://evil.example"}
-    assert app.test_client().post("/x", headers=evil).status_code == 200
-    app.view_functions["x"] = lambda: "another"
-    assert app.test_client().post("/x", headers=evil).status_code == 403
-
-
-def test_a_mark_in_the_class_of_a_bound_method_holds(app, cors):
-    class Marked:
-        @cors.policy(origins=OTHER)
-        def view(self):
-            return "ok"
-
-    app.add_url_rule("/marked", "marked", Marked().view, methods=["POST"])
-    assert allowed(app, "/marked") == OTHER
-
-
-def test_an_app_is_no_view(app, cors):
-    with pytest.raises(TypeError, match="mark views and blueprints"):
-        cors.exempt(app)
-
-
-def test_a_mark_holds_in_the_apps_of_its_own_object_only():
-    def view():
-        return "ok"
-
-    apps = []
-    for name in ("first", "second"):
-        app = Flask(name)
-        cors = MCPCors(app, origins=APP, hosts="localhost")
-        marked = cors.policy(origins=OTHER)(view) if name == "first" else view
-        app.add_url_rule("/x", "x", marked, methods=["POST"])
-        apps.append(app)
-    assert [allowed(app, "/x") for app in apps] == [OTHER, None]
-    assert [allowed(app, "/x", origin=APP) for app in apps] == [None, APP]
-
-
-def test_two_objects_may_mark_one_view_each_for_its_own_app():
-    def view():
-        return "ok"
-
-    origins = ["https://one.example", "https://two.example"]
-    apps = [Flask("one"), Flask("two")]
-    for app, origin in zip(apps, origins, strict=True):
-        app.add_url_rule("/x", "x", MCPCors(app, origins=APP, hosts="localhost").policy(origins=origin)(view))
-    for app, origin in zip(apps, origins, strict=True):
-        assert [allowed(app, "/x", "GET", asked) for asked in origins] == [o if o == origin else None for o in origins]
-
-
-def test_a_mark_of_an_object_without_an_app_holds(app, cors):
-    """A package with a blueprint marks its views through an object of its own."""
-    app.add_url_rule("/x", "x", MCPCors().policy(origins=OTHER)(lambda: "ok"), methods=["POST"])
-    assert allowed(app, "/x") == OTHER
-
-
-def test_the_later_mark_of_an_object_counts(app, cors):
-    view = cors.policy(origins=OTHER)(cors.exempt(lambda: "ok"))
-    app.add_url_rule("/x", "x", view, methods=["POST"])
-    assert allowed(app, "/x") == OTHER
-
-
-def test_every_fault_in_the_marks_is_told():
-    cors = MCPCors()
-    cors.policy(max_age=-1)(lambda: "ok")
-    cors.policy(origins="null", preflight_status=300)(lambda: "ok")
-    with pytest.raises(PolicyError) as caught:
-        cors.init_app(Flask("faulty"))
-    assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
-
-
-class Base(MethodView):
-    def post(self):
-        return "ok"
-
-
-def test_a_mark_on_a_class_holds_for_its_subclasses_and_not_for_its_bases(app, cors):
-    class Marked(Base):
-        pass
-
-    class Child(Marked):
-        pass
-
-    cors.policy(origins=OTHER)(Marked)
-    app.add_url_rule("/base", view_func=Base.as_view("base"))
-    app.add_url_rule("/child", view_func=Child.as_view("child"))
-    assert (allowed(app, "/base"), allowed(app, "/child")) == (None, OTHER)
-
-
-def test_a_mark_on_a_method_that_only_the_rule_names_holds(app, cors):
-    class Finder(View):
-        @cors.policy(origins=OTHER)
-        def dispatch_request(self):
-            return "ok"
-
-    app.add_url_rule("/x", view_func=Finder.as_view("x"), methods=["POST"])
-    assert allowed(app, "/x") == OTHER
+    @pytest.mark.parametrize(
+        ("use", "words"),
+        [
+            (
+                lambda cors: cors.policy(lambda: "ok"),
+                "cors.policy(…) takes a CORSPolicy or settings: write @cors.policy(origins=[…])",
+            ),
+            (
+                lambda cors: cors.policy(),
+                "cors.policy(…) needs a CORSPolicy or settings: write @cors.policy(origins=[…])",
+            ),
+            (
+                lambda cors: cors.exempt(),
+                "cors.exempt takes the view or the blueprint: write @cors.exempt, without parentheses",
+            ),
+            (lambda cors: cors.exempt(1), "cors.policy and cors.exempt mark views and blueprints, not 1"),
+            (lambda cors: cors.protected(verify)(1), "cors.protected guards views and blueprints, not 1"),
+        ],
+    )
+    def test_it_says_what_to_write(self, cors, use, words):
+        with pytest.raises(TypeError) as caught:
+            use(cors)
+        assert str(caught.value) == words

@@ -1,25 +1,21 @@
 // Logs in as real clients do: with the official TypeScript SDK (@modelcontextprotocol/client), its transport and its
-// OAuth code, in sdk.js. Here is only what an application adds: where to keep things, how to get to the login page and
-// back, and a `fetch` that draws what the SDK sends.
+// OAuth code, in sdk.js. Here is only what an application adds: how to get to the login page and back, and a `fetch` that
+// draws what the SDK sends. What is kept meanwhile is in kept.js.
 import { Client, StreamableHTTPClientTransport } from "./sdk.js";
 import { Row, em, forgetThePast, headline, news, ui } from "./drawing.js";
-
-// The log-in leaves the page and comes back, so all that it needs afterwards is kept in the tab.
-const store = {
-  get: (key) => JSON.parse(sessionStorage.getItem(`login.${key}`) ?? "null") ?? undefined,
-  set: (key, value) => sessionStorage.setItem(`login.${key}`, JSON.stringify(value)),
-};
+import { forget as forgetLogin, keeper, store } from "./kept.js";
 
 export const isLoggedIn = () => document.body.dataset.mode === "login" && store.get("tokens") !== undefined;
 
-/** Forget everything about an earlier log-in, the registration included: the server may have been restarted since. */
+/** Forget everything about an earlier log-in, and show nothing of it. */
 export function forget() {
-  for (const key of Object.keys(sessionStorage)) if (key.startsWith("login.")) sessionStorage.removeItem(key);
+  forgetLogin();
   delete document.body.dataset.mode;
 }
 
 /** What the SDK asks of an application that logs in (its `OAuthClientProvider`). */
 const provider = {
+  ...keeper,
   get redirectUrl() {
     return `${location.origin}/callback`;
   },
@@ -35,18 +31,6 @@ const provider = {
   state() {
     store.set("state", crypto.randomUUID());
     return store.get("state");
-  },
-  clientInformation: () => store.get("client"),
-  saveClientInformation: (client) => store.set("client", client),
-  tokens: () => store.get("tokens"),
-  saveTokens: (tokens) => store.set("tokens", tokens),
-  codeVerifier: () => store.get("verifier"),
-  saveCodeVerifier: (verifier) => store.set("verifier", verifier),
-  discoveryState: () => store.get("discovery"),
-  saveDiscoveryState: (discovery) => store.set("discovery", discovery),
-  invalidateCredentials(what) {
-    const keys = { all: ["client", "tokens", "verifier", "discovery"], client: ["client"], tokens: ["tokens"] };
-    for (const key of keys[what] ?? [what]) sessionStorage.removeItem(`login.${key}`);
   },
   /** Go to the login page. What is drawn so far is kept; the promise never ends, because the page does. */
   async redirectToAuthorization(url) {
@@ -200,7 +184,7 @@ export async function comeBack(facts) {
     headline("bad", em("This page has not asked for this."), " The state in the answer is not the one that it sent.");
     return;
   }
-  sessionStorage.removeItem("login.state");
+  store.delete("state");
   headline("none", "Logging in …");
   const row = Object.create(Row.prototype, { element: { value: ui.steps.lastElementChild } });
   const entries = await news((entry) => entry.kind === "request" && entry.path.endsWith("/authorize"));

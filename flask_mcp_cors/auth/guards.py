@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from functools import wraps
+from types import EllipsisType
+from types import NotImplementedType
 from typing import Any
 from typing import NamedTuple
 
@@ -51,7 +53,7 @@ _API_KEY = re.compile(r"[!-+\--~]+")
 _QUOTABLE = re.compile(r"[ -~]*")
 # RFC 6749, section 3.3: scope-token
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
-_STATUS_LINE = re.compile(r"[1-5][0-9][0-9](?: .*)?")
+_STATUS = re.compile(r"[1-5][0-9][0-9](?: .*)?")
 
 # Clients read only the first challenge, and MCP clients look for these two.
 _SCHEME_ORDER = ("bearer", "dpop")
@@ -154,11 +156,9 @@ class Guard:
         credential = self._credential(request)
         if isinstance(credential, AuthFailure):
             return _refuse(request, credential, (self,))
-        identity = self.verify(credential)
+        identity = _without_proxy(self.verify(credential))
         if inspect.isawaitable(identity):
-            identity = _await(identity)
-        if isinstance(identity, LocalProxy):
-            identity = identity._get_current_object()
+            identity = _without_proxy(_await(identity))
         if _is_refusal(identity):
             return _refuse(request, INVALID, (self,))
         _check_identity(identity)
@@ -247,28 +247,21 @@ def _check_verify(verify: object) -> None:
 
 def _parse_authorization(scheme: str, header: str) -> Authorization | AuthFailure:
     rest = header.partition(" ")[2].strip(" ")
-    if not header.isascii() or not header.isprintable():
-        return INVALID
-    if scheme in ("bearer", "basic") and not _TOKEN68.fullmatch(rest):
-        return INVALID
-    if scheme == "basic" and not _is_basic_pair(rest):
-        return INVALID
-    parsed = Authorization.from_header(header)
+    parsed = Authorization.from_header(header) if header.isascii() and header.isprintable() else None
     if parsed is None:
         return INVALID
+    if scheme == "basic":
+        return parsed if _is_basic_pair(rest) else INVALID
     # Werkzeug is lenient: it takes "one, Token two" for a token, "Token b" for a parameter's name, and the
     # last of several parameters of one name.
-    if parsed.token is not None and not _TOKEN68.fullmatch(parsed.token):
-        return INVALID
-    if not all(map(is_token, parsed.parameters)):
-        return INVALID
+    if scheme == "bearer" or parsed.token is not None:
+        return parsed if _TOKEN68.fullmatch(rest) else INVALID
     names = {name.lower() for name in parsed.parameters}
-    if scheme != "basic" and parsed.token is None and len(names) != len(parse_list_header(rest)):
+    if not all(map(is_token, names)) or len(names) != len(parse_list_header(rest)):
         return INVALID
     # Parameters may be encoded (name*=UTF-8''…), and hmac.compare_digest raises for text that is not ASCII.
-    if not all(str(value).isascii() and str(value).isprintable() for value in parsed.parameters.values()):
-        return INVALID
-    return parsed
+    values = map(str, parsed.parameters.values())
+    return parsed if all(value.isascii() and value.isprintable() for value in values) else INVALID
 
 
 def _is_basic_pair(encoded: str) -> bool:
@@ -278,6 +271,11 @@ def _is_basic_pair(encoded: str) -> bool:
     except BadBase64:
         return False
     return b":" in pair and pair.isascii() and pair.decode("ascii").isprintable()
+
+
+def _without_proxy(value: Any) -> Any:
+    """What a proxy such as Flask-Login's ``current_user`` stands for. The proxy itself passes for awaitable."""
+    return value._get_current_object() if isinstance(value, LocalProxy) else value
 
 
 def _await(result: Awaitable[Any]) -> Any:
@@ -301,16 +299,15 @@ def _is_refusal(identity: object) -> bool:
 
 
 #: What is no identity: code that was not run, a result that is not there yet, a page, an error.
-_NO_IDENTITIES = (BaseException, type, partial, Awaitable, Iterator, AsyncIterator, Future, Markup)
+_NO_IDENTITIES = (
+    *(BaseException, type, partial, Awaitable, Iterator, AsyncIterator, Future, Markup),
+    *(NotImplementedType, EllipsisType),
+)
 
 
 def _check_identity(identity: object) -> None:
     """Refuse what nobody means as an identity: it would let everybody in."""
-    if (
-        identity in (NotImplemented, ...)
-        if isinstance(identity, type(NotImplemented) | type(...))
-        else isinstance(identity, _NO_IDENTITIES) or inspect.isroutine(identity) or _is_response(identity)
-    ):
+    if isinstance(identity, _NO_IDENTITIES) or inspect.isroutine(identity) or _is_response(identity):
         if inspect.iscoroutine(identity):
             identity.close()
         raise TypeError(
@@ -323,14 +320,10 @@ def _is_response(value: object) -> bool:
     """A response of Flask or of an HTTP client, or one as Flask's views write it: ``"no", 401``."""
     if type(value) is not tuple:
         return isinstance(getattr(value, "status_code", None), int)
-    if not 2 <= len(value) <= 3 or not isinstance(value[-1], int | str | Mapping | Headers | list | tuple | None):
-        return False
-    if len(value) == 3 and isinstance(value[2], int | str):
-        return False
-    status = value[1]
-    if isinstance(status, str):
-        return _STATUS_LINE.fullmatch(status) is not None
-    return isinstance(status, int) and 100 <= status <= 599
+    match value:
+        case (_, status) | (_, status, Mapping() | Headers() | list() | tuple() | None):
+            return isinstance(status, int | str) and _STATUS.fullmatch(str(status)) is not None
+    return False
 
 
 def _scopes_of(identity: object) -> set[str]:

@@ -99,7 +99,7 @@ class SDKBridge:
             async with app.router.lifespan_context(app):
                 started.set_result((asyncio.get_running_loop(), app))
                 await asyncio.Event().wait()
-        except Exception as error:
+        except Exception as error:  # the application's own: raised where the start is waited for
             started.set_exception(error)
 
     def _scope(self, caller: str | None, path: str) -> Scope:

@@ -45,6 +45,7 @@ def resolved_path(path: str) -> str | None:
 
 
 _LIST = re.compile(r"[,;]\s*(?=/)|,\s+")
+_ONE_PATH = "one string holds one path"
 
 
 def path_fault(pattern: str) -> str | None:
@@ -60,7 +61,7 @@ def path_fault(pattern: str) -> str | None:
         return None
     listed = [_meant(part) or part for part in _LIST.split(pattern.strip())]
     if len(listed) > 1:
-        return f"one string holds one path; write {as_list(listed)}"
+        return f"{_ONE_PATH}; write {as_list(listed)}"
     return f"{fault}; write {_meant(pattern) or '/mcp, /servers/*/mcp or /api/**'}"
 
 
@@ -68,7 +69,7 @@ def _path_fault(pattern: str) -> str | None:
     if pattern != pattern.strip():
         return "remove the white space around it"
     if _LIST.search(pattern):
-        return "one string holds one path"
+        return _ONE_PATH
     if pattern.startswith("^") or pattern.endswith("$") or ".*" in pattern or "\\" in pattern:
         return "this looks like a regular expression, which is not supported"
     if not pattern.startswith("/"):

@@ -41,6 +41,9 @@ _WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 
 _log = logging.getLogger("flask_mcp_cors")
 
+_SEPARATORS = re.compile(r"[,;\s]+", re.ASCII)
+# A host, in brackets or without a colon, and a port.
+_AUTHORITY = re.compile(r"(\[[^\]]*+\]?+|(?!\[)[^:]*)(?::([^:]*))?")
 _REGEX_SIGNS = re.compile(r"[\\^$()|+{}]|(?:^|[/:])\.\*|\[(?:[^0-9a-fA-F:.]|[^\]%]*-)|\][*?]")
 
 
@@ -83,7 +86,7 @@ def _meant(text: str) -> str | None:
         scheme, rest = "", text
     if not scheme.isascii():
         return None
-    authority = to_ascii(re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2])
+    authority = to_ascii(re.split(r"[/?#\\]", rest)[0].rpartition("@")[2])
     port = re.search(r":0*([0-9]*|\*)$", authority)
     host = authority[: port.start()] if port else authority
     host = serialized_ip(host) or host
@@ -155,15 +158,12 @@ def parse_pattern(text: str) -> Pattern:
         message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"
         raise PatternFault("origin_websocket", message)
     if scheme == "file":
-        raise PatternFault(
-            "origin_file", "a file: origin has no host, and all local files share one; list real origins"
-        )
+        message = "a file: origin has no host, and all local files share one; list real origins"
+        raise PatternFault("origin_file", message)
     if rest.partition(":")[0] == "*":
         if scheme in WEB_SCHEMES or rest != "*":
-            raise PatternFault(
-                "origin_any_host",
-                f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin',
-            )
+            message = f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin'
+            raise PatternFault("origin_any_host", message)
         return Pattern(text, scheme, "*", None)
     host, port = _parse_port(text, scheme, rest)
     subdomains = host.startswith("*.")
@@ -179,7 +179,7 @@ def parse_pattern(text: str) -> Pattern:
         raise _host_fault(text, host)
     if subdomains and len(host.removesuffix(".")) > LONGEST_NAME - len("a."):
         raise PatternFault("origin_host_invalid", "too long: no subdomain of it fits into 253 characters")
-    if subdomains and (host.startswith("[") or (scheme in WEB_SCHEMES and is_ipv4(host))):
+    if subdomains and scheme in WEB_SCHEMES and is_ipv4(host):
         raise PatternFault("origin_wildcard_misplaced", "an IP address has no subdomains; write the whole address")
     return Pattern(text, scheme, host, port, subdomains)
 
@@ -206,13 +206,13 @@ def _refuse_foreign_text(text: str) -> None:
         raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
         raise PatternFault("origin_regex", regex_message(text))
-    if re.search(r"[,;\s]", text, re.ASCII):
-        members = [_meant(member) or member for member in re.split(r"[,;\s]+", text, flags=re.ASCII) if member]
+    if _SEPARATORS.search(text):
+        members = [_meant(member) or member for member in _SEPARATORS.split(text) if member]
         raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 
 def _refuse_beyond_the_port(text: str, rest: str) -> None:
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    authority = re.split(r"[/?#]", rest)[0]
     if "@" in authority:
         raise PatternFault("origin_userinfo", f"an origin has no user name or password{_suggestion(text)}")
     match rest[len(authority) :]:
@@ -226,24 +226,17 @@ def _refuse_beyond_the_port(text: str, rest: str) -> None:
 
 
 def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | None]:
-    if rest.startswith("["):
-        host, bracket, tail = rest.partition("]")
-        host += bracket
-        colon, digits = tail[:1], tail[1:]
-        if colon not in ("", ":"):
-            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
-    else:
-        host, colon, digits = rest.partition(":")
-        if ":" in digits:
-            raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
-    if not colon:
+    match = _AUTHORITY.fullmatch(rest)
+    if match is None:
+        raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
+    host, digits = match.groups()
+    if digits is None:
         return host, None
     if digits == ANY_PORT:
         return host, ANY_PORT
     if not digits.isdecimal() or not digits.isascii():
-        raise PatternFault(
-            "origin_port_invalid", "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
-        )
+        message = "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
+        raise PatternFault("origin_port_invalid", message)
     if len(digits) > 5 or not 0 < int(digits) <= 65535:
         raise PatternFault("origin_port_out_of_range", "not a valid port; write one from 1 to 65535")
     if digits[0] == "0":
@@ -263,10 +256,8 @@ def _host_fault(text: str, host: str) -> PatternFault:
     if not all(map(is_ascii_label, host.split("."))):
         message = "an xn-- label of this host does not decode; write the name as it is registered"
         return PatternFault("origin_host_invalid", message)
-    return PatternFault(
-        "origin_host_invalid",
-        "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com",
-    )
+    message = "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com"
+    return PatternFault("origin_host_invalid", message)
 
 
 class Match(Enum):
@@ -283,7 +274,7 @@ class OriginIndex:
 
     __slots__ = ("_any_host", "_any_port", "_exact", "_subdomains", "any_origin")
 
-    def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool = False) -> None:
+    def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool) -> None:
         exact = set(literals)
         any_port: set[tuple[str, str]] = set()
         any_host: set[str] = set()
@@ -357,7 +348,7 @@ class OriginCallable:
                     answer.close()
                 raise TypeError("the origins callable must return a bool; this one returned something to await")
             return Match.ALLOWED if answer else Match.NOT_ALLOWED
-        except Exception:
+        except Exception:  # whatever a user's function raises: no request may fail because of it, or be let in
             _log.exception("the origins callable failed, so %s is not allowed", ascii(value))
             return Match.NOT_ALLOWED
 
@@ -371,4 +362,4 @@ def _has_parent_in(host: str, bases: frozenset[str]) -> bool:
     return False
 
 
-_NOTHING = OriginIndex(())
+_NOTHING = OriginIndex((), any_origin=False)

@@ -95,31 +95,22 @@ LIST_SETTINGS = frozenset(
 
 #: Names that other CORS libraries and MCP servers use, and the setting that each stands for.
 OTHER_WORDS = {
-    "allow_origin": "origins",
-    "allow_origins": "origins",
-    "allowed_origins": "origins",
-    "cors_origins": "origins",
-    "origin": "origins",
-    "origin_regex": "origins",
-    "allow_origin_regex": "origins",
-    "allowed_origin_regexes": "origins",
-    "methods": "allow_methods",
-    "allowed_methods": "allow_methods",
-    "headers": "allow_headers",
-    "allowed_headers": "allow_headers",
-    "exposed_headers": "expose_headers",
-    "credentials": "allow_credentials",
-    "supports_credentials": "allow_credentials",
-    "allowed_hosts": "hosts",
-    "trusted_hosts": "hosts",
-    "host": "hosts",
-    "resources": "policies",
-    "resource": "policies",
-    "path": "paths",
-    "preflight_max_age": "max_age",
-    "options_success_status": "preflight_status",
-    "enable_dns_rebinding_protection": "validate_origin",
-    "host_origin_protection": "validate_origin",
+    other: word
+    for word, others in {
+        "origins": "allow_origin allow_origins allowed_origins cors_origins origin origin_regex allow_origin_regex "
+        "allowed_origin_regexes",
+        "allow_methods": "methods allowed_methods",
+        "allow_headers": "headers allowed_headers",
+        "expose_headers": "exposed_headers",
+        "allow_credentials": "credentials supports_credentials",
+        "hosts": "allowed_hosts trusted_hosts host",
+        "policies": "resources resource",
+        "paths": "path",
+        "max_age": "preflight_max_age",
+        "preflight_status": "options_success_status",
+        "validate_origin": "enable_dns_rebinding_protection host_origin_protection",
+    }.items()
+    for other in others.split()
 }
 
 # flask-cors says with one word which paths have CORS, and with which settings.
@@ -224,13 +215,14 @@ def _syntax_fault(word: str, text: str) -> str | None:
         try:
             json.loads(text)
         except ValueError as error:
-            fault = f"not valid JSON ({error})"
+            reason = f" ({error})"
             if "'" in text:
-                fault = "not valid JSON: strings are in double quotes"
+                reason = ": strings are in double quotes"
             elif re.search(r",\s*[\]}]\s*$", text):
-                fault = "not valid JSON: no comma may stand before the closing bracket"
+                reason = ": no comma may stand before the closing bracket"
             elif '"' not in text:
-                fault = "not valid JSON: each string is in double quotes"
+                reason = ": each string is in double quotes"
+            fault = f"not valid JSON{reason}"
     elif word not in LIST_SETTINGS:
         return None
     elif text.strip()[:1] in ("'", '"'):

@@ -87,7 +87,7 @@ class _Reader:
             self.index = OriginCallable(value, allow_null=self.is_set("dangerously_allow_null"))
             return value
         count = len(self.problems)
-        texts = string_list(word, [value] if isinstance(value, re.Pattern) else value, self.problems)
+        texts = string_list(word, value, self.problems)
         for place, problem in enumerate(self.problems[count:], count):
             if isinstance(expression := problem.value, re.Pattern):
                 message = regex_message(str(expression.pattern))
@@ -98,13 +98,9 @@ class _Reader:
         literals = [text for text in texts if text in ("null", "file:", "file://")]
         for text in literals:
             if not self.is_set("dangerously_allow_null"):
-                self.add(
-                    "origin_null" if text == "null" else "origin_file",
-                    word,
-                    text,
-                    "every sandboxed frame and every local file has this origin; list real origins, "
-                    "or set dangerously_allow_null=True",
-                )
+                message = "every sandboxed frame and every local file has this origin; list real origins, or set "
+                code = "origin_null" if text == "null" else "origin_file"
+                self.add(code, word, text, f"{message}dangerously_allow_null=True")
         patterns: list[Pattern] = []
         for text in texts:
             if text != "*" and text not in literals and (pattern := self.pattern(text)):
@@ -127,33 +123,21 @@ class _Reader:
     def check_pattern(self, pattern: Pattern) -> None:
         is_name = pattern.subdomains and pattern.scheme in WEB_SCHEMES
         if is_name and not self.is_set("dangerously_allow_public_suffixes") and covers_public_suffix(pattern.host):
-            self.add(
-                "origin_public_suffix",
-                "origins",
-                pattern.text,
-                f"anyone can have a page below {pattern.host}; write your own names in full, "
-                f"as {pattern.scheme}://your-name.{pattern.host}, pass a callable, "
-                "or set dangerously_allow_public_suffixes=True",
-            )
+            message = f"anyone can have a page below {pattern.host}; write your own names in full, "
+            message += f"as {pattern.scheme}://your-name.{pattern.host}, pass a callable, "
+            message += "or set dangerously_allow_public_suffixes=True"
+            self.add("origin_public_suffix", "origins", pattern.text, message)
         if not self.is_set("allow_credentials"):
             return
         if pattern.host == "*":
-            self.add(
-                "credentials_any_host",
-                "origins",
-                pattern.text,
-                "with allow_credentials any installed application could use the cookies; list the hosts",
-            )
+            message = "with allow_credentials any installed application could use the cookies; list the hosts"
+            self.add("credentials_any_host", "origins", pattern.text, message)
         insecure = pattern.scheme in PLAINTEXT_SCHEMES and not pattern.is_loopback
         if insecure and not self.is_set("dangerously_allow_insecure_origins"):
-            secure = pattern.text.replace(f"{pattern.scheme}://", "https://", 1)
-            self.add(
-                "origin_insecure",
-                "origins",
-                pattern.text,
-                "anybody on the network can change such a page and use the cookies of allow_credentials; "
-                f"write {secure}, or set dangerously_allow_insecure_origins=True",
-            )
+            secure = pattern.text.replace(f"{pattern.scheme}://", "https://")
+            message = "anybody on the network can change such a page and use the cookies of allow_credentials; "
+            message += f"write {secure}, or set dangerously_allow_insecure_origins=True"
+            self.add("origin_insecure", "origins", pattern.text, message)
 
     def credentials(self, word: str, value: Any) -> bool:
         if self.flag(word, value) and "origins" not in self.given:

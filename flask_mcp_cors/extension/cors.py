@@ -180,7 +180,7 @@ class MCPCors:
                     f"nothing can be left on {target!r}, a bound method or an object with slots: "
                     'mark the function itself, or name its path: policies={"/path": …}'
                 )
-            made = PolicyMark(target, self._marks, policy, settings, is_exempt=is_exempt)
+            made = PolicyMark(target, self._marks, policy, settings, is_exempt)
             for state in self._states():
                 made.resolve(state.site.default)
             if not self._marks.apps and policy is not None:
@@ -244,18 +244,17 @@ class MCPCors:
 
         # By position only: as a view, which it is no more than by mistake, it must not take a URL's variable.
         def protect(target: V, /) -> V:
-            if isinstance(target, Blueprint):
-                mark, protected = GuardMark(target, self._marks, guard, target), target
-            else:
+            protected: Any = target
+            if not isinstance(target, Blueprint):
                 _check_guarded(target)
-                wrapper: Any = guarded(cast(Callable[..., Any], target), guard)
-                mark, protected = GuardMark(wrapper, self._marks, guard, target), wrapper
+                protected = guarded(cast(Callable[..., Any], target), guard)
             if not has_request_context():
+                mark = GuardMark(protected, self._marks, guard)
                 leave(mark)
                 self._marks.add(mark)
                 for state in self._states():
                     state.register_guard_hook()
-            return protected
+            return cast(V, protected)
 
         return protect
 

@@ -4,8 +4,8 @@ Rule 1: a mark remembers what it was put on. It is left there as an attribute, a
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
 wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
 holds for the first two together: it closes a route too many rather than one too few.
-Rule 3: a mark that has found its route by the first clause of rule 2 is placed. The other two never apply to it
-again, so that it says nothing of another app that shares a function.
+Rule 3: a mark that has found its route by the first clause of rule 2 is taken off what its target wraps. The other
+two clauses never apply to it again, so that it says nothing of another app that shares a function.
 Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Iterator
+from dataclasses import dataclass
 from threading import Lock
 from types import FunctionType
 from types import MethodType
@@ -40,58 +41,46 @@ _MARKS = "__mcp_cors_marks__"
 _SEARCHED = 10_000
 
 
+@dataclass(eq=False)
 class Mark:
     """What a decorator says of *on*: a policy for it, or a guard in front of it."""
 
-    def __init__(self, on: object, home: Registry) -> None:
-        #: What it was put on; of a guard, the function that wraps the view in it.
-        self.on = on
-        #: What the user put it on.
-        self.target = on
-        #: That of the extension which made it.
-        self.home = home
-        #: Does a route of some app call, or wrap, what it was put on?
-        self.is_placed = False
+    #: What it was put on; of a guard, the function that wraps the view in it.
+    on: Any
+    #: That of the extension which made it.
+    home: Registry
+
+    @property
+    def target(self) -> Any:
+        """What the user put it on."""
+        return self.on.__wrapped__ if is_guarded(self.on) else self.on
 
     def is_at_home(self, app: Flask) -> bool:
         """Was it made by the extension of *app*, or by one that has no app?"""
         return app in self.home.apps or not self.home.had_apps
 
 
+@dataclass(eq=False)
 class PolicyMark(Mark):
     """Another policy: settings over *policy* or over the app's default; or none."""
 
-    def __init__(
-        self,
-        on: object,
-        home: Registry,
-        policy: CORSPolicy | None,
-        settings: dict[str, Any],
-        *,
-        is_exempt: bool,
-    ) -> None:
-        super().__init__(on, home)
-        self.policy = policy
-        self.settings = settings
-        self.is_exempt = is_exempt
+    policy: CORSPolicy | None
+    settings: dict[str, Any]
+    is_exempt: bool
 
     def resolve(self, default: CORSPolicy) -> CORSPolicy | None:
         """The policy that it means in an app with this default policy; ``None``: not governed.
 
         :raises PolicyError: where the settings do not go with the default's.
         """
-        if self.is_exempt:
-            return None
-        return (self.policy or default).replace(**self.settings)
+        return None if self.is_exempt else (self.policy or default).replace(**self.settings)
 
 
+@dataclass(eq=False)
 class GuardMark(Mark):
     """A guard. Whoever routes what it was put on has it, whichever extension has made it."""
 
-    def __init__(self, on: object, home: Registry, guard: Guard, target: object) -> None:
-        super().__init__(on, home)
-        self.guard = guard
-        self.target = target
+    guard: Guard
 
 
 class _Made:
@@ -120,21 +109,24 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
     A policy takes the place of an earlier one on the same target: the outer decorator counts.
     """
     with _Made.lock:
-        for function in _wrapped_by(mark.on) if on_wrapped else (mark.on,):
+        is_alone = isinstance(mark.on, type) or not on_wrapped
+        for function in (mark.on,) if is_alone else _wrapped_by(mark.on):
             if can_be_marked(function):
-                earlier = vars(function).get(_MARKS, ())
-                kept = [other for other in earlier if not _is_replaced(other, mark)]
+                kept = [other for other in _marks_on(function) if not _is_replaced(other, mark)]
                 setattr(function, _MARKS, (*kept, mark))
         _Made.count += 1
+
+
+def _marks_on(function: object) -> tuple[Mark, ...]:
+    return vars(function).get(_MARKS, ()) if can_be_marked(function) else ()
 
 
 def _place(mark: Mark) -> None:
     """The mark has found its route: take it off what it wraps, which another app may route as well."""
     with _Made.lock:
-        mark.is_placed = True
         for function in _wrapped_by(mark.on):
-            if function is not mark.on and can_be_marked(function) and _MARKS in vars(function):
-                setattr(function, _MARKS, tuple(other for other in vars(function)[_MARKS] if other is not mark))
+            if function is not mark.on and mark in (left := _marks_on(function)):
+                setattr(function, _MARKS, tuple(other for other in left if other is not mark))
 
 
 def _is_replaced(other: Mark, mark: Mark) -> bool:
@@ -145,7 +137,7 @@ def _is_replaced(other: Mark, mark: Mark) -> bool:
 def _wrapped_by(function: Any) -> Iterator[Any]:
     """A function, and what it wraps; a class, and what it inherits from."""
     if isinstance(function, type):
-        yield from function.__mro__[:-1]
+        yield from function.__mro__
         return
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
@@ -189,8 +181,6 @@ def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[
     above = _above(mark, places)
     if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
         return above
-    if mark.is_placed and not above:
-        return []
     inside = list(_wrapped_by(mark.on))
     below = [
         (-depth, place)
@@ -228,6 +218,9 @@ class _Table(NamedTuple):
     found: dict[str, tuple[Any, dict[str, Found]]]
     #: Why the app is closed, where it is.
     fault: str | None
+
+
+_NO_TABLE = _Table((-1, -1), False, {}, None)
 
 
 class Registry:
@@ -268,12 +261,10 @@ class Registry:
         """Drop the marks that a route carries, and say of the others what they mean: a warning, or a fault."""
         if self.latest is views:
             self.latest = None
-        others: set[Mark] = set()
-        if len(self.made) > len([mark for mark in self.made if mark in held]):
-            for app in list(self.apps):
-                if app is not views.app:
-                    others |= app.extensions["mcp_cors"].views.held()
-        self.made[:] = [mark for mark in self.made if mark not in held and mark not in others]
+        self.made[:] = [mark for mark in self.made if mark not in held]
+        for app in list(self.apps) if self.made else ():
+            others = app.extensions["mcp_cors"].views.held()
+            self.made[:] = [mark for mark in self.made if mark not in others]
         self.warned_of[:] = [mark for mark in self.warned_of if mark in self.made]
         for guard in self.unapplied:
             if _contains(places, guard.verify):
@@ -282,14 +273,13 @@ class Registry:
                     "open, and this app is closed: write @cors.protected(verify)"
                 )
         for mark in self.made:
-            target = mark.target
-            is_guard = isinstance(mark, GuardMark)
-            if is_guard and may_hide_a_view(target) and not _is_below_a_view(mark, places):
+            is_guard, name = isinstance(mark, GuardMark), describe(mark.target)
+            if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, places):
                 return (
-                    f"cors.protected was put on {describe(target)}, which no route calls, and which may hide a view "
-                    "that is open now, so this app is closed. Put cors.protected directly above or below the route's "
-                    "decorator, or use functools.wraps in the decorators in between. If this view is not to be "
-                    "registered, leave cors.protected off it"
+                    f"cors.protected was put on {name}, which no route calls, and which may hide a view that is open "
+                    "now, so this app is closed. Put cors.protected directly above or below the route's decorator, or "
+                    "use functools.wraps in the decorators in between. If this view is not to be registered, leave "
+                    "cors.protected off it"
                 )
             if mark not in self.warned_of:
                 self.warned_of.append(mark)  # said once
@@ -297,7 +287,7 @@ class Registry:
                     "no route carries the mark that %s left on %s: put it directly above or below the route's "
                     "decorator, and use functools.wraps in the decorators in between",
                     "cors.protected" if is_guard else "cors.policy or cors.exempt",
-                    describe(target),
+                    name,
                 )
         return None
 
@@ -309,7 +299,7 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _Table((-1, -1), False, {}, None)
+        self._table = _NO_TABLE
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app carry a mark, or is there one that no route carries?"""
@@ -366,7 +356,7 @@ class MarkedViews:
         places: dict[int, Any] = {id(place): place for found in routes.values() for place in found}
         by_place: dict[int, list[tuple[int, Mark]]] = {}
         held: set[Mark] = set()
-        for mark in self._marks_on(places.values()):
+        for mark in self._marks_at(places.values()):
             for depth, place in _carriers_of(mark, places.values(), app):
                 by_place.setdefault(id(place), []).append((depth, mark))
                 held.add(mark)
@@ -390,8 +380,8 @@ class MarkedViews:
     def place(self) -> None:
         """Find the marks whose own target a route of this app calls or wraps."""
         places = {id(place): place for found in self._routes()[0].values() for place in found}
-        for mark in self._marks_on(places.values()):
-            if not mark.is_placed and _above(mark, places.values()):
+        for mark in self._marks_at(places.values()):
+            if _above(mark, places.values()):
                 _place(mark)
 
     def _blueprints(self, endpoint: str) -> Iterator[Any]:
@@ -402,19 +392,15 @@ class MarkedViews:
                 yield self.app.blueprints[name]
             name = name.rpartition(".")[0]
 
-    def _marks_on(self, places: Iterable[Any]) -> list[Mark]:
-        marks: dict[Mark, None] = {}
-        for place in places:
-            for function in _wrapped_by(place):
-                if can_be_marked(function):
-                    marks.update(
-                        dict.fromkeys(
-                            mark
-                            for mark in vars(function).get(_MARKS, ())
-                            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
-                        )
-                    )
-        return list(marks)
+    def _marks_at(self, places: Iterable[Any]) -> list[Mark]:
+        marks = (
+            mark
+            for place in places
+            for function in _wrapped_by(place)
+            for mark in _marks_on(function)
+            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
+        )
+        return list(dict.fromkeys(marks))
 
     def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
         choice: Choice | None = None
@@ -432,7 +418,7 @@ class MarkedViews:
 # Guards that no route carries
 
 
-def may_hide_a_view(target: object) -> bool:
+def may_hide_a_view(target: Any) -> bool:
     """Can there be a view behind *target* that its attributes do not show?
 
     A plain function of a module cannot hide one: it holds nothing. An object, a partial, a bound method, a
@@ -443,7 +429,7 @@ def may_hide_a_view(target: object) -> bool:
     (False, True)
     """
     while is_guarded(target):
-        target = target.__wrapped__  # type: ignore[attr-defined]
+        target = target.__wrapped__
     if isinstance(target, Blueprint):
         return False  # where it is not registered, it has no route
     if not isinstance(target, FunctionType):

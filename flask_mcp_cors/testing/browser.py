@@ -5,14 +5,12 @@ The methods of :class:`Browser` bear the names of the standard's algorithms and 
 
 from __future__ import annotations
 
-import string
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from ..core.headers import ALLOW_ORIGIN
 from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
@@ -21,6 +19,7 @@ from .checks import corp_check
 from .checks import cors_check
 from .checks import readable_headers
 from .checks import REDIRECT_STATUSES
+from .console import console_facts
 from .cookies import CookieJar
 from .errors import CORSError
 from .errors import CORSErrorReason
@@ -56,14 +55,6 @@ from .urls import OPAQUE
 from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
-from .words import CHECKS
-from .words import NO_CORS_SCHEME
-from .words import NO_MATCH
-from .words import NO_SUCCESS
-from .words import REDIRECTION_DENIED
-from .words import SILENT_IN_FIREFOX
-from .words import UNSAFE_ATTEMPT
-from .words import WORDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -73,38 +64,8 @@ _METHOD_REFUSED = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
 
-#: A redirect to any other is a matter of CORS to Chromium's console, which then lists these.
-CORS_ENABLED_SCHEMES = ", ".join(
-    (
-        "chrome",
-        "chrome-experimental-site-token-provider",
-        "chrome-extension",
-        "chrome-untrusted",
-        "data",
-        "http",
-        "https",
-        "isolated-app",
-    )
-)
-_UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
-
 #: https://fetch.spec.whatwg.org/#null-body-status
 NULL_BODY_STATUSES = frozenset({204, 205, 304})
-
-
-def parse_location(location: str, base: URL) -> URL:
-    """https://fetch.spec.whatwg.org/#concept-response-location-url
-
-    :raises CORSFailure: it is no URL.
-    :raises OtherSchemeError: HTTP does not get there.
-    """
-    try:
-        # The header is bytes, and they are percent-encoded as they are.
-        return parse_url(quote(location.encode("latin-1"), safe=string.printable), base)
-    except OtherSchemeError:
-        raise
-    except ValueError:
-        raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
 
 
 class Browser:
@@ -149,11 +110,11 @@ class Browser:
         self.quirks: frozenset[Quirk] = QUIRKS[quirks] if quirks else frozenset()
         self.network = []
         self.clock = time.time()
-        self.cookies = CookieJar()
+        self.cookies = CookieJar(self.quirks)
         self._preflight_cache: PreflightCache = (
             URLPreflightCache(self.quirks)
             if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
-            else StandardPreflightCache(keeps_wildcards=Quirk.WILDCARD_IS_NOT_CACHED not in self.quirks)
+            else StandardPreflightCache(self.quirks)
         )
         self._engine: Engine = quirks or "chromium"
 
@@ -232,67 +193,17 @@ class Browser:
                 self.origin,
                 failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
                 self._engine,
-                **self._facts(request, failure, before),
+                **console_facts(self._engine, request, failure, self.network[before:], self.quirks),
             ) from failure.__cause__
-
-    def _facts(self, request: Request, failure: CORSFailure, before: int) -> dict[str, object]:
-        """What the consoles of Firefox and WebKit name."""
-        facts = {**failure.facts, "port": request.url.port}
-        if self._engine == "webkit":
-            facts["sent_origin"] = request.serialized_origin
-            names = {name.lower(): name for name in request.headers}
-            facts["name"] = names.get(failure.detail, failure.detail)
-            facts["words"] = self._webkit_words(request, failure, before)
-        last = self.network[-1].response if len(self.network) > before else None
-        if last is not None:
-            facts["status"] = last.status
-        if self._engine == "firefox":
-            is_cors = request.mode == "cors" and request.response_tainting == "cors"
-            if failure.reason in SILENT_IN_FIREFOX and is_cors:
-                facts["words"] = NO_SUCCESS
-            elif "MultipleAllowOrigin" in failure.reason and last and len(last.headers.getall(ALLOW_ORIGIN)) == 1:
-                facts["words"] = NO_MATCH
-            elif (
-                failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT
-                and last
-                and "Location" not in last.headers
-            ):
-                facts["words"] = WORDS["firefox"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
-        return facts
-
-    def _webkit_words(self, request: Request, failure: CORSFailure, before: int) -> str | None:
-        """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
-        last = self.network[-1] if len(self.network) > before else None
-        words = WORDS["webkit"].get(failure.reason)
-        if last is None or last.response is None or words is None:
-            return None
-        if last.is_preflight:
-            is_ok = 200 <= last.response.status <= 299
-            return None if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
-        if (
-            failure.reason is CORSErrorReason.UNSAFE_REDIRECT
-            and request.mode == "cors"
-            and request.redirect == "follow"
-        ):
-            return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
-        if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
-            return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
-        location = last.response.headers.get("Location")
-        is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
-        if not location or not is_check or request.mode != "cors":
-            return None
-        try:
-            target = parse_location(location, request.url).href
-        except (CORSFailure, OtherSchemeError):
-            return None
-        return REDIRECTION_DENIED.format(target=target.replace("{", "{{").replace("}", "}}")) + words
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
-            location = next(iter(response.headers.getall("Location")), None)
+            location = response.headers.get("Location")
+            if Quirk.LOCATIONS_ARE_ONE not in self.quirks:
+                location = next(iter(response.headers.getall("Location")), None)
             is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
             if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
                 raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
@@ -308,7 +219,7 @@ class Browser:
                     raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
                 return self._filtered(request, response)
             response.body.close()
-            self._http_redirect_fetch(request, self._location_url(request, location), response.status)
+            self._http_redirect_fetch(request, request.location_url(location, self.quirks), response.status)
 
     def _is_redirect(self, response: NetworkResponse) -> bool:
         """Would this fail a fetch that must not be redirected?"""
@@ -317,9 +228,9 @@ class Browser:
         return Quirk.REDIRECT_NEEDS_LOCATION not in self.quirks or bool(response.headers.get("Location"))
 
     def _opaque_redirect(self, request: Request, location: str | None) -> Response:
-        if location and Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
+        if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
             with suppress(OtherSchemeError):
-                parse_location(location, request.url)
+                request.parse_location(location, self.quirks)
         return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
@@ -348,12 +259,12 @@ class Browser:
             corp_check(response.headers, request.origin, request.url.origin)
             return response
         request.response_tainting = "cors"
-        unsafe_names = self._unsafe_names(request)
-        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and request.had_preflight
+        unsafe_names = self._unsafe_names(request.asked_headers)
+        again = Quirk.REDIRECT_REPEATS_PREFLIGHT in self.quirks and (
+            request.had_preflight or self._unsafe_names(request.first_headers)
+        )
         if request.method in SAFELISTED_METHODS and not unsafe_names and not again:
             return self._cors_fetch(request)
-        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
-            unsafe_names = request.asked_names = request.asked_names or unsafe_names
         request.had_preflight = True
         forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
         question = Question(
@@ -361,12 +272,11 @@ class Browser:
             request.url.href,
             request.method,
             unsafe_names,
-            NON_WILDCARD in map(str.lower, request.headers),
+            NON_WILDCARD in map(str.lower, request.asked_headers),
             request.with_credentials,
         )
         try:
-            covered = self._preflight_cache.covers(question, self.clock)
-            if not covered or (again and not self._preflight_cache.knows(question, self.clock)):
+            if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
             return self._cors_fetch(request)
         except CORSFailure:
@@ -375,8 +285,16 @@ class Browser:
             raise
 
     def _cors_fetch(self, request: Request) -> NetworkResponse:
+        if request.refusal is not None:
+            raise CORSFailure(*request.refusal)
         response = self._network_fetch(request)
         cors_check(response.headers, request.serialized_origin, with_credentials=request.with_credentials)
+        began_at_home = request.credentials == "same-origin" and request.url_list[0].origin == request.origin
+        if Quirk.REDIRECTED_CREDENTIALS_STAY in self.quirks and began_at_home and self._is_redirect(response):
+            try:
+                cors_check(response.headers, request.serialized_origin, with_credentials=True)
+            except CORSFailure as failure:
+                request.refusal = failure.reason, failure.detail
         return response
 
     def _preflight_fetch(self, request: Request, question: Question) -> None:
@@ -386,17 +304,19 @@ class Browser:
         headers = [("Accept", "*/*"), (REQUEST_METHOD, request.method)]
         if names := question.unsafe_names:
             if Quirk.REPEATED_HEADERS_ARE_LISTED_TWICE in self.quirks:
-                names = tuple(name.lower() for name, _ in request.headers.pairs if name.lower() in names)
+                names = tuple(name.lower() for name, _ in request.asked_headers.pairs if name.lower() in names)
             headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
         headers.append(("Origin", origin))
         site = request.site_of_url if forgets else None
         if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
             site = "cross-site" if request.tainted_origin else request.site_of_url
         headers += self._fetch_metadata(request, site)
-        response = self._send(
-            NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers)), is_preflight=True
-        )
+        preflight = NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers))
+        response = self._send(preflight, is_preflight=True)
         response.body.close()
+        if response.status == 421:
+            response = self._send(preflight, is_preflight=True)
+            response.body.close()
         if self._is_redirect(response):
             raise CORSFailure(CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT)
         try:
@@ -406,37 +326,22 @@ class Browser:
         if not 200 <= response.status <= 299:
             raise CORSFailure(CORSErrorReason.PREFLIGHT_INVALID_STATUS)
         answer = Answer.from_headers(response.headers, self.quirks)
-        if Quirk.REFUSAL_IS_CACHED in self.quirks:
+        is_kept = Quirk.REDIRECTED_ORIGIN_IS_NOT_CACHED not in self.quirks or origin == request.origin
+        if is_kept and Quirk.REFUSAL_IS_CACHED in self.quirks:
             self._preflight_cache.store(question, answer, self.clock)
         if (refused := answer.refused_method(question)) is not None:
             raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
         if names := answer.refused_headers(question, authorization_needs_naming=strict):
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
-        self._preflight_cache.store(question, answer, self.clock)
+        if is_kept:
+            self._preflight_cache.store(question, answer, self.clock)
 
-    def _unsafe_names(self, request: Request) -> tuple[str, ...]:
+    def _unsafe_names(self, headers: HeaderList) -> tuple[str, ...]:
         """The CORS-unsafe request-header names, in the order in which the page set them."""
-        headers = request.headers
         if Quirk.REPEATED_HEADERS_ARE_ONE in self.quirks:
             headers = HeaderList(headers.items())
         return tuple(cors_unsafe_request_header_names(headers, self.quirks))
-
-    def _location_url(self, request: Request, location: str) -> URL:
-        try:
-            return parse_location(location, request.url)
-        except OtherSchemeError as error:
-            fragment = "" if request.url.fragment is None or "#" in location else f"#{request.url.fragment}"
-            if error.scheme in _UNSAFE_SCHEMES:
-                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
-            reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
-            if request.redirect == "error":
-                reason = CORSErrorReason.REDIRECT_DISALLOWED
-            elif request.mode == "cors":
-                reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
-            elif request.mode == "same-origin":
-                reason = CORSErrorReason.DISALLOWED_BY_MODE
-            raise CORSFailure(reason, detail, location + fragment) from None
 
     def _http_redirect_fetch(self, request: Request, url: URL, status: int) -> None:
         """https://fetch.spec.whatwg.org/#concept-http-redirect-fetch"""
@@ -445,7 +350,9 @@ class Browser:
         if url.userinfo and request.mode == "cors":
             is_foreign = request.tainted_origin or request.origin != url.origin
             if is_foreign or request.response_tainting == "cors":
-                raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+                if Quirk.REDIRECT_IS_REFUSED_LATE not in self.quirks or request.response_tainting == "cors":
+                    raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
+                request.refusal = CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, ""
         if request.redirect == "error":
             # The standard looks at this first. It makes no difference but to the console.
             raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
@@ -454,20 +361,24 @@ class Browser:
         method = request.method
         if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
             request.method = "GET"
-        request.redirect_to(url, status)
+        request.redirect_to(url, status, self.quirks)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method
-            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request):
+            if changed or request.method not in SAFELISTED_METHODS or self._unsafe_names(request.headers):
                 request.chain_start = len(request.url_list) - 1
 
-    def _network_fetch(self, request: Request) -> NetworkResponse:
+    def _network_fetch(self, request: Request, *, is_retry: bool = False) -> NetworkResponse:
         """https://fetch.spec.whatwg.org/#concept-http-network-or-cache-fetch"""
         url = request.url
         headers = list(request.headers.pairs)
         if "Accept" not in request.headers:
             headers.append(("Accept", "text/html,*/*;q=0.8" if request.mode == "navigate" else "*/*"))
-        if request.response_tainting == "cors" or request.method not in ("GET", "HEAD"):
+        keeps_origin = request.origin_was_sent and Quirk.REDIRECTED_POST_KEEPS_ORIGIN in self.quirks
+        request.origin_was_sent = (
+            request.response_tainting == "cors" or request.method not in ("GET", "HEAD") or keeps_origin
+        )
+        if request.origin_was_sent:
             headers.append(("Origin", request.serialized_origin))
         headers += self._fetch_metadata(request)
         if request.body is not None or request.method in ("POST", "PUT"):
@@ -488,12 +399,24 @@ class Browser:
                 request.body,
             )
         )
-        if includes_credentials:
+        # "Misdirected Request": it is sent again, once, over a connection of its own.
+        is_misdirected = response.status == 421 and not is_retry
+        if includes_credentials and not (is_misdirected and Quirk.MISDIRECTED_COOKIES_ARE_LOST in self.quirks):
             for value in response.headers.getall("Set-Cookie"):
                 self.cookies.set(url, value, self.clock, same_site=same_site, navigation=navigates)
-        return response
+        if not is_misdirected:
+            return response
+        response.body.close()
+        again = self._network_fetch(request, is_retry=True)
+        types = response.headers.getall("Content-Type") + again.headers.getall("Content-Type")
+        if again.status != 421 or not types or Quirk.MISDIRECTED_DOUBLES_CONTENT_TYPE not in self.quirks:
+            return again
+        pairs = [*again.headers.without({"content-type"}).pairs, ("Content-Type", ",".join(types))]
+        return replace(again, headers=HeaderList(pairs))
 
     def _sent_value(self, request: Request, name: str, value: str) -> str:
+        if Quirk.HEADERS_ARE_UTF_8 in self.quirks:
+            return value.encode().decode("latin-1")
         if Quirk.RANGE_IS_REWRITTEN not in self.quirks or name.lower() != "range" or request.method != "GET":
             return value
         # A conditional request is none for the cache, whose work this is.
@@ -529,7 +452,7 @@ class Browser:
             headers.append(("User-Agent", USER_AGENT))
         return headers
 
-    def _send(self, request: NetworkRequest, *, is_preflight: bool = False, is_retry: bool = False) -> NetworkResponse:
+    def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
         url: URL = parse_url(request.url)
         pairs = [("Host", url.authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
@@ -541,16 +464,12 @@ class Browser:
                 # It is the application's own: there is no network here.
                 raise
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, net_error(error)) from error
-        if exchange.response.status == 421 and not is_retry:
-            # "Misdirected Request": the standard has it sent again, once, over a connection of its own.
-            exchange.response.body.close()
-            return self._send(request, is_preflight=is_preflight, is_retry=True)
         if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
             # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
         several = len(set(exchange.response.headers.getall("Location"))) > 1
-        if several and Quirk.FIRST_LOCATION_COUNTS not in self.quirks:
+        if several and Quirk.LOCATIONS_ARE_ONE not in self.quirks:
             # Whoever can add a second one must not decide. Browsers do not ask for the status first.
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response

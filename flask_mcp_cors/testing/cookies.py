@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from .quirks import Quirk
 from .urls import is_ip_address
 from .urls import site_of
 from .urls import URL
@@ -16,6 +17,8 @@ from .urls import URL
 
 @dataclass(frozen=True)
 class Cookie:
+    """A cookie as it was set, with the host and the path that it goes to."""
+
     name: str
     value: str
     host: str
@@ -27,23 +30,25 @@ class Cookie:
 
     @property
     def key(self) -> tuple[str, str, str]:
+        """What a cookie replaces another by."""
         return self.name, self.host, self.path
 
-    def goes_to(self, url: URL, now: float) -> bool:
+    def goes_to(self, url: URL, now: float, quirks: frozenset[Quirk] = frozenset()) -> bool:
         """Host, path, time and security, all but ``SameSite``."""
         path = url.target.partition("?")[0]
         return (
             (url.host == self.host or (not self.host_only and url.host.endswith(f".{self.host}")))
             and (path == self.path or path.startswith(self.path.rstrip("/") + "/"))
             and (self.expires is None or self.expires > now)
-            and (not self.secure or url.is_potentially_trustworthy())
+            and (not self.secure or _is_secure(url, quirks))
         )
 
 
 class CookieJar:
     """All cookies of the browser."""
 
-    def __init__(self) -> None:
+    def __init__(self, quirks: frozenset[Quirk] = frozenset()) -> None:
+        self._quirks = quirks
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def set(self, url: URL, set_cookie: str, now: float, *, same_site: bool, navigation: bool = False) -> None:
@@ -51,11 +56,11 @@ class CookieJar:
 
         :param same_site: is the page of the same site as *url*?
         """
-        cookie = _parse(url, set_cookie, now)
+        cookie = _parse(url, set_cookie, now, self._quirks)
         if cookie is None:
             return
         if cookie.same_site == "none":
-            if not cookie.secure:
+            if not (cookie.secure or Quirk.SAME_SITE_NONE_WITHOUT_SECURE in self._quirks):
                 return
         elif not (same_site or navigation):
             return
@@ -72,16 +77,24 @@ class CookieJar:
         pairs = [
             f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
             for cookie in sorted(self._cookies.values(), key=lambda cookie: -len(cookie.path))
-            if cookie.goes_to(url, now)
+            if cookie.goes_to(url, now, self._quirks)
             and (same_site or cookie.same_site == "none" or (lax and cookie.same_site == "lax"))
         ]
         return "; ".join(pairs) or None
 
 
-def _parse(url: URL, set_cookie: str, now: float) -> Cookie | None:
+def _is_secure(url: URL, quirks: frozenset[Quirk]) -> bool:
+    needs_https = Quirk.SECURE_COOKIES_NEED_HTTPS in quirks
+    return url.scheme == "https" if needs_https else url.is_potentially_trustworthy()
+
+
+def _parse(url: URL, set_cookie: str, now: float, quirks: frozenset[Quirk]) -> Cookie | None:
     pair, *attributes = set_cookie.split(";")
     name, equals, value = pair.partition("=")
-    if not equals:
+    if Quirk.COOKIES_HAVE_NAMES in quirks:
+        if not name.strip():
+            return None
+    elif not equals:
         name, value = "", pair
     given = {}
     for attribute in attributes:
@@ -99,9 +112,10 @@ def _parse(url: URL, set_cookie: str, now: float) -> Cookie | None:
     if not path.startswith("/"):
         path = url.target.partition("?")[0].rpartition("/")[0] or "/"
     secure = "secure" in given
-    if secure and not url.is_potentially_trustworthy():
+    if secure and not _is_secure(url, quirks):
         return None
-    if not _keeps_its_promise(name.strip(), value.strip(), given, host_only=host_only):
+    has_prefixes = Quirk.COOKIE_PREFIXES_ARE_UNKNOWN not in quirks
+    if has_prefixes and not _keeps_its_promise(name.strip(), value.strip(), given, host_only=host_only):
         return None
     same_site = given.get("samesite", "").lower()
     if same_site not in ("strict", "none"):

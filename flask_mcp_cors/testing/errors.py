@@ -288,7 +288,7 @@ Response to preflight request doesn't pass access control check: It does not hav
         if self.engine != "chromium":
             words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
             given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
-            for name in ("detail", "value"):
+            for name in ("detail", "value", "first"):
                 if isinstance(text := given.get(name), str):
                     given[name] = _as_shown(text, self.engine)
             return words.format_map(defaultdict(lambda: "(null)", given))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Set
 
 from ..core.headers import is_token
 from ..core.headers import split_list
@@ -70,6 +71,10 @@ class HeaderList(Mapping[str, str]):
         """Each value by itself."""
         lower = name.lower()
         return [value for other, value in self.pairs if other.lower() == lower]
+
+    def without(self, names: Set[str]) -> HeaderList:
+        """A copy that lacks these names, given in lower case."""
+        return HeaderList(pair for pair in self.pairs if pair[0].lower() not in names)
 
     def __getitem__(self, name: str) -> str:
         if values := self.getall(name):
@@ -160,7 +165,8 @@ def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
     if found is None:
         return False
     start, end = int(found[1]), int(found[2] or found[1])
-    return start <= end and (Quirk.RANGE_IN_64_BITS not in quirks or end < _INT64)
+    limits = {Quirk.RANGE_IN_63_BITS: 2**63 - 1, Quirk.RANGE_IN_64_BITS: 2**64}
+    return start <= end and all(end < limit for quirk, limit in limits.items() if quirk in quirks)
 
 
 def is_safelisted_request_header(name: str, value: str, quirks: frozenset[Quirk] = frozenset()) -> bool:

@@ -25,7 +25,7 @@ from .urls import OPAQUE
 #: Seconds that an answer without a (valid) ``Access-Control-Max-Age`` is kept: the Fetch standard says so.
 DEFAULT_MAX_AGE = 5
 
-#: The standard lets every browser impose a limit. This is Chromium's.
+#: The standard lets every browser impose a limit. This is Chromium's, and that of a Browser without quirks.
 MAX_AGE_LIMIT = 7200
 
 _INT64 = 2**63
@@ -57,7 +57,7 @@ class Answer:
     max_age: int
 
     @classmethod
-    def from_headers(cls, headers: HeaderList, quirks: frozenset[Quirk]) -> Answer:
+    def from_headers(cls, headers: HeaderList, quirks: frozenset[Quirk] = frozenset()) -> Answer:
         """Read ``Access-Control-Allow-Methods``, ``-Allow-Headers`` and ``-Max-Age``.
 
         :raises CORSFailure: one of the lists cannot be parsed.
@@ -75,13 +75,16 @@ class Answer:
         max_age = parse_max_age(headers.get(MAX_AGE), quirks)
         return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
 
+    def allows_method(self, method: str, *, with_credentials: bool) -> bool:
+        """Is this method safelisted, listed or covered by ``*``?"""
+        if method in self.methods or method in SAFELISTED_METHODS:
+            return True
+        return "*" in self.methods and not with_credentials
+
     def refused_method(self, question: Question) -> str | None:
         """The method, if this answer does not allow it."""
-        if question.method in self.methods or question.method in SAFELISTED_METHODS:
-            return None
-        if "*" in self.methods and not question.with_credentials:
-            return None
-        return question.method
+        is_allowed = self.allows_method(question.method, with_credentials=question.with_credentials)
+        return None if is_allowed else question.method
 
     def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
         """The first header name that this answer does not allow."""
@@ -102,6 +105,11 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
     [600, 7200, 5, 5, 5, 5]
     """
+    limit = MAX_AGE_LIMIT
+    if Quirk.KEPT_FOR_A_DAY in quirks:
+        limit = 86400
+    if Quirk.KEPT_FOR_TEN_MINUTES in quirks:
+        limit = 600
     if not value:
         return DEFAULT_MAX_AGE
     if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
@@ -109,8 +117,8 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     if Quirk.MAX_AGE_AS_NUMBER in quirks:
         if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
             return DEFAULT_MAX_AGE
-        return max(0, min(int(value), MAX_AGE_LIMIT))
-    return min(int(value), MAX_AGE_LIMIT) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
+        return max(0, min(int(value), limit))
+    return min(int(value), limit) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
 
 
 class PreflightCache(Protocol):
@@ -118,9 +126,6 @@ class PreflightCache(Protocol):
 
     def covers(self, question: Question, now: float) -> bool:
         """Can the preflight be left out?"""
-
-    def knows(self, question: Question, now: float) -> bool:
-        """Is there any answer for this origin and URL?"""
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
         """Keep a good answer."""
@@ -145,43 +150,51 @@ class _Entry(NamedTuple):
 class StandardPreflightCache:
     """https://fetch.spec.whatwg.org/#concept-cache: an entry for each method and each header name."""
 
-    def __init__(self, *, keeps_wildcards: bool = True) -> None:
-        self._keeps_wildcards = keeps_wildcards
-        self._entries: dict[tuple[str, str], dict[_Key, _Entry]] = {}
+    def __init__(self, quirks: frozenset[Quirk] = frozenset()) -> None:
+        self._quirks = quirks
+        self._entries: dict[tuple[str, str, bool], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
+        """Can the preflight be left out? One that asks for nothing can if an answer was ever kept."""
+        if not any(entry.max_age for entry in self._of(question).values()):
+            return False
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
             return False
         return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
 
-    def knows(self, question: Question, now: float) -> bool:
-        entries = self._entries.get((question.origin, question.url), {})
-        return any(entry.stored + entry.max_age > now for entry in entries.values())
-
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        entries = self._entries.setdefault((question.origin, question.url), {})
+        """Keep a good answer: the standard's "create a new cache entry", or the new age of an old one."""
+        entries = self._of(question)
         words: list[tuple[Literal["method", "header"], str]] = []
         words += [("method", word) for word in answer.methods]
         words += [("header", word) for word in answer.header_names]
         for kind, word in words:
             if matches := self._matches(question, kind, word, now):
                 for key in matches:
-                    entries[key] = _Entry(entries[key].stored, answer.max_age)
+                    since = now if Quirk.ANSWER_EXTENDS_CACHE in self._quirks else entries[key].stored
+                    entries[key] = _Entry(since, answer.max_age)
             else:
                 entries[_Key(question.with_credentials, kind, word)] = _Entry(now, answer.max_age)
 
     def clear(self, question: Question) -> None:
-        self._entries.pop((question.origin, question.url), None)
+        """Forget what is known for this origin and URL, with credentials or without."""
+        for with_credentials in (False, True):
+            self._entries.pop((question.origin, question.url, with_credentials), None)
+
+    def _of(self, question: Question) -> dict[_Key, _Entry]:
+        is_divided = Quirk.CREDENTIALS_DIVIDE_CACHE in self._quirks
+        key = (question.origin, question.url, is_divided and question.with_credentials)
+        return self._entries.setdefault(key, {})
 
     def _matches(self, question: Question, kind: Literal["method", "header"], word: str, now: float) -> list[_Key]:
         """https://fetch.spec.whatwg.org/#concept-cache-match-method, and its twin for header names."""
-        entries = self._entries.get((question.origin, question.url), {})
+        entries = self._of(question)
         # An entry made with credentials serves all requests. There * is a word like any other: the standard's text
         # forgets to say so here, and would let an answer to one method stand for all of them.
         keys = [_Key(True, kind, word)]
         if not question.with_credentials:
             keys.append(_Key(False, kind, word))
-            if word != NON_WILDCARD and self._keeps_wildcards:
+            if word != NON_WILDCARD and Quirk.WILDCARD_IS_NOT_CACHED not in self._quirks:
                 keys.append(_Key(False, kind, "*"))
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
@@ -194,6 +207,7 @@ class URLPreflightCache:
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
+        """Can the preflight be left out? An answer that does not cover this request is forgotten."""
         found = self._entries.pop((question.origin, question.url), None)
         if found is None:
             return False
@@ -208,14 +222,12 @@ class URLPreflightCache:
         self._entries[question.origin, question.url] = found
         return True
 
-    def knows(self, question: Question, now: float) -> bool:
-        found = self._entries.get((question.origin, question.url))
-        return found is not None and found[2] > now
-
     def store(self, question: Question, answer: Answer, now: float) -> None:
+        """Keep the answer as a whole, instead of the last one."""
         if question.origin == OPAQUE and Quirk.ORIGIN_NULL_IS_NOT_CACHED in self._quirks:
             return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 
     def clear(self, question: Question) -> None:
-        """Nothing: :attr:`Quirk.FAILURE_KEEPS_CACHE`."""
+        """Forget the answer for this origin and URL."""
+        self._entries.pop((question.origin, question.url), None)

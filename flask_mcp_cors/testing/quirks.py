@@ -51,14 +51,37 @@ class Quirk(Enum):
         "preflight again. The standard keeps it as a wildcard.",
         "firefox",
     )
+    ANSWER_EXTENDS_CACHE = (
+        "A method or header name that an answer allows again is kept for Access-Control-Max-Age from then on. The "
+        "standard: from the first answer on.",
+        "firefox",
+    )
+    CREDENTIALS_DIVIDE_CACHE = (
+        "An answer that was given to a request with credentials serves such requests only. The standard uses it for "
+        "the others, too.",
+        "firefox",
+    )
     ORIGIN_NULL_IS_NOT_CACHED = (
         "The answer to a preflight that said Origin: null is used once and not kept. To the standard null is an "
         "origin like any other.",
         "chromium",
     )
+    REDIRECTED_ORIGIN_IS_NOT_CACHED = (
+        "The answer to a preflight that says Origin: null because of a redirect is not kept. The standard does not ask "
+        "why it is null.",
+        "webkit",
+    )
     FAILURE_KEEPS_CACHE = (
         "A failed request leaves the cached preflight answer in place. The standard clears the cache for that URL.",
         "chromium",
+        "webkit",
+    )
+    KEPT_FOR_A_DAY = (
+        "An answer is kept for at most 86,400 seconds. Chromium: for 7,200. The standard leaves it to the browser.",
+        "firefox",
+    )
+    KEPT_FOR_TEN_MINUTES = (
+        "An answer is kept for at most 600 seconds. Chromium: for 7,200. The standard leaves it to the browser.",
         "webkit",
     )
     MAX_AGE_AS_NUMBER = (
@@ -78,9 +101,13 @@ class Quirk(Enum):
         "chromium",
     )
     CLIENT_HINTS_SAFELISTED = (
-        "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, Save- "
-        "Data) and Intervention need no preflight. The standard safelists none of them any more.",
+        "Client hints with a plausible value (DPR, Width, Viewport-Width, Device-Memory, Downlink, ECT, RTT, "
+        "Save-Data) and Intervention need no preflight. The standard safelists none of them any more.",
         "chromium",
+    )
+    HEADERS_ARE_UTF_8 = (
+        "A request header's é is sent as UTF-8, in two bytes. The standard: as the page's byte string has it, in one.",
+        "webkit",
     )
     REPEATED_HEADERS_ARE_ONE = (
         "Request headers of one name are combined before they are judged, so that together they may be longer than "
@@ -92,9 +119,12 @@ class Quirk(Enum):
         "Access-Control-Request-Headers names a header twice that the page set twice. The standard: once.",
         "firefox",
     )
-    RANGE_IN_64_BITS = (
-        "A Range whose numbers do not fit into 63 bits is not safelisted. The standard knows no such limit.",
+    RANGE_IN_63_BITS = (
+        "A Range with a number from 2**63 - 1 is not safelisted. The standard knows no such limit.",
         "chromium",
+    )
+    RANGE_IN_64_BITS = (
+        "A Range with a number from 2**64 is not safelisted. The standard knows no such limit.",
         "firefox",
         "webkit",
     )
@@ -127,9 +157,34 @@ class Quirk(Enum):
         "A redirect to another origin turns DELETE into GET, whatever its status. The standard: 303 only.",
         "webkit",
     )
+    DROPPED_HEADERS_RETURN = (
+        "A header that a redirect dropped (Authorization, Content-Type) is sent again after the next redirect, unless "
+        "that one drops it, too. The standard: never again.",
+        "firefox",
+    )
+    DROPPED_CONTENT_TYPE_RETURNS = (
+        "A Content-Type that a redirect dropped is sent again after the next redirect if that is a matter of CORS or "
+        "has status 307 or 308. The standard: never again.",
+        "webkit",
+    )
     PREFLIGHT_ASKS_FOR_DROPPED_HEADERS = (
         "The preflight after a redirect asks for all header names of the first request, although Authorization or "
         "Content-Type is not sent any more. The standard asks for those that are.",
+        "webkit",
+    )
+    REDIRECTED_POST_KEEPS_ORIGIN = (
+        "A GET that a redirect within one origin made of another method keeps the Origin header. The standard: a GET "
+        "has one only with CORS.",
+        "webkit",
+    )
+    REDIRECTED_CREDENTIALS_STAY = (
+        "A redirect of another origin must allow credentials if the fetch began at the page's own origin and may use "
+        "them there; else it fails after the next preflight. The standard: with credentials 'include' only.",
+        "webkit",
+    )
+    REDIRECT_IS_REFUSED_LATE = (
+        "A redirect from the page's own origin to a URL with a user name or password of another fails after the "
+        "preflight. The standard: before it.",
         "webkit",
     )
     TAINTED_PREFLIGHT_IS_CROSS_SITE = (
@@ -143,24 +198,33 @@ class Quirk(Enum):
         "webkit",
     )
     REDIRECT_REPEATS_PREFLIGHT = (
-        "After a redirect a request that had a preflight has one again, even where it would need none any more. "
-        "The standard asks anew.",
+        "After a redirect a request has a preflight if it had one before, or would have had one at another origin, "
+        "even where it needs none any more. The standard asks anew.",
         "firefox",
         "webkit",
     )
     REDIRECT_NEEDS_LOCATION = (
         "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
-        "'error' lets it through. A Location that is no URL fails with redirect 'manual', too. To the standard the "
-        "status decides both, and an empty Location leads to the same URL again.",
+        "'error' lets it through. To the standard the status decides, and an empty Location leads to the same URL "
+        "again.",
         "chromium",
         "webkit",
+    )
+    BAD_LOCATION_FAILS_AT_ONCE = (
+        "A Location that is no URL fails with redirect 'manual', too. The standard does not look at it then.",
+        "chromium",
     )
     EMPTY_LOCATION_FAILS = (
         "A redirect with an empty Location fails. To the standard it leads to the same URL again.",
         "webkit",
     )
-    FIRST_LOCATION_COUNTS = (
-        "Of several different Location headers the first is followed. The other engines fail.",
+    LOCATIONS_ARE_ONE = (
+        "Several Location headers are one URL, with a comma between them. The other engines fail where they differ.",
+        "webkit",
+    )
+    LOCATION_IS_LATIN_1 = (
+        "The bytes of a Location that are not ASCII are taken for Latin-1, so that é in UTF-8 becomes %C3%83%C2%A9. "
+        "The standard leaves them as they are: %C3%A9.",
         "webkit",
     )
     NO_REDIRECT_TO_CREDENTIALS = (
@@ -172,6 +236,32 @@ class Quirk(Enum):
         "A no-cors POST says Origin: null once it is redirected to another origin. The standard: once it is "
         "redirected from one foreign origin to another.",
         "chromium",
+    )
+    MISDIRECTED_COOKIES_ARE_LOST = (
+        "The cookies of an answer 421 are neither kept nor sent when the request is sent again. The standard: both.",
+        "chromium",
+        "firefox",
+    )
+    MISDIRECTED_DOUBLES_CONTENT_TYPE = (
+        "After a second 421 JavaScript reads the Content-Type of both answers. The standard: of the last.",
+        "firefox",
+    )
+    COOKIES_HAVE_NAMES = (
+        "A Set-Cookie without = is the name of an empty cookie, and one without a name is ignored. The standard: a "
+        "cookie without a name.",
+        "firefox",
+    )
+    COOKIE_PREFIXES_ARE_UNKNOWN = (
+        "A cookie named __Host-, __Secure- or __Http-… is like any other. The standard holds it to its prefix.",
+        "webkit",
+    )
+    SECURE_COOKIES_NEED_HTTPS = (
+        "A Secure cookie is neither set nor sent over HTTP on this machine. The other engines trust loopback.",
+        "webkit",
+    )
+    SAME_SITE_NONE_WITHOUT_SECURE = (
+        "A cookie with SameSite=None is kept without Secure, too. The standard refuses it.",
+        "webkit",
     )
     PROXY_STATUS_IS_A_STATUS = (
         "A response with status 407 is like any other. The standard: a network error, because there is no proxy.",

@@ -6,12 +6,14 @@ https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#co
 from __future__ import annotations
 
 import json as json_module
+import string
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 from typing import get_args
+from urllib.parse import quote
 
 from ..core.headers import FORBIDDEN_METHODS
 from ..core.headers import is_forbidden_request_header
@@ -40,6 +42,21 @@ from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
 
+#: A redirect to any other scheme is a matter of CORS to Chromium's console, which then lists these.
+CORS_ENABLED_SCHEMES = ", ".join(
+    (
+        "chrome",
+        "chrome-experimental-site-token-provider",
+        "chrome-extension",
+        "chrome-untrusted",
+        "data",
+        "http",
+        "https",
+        "isolated-app",
+    )
+)
+_UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
+
 #: A value that is no string becomes one, as in JavaScript.
 Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -65,11 +82,20 @@ class Request:
     chain_start: int = 0
     #: did this fetch need a preflight, or one of its redirects?
     had_preflight: bool = False
-    #: the header names that the first preflight asked for
-    asked_names: tuple[str, ...] = ()
+    #: did the last request to this origin say ``Origin``?
+    origin_was_sent: bool = False
+    #: why it will not be sent, to be said after the preflight
+    refusal: tuple[CORSErrorReason, str] | None = None
+    #: what the page set, whatever redirects have dropped
+    first_headers: HeaderList = field(init=False)
+    first_method: str = field(init=False)
+    #: what a preflight is about: :attr:`headers`, but for some engines' quirks
+    asked_headers: HeaderList = field(init=False)
 
     def __post_init__(self) -> None:
         self.url_list.append(self.url)
+        self.first_headers = self.asked_headers = self.headers
+        self.first_method = self.method
 
     @property
     def serialized_origin(self) -> str:
@@ -106,22 +132,80 @@ class Request:
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
 
-    def redirect_to(self, url: URL, status: int) -> None:
+    def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
+        """https://fetch.spec.whatwg.org/#concept-response-location-url
+
+        :raises CORSFailure: it is no URL.
+        :raises OtherSchemeError: HTTP does not get there.
+        """
+        # The header is bytes, and they are percent-encoded as they are.
+        raw = location.encode("latin-1")
+        if Quirk.LOCATION_IS_LATIN_1 in quirks:
+            raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
+        try:
+            return parse_url(quote(raw, safe=string.printable), self.url)
+        except OtherSchemeError:
+            raise
+        except ValueError:
+            raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
+
+    def location_url(self, location: str, quirks: frozenset[Quirk]) -> URL:
+        """Where a redirect leads that is followed.
+
+        :raises CORSFailure: not to where HTTP gets; how that is said depends on the request.
+        """
+        try:
+            return self.parse_location(location, quirks)
+        except OtherSchemeError as error:
+            fragment = "" if self.url.fragment is None or "#" in location else f"#{self.url.fragment}"
+            if error.scheme in _UNSAFE_SCHEMES:
+                raise CORSFailure(CORSErrorReason.UNSAFE_REDIRECT, location + fragment) from None
+            reason, detail = CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME, ""
+            if self.redirect == "error":
+                reason = CORSErrorReason.REDIRECT_DISALLOWED
+            elif self.mode == "cors":
+                reason, detail = CORSErrorReason.CORS_DISABLED_SCHEME, CORS_ENABLED_SCHEMES
+            elif self.mode == "same-origin":
+                reason = CORSErrorReason.DISALLOWED_BY_MODE
+            raise CORSFailure(reason, detail, location + fragment) from None
+
+    def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
         crosses = url.origin != self.url.origin
-        if crosses and not self.is_same_origin:
+        leaves_home = crosses and self.is_same_origin
+        if crosses and not leaves_home:
             self.tainted_origin = True
-        dropped: frozenset[str] = frozenset()
-        if (status in (301, 302) and self.method == "POST") or (status == 303 and self.method not in ("GET", "HEAD")):
+        if crosses:
+            self.origin_was_sent = False
+        becomes_get = _becomes_get(self.method, status)
+        if becomes_get:
             self.method = "GET"
             self.body = None
-            dropped = REQUEST_BODY_HEADERS
-        if crosses:
-            dropped |= {NON_WILDCARD}
-        self.headers = HeaderList(pair for pair in self.headers.pairs if pair[0].lower() not in dropped)
         # A fragment survives a redirect that names none.
         self.url = url if url.fragment is not None else url._replace(fragment=self.url.fragment)
         self.url_list.append(self.url)
+        dropped = (REQUEST_BODY_HEADERS if becomes_get else frozenset()) | ({NON_WILDCARD} if crosses else frozenset())
+        self.headers = self.asked_headers = self.headers.without(dropped)
+        if Quirk.DROPPED_HEADERS_RETURN in quirks:
+            self.headers = self.asked_headers = self.first_headers.without(dropped)
+            if _becomes_get(self.first_method, status):
+                self.headers = self.headers.without(REQUEST_BODY_HEADERS)
+        is_cors = self.mode == "cors" and not (self.response_tainting == "basic" and self.is_same_origin)
+        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks:
+            if not becomes_get and (is_cors or status in (307, 308)):
+                returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
+                gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
+                self.headers = self.first_headers.without(gone - returning)
+            if leaves_home and not is_cors and self.credentials == "same-origin":
+                # WebKit begins anew without credentials, and so without what it knew.
+                self.first_headers = self.headers
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:
+            self.asked_headers = self.first_headers
+
+
+def _becomes_get(method: str, status: int) -> bool:
+    """Does a redirect of this status make a GET of this method?"""
+    return (status in (301, 302) and method == "POST") or (status == 303 and method not in ("GET", "HEAD"))
 
 
 def make_request(

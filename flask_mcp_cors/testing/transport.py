@@ -67,6 +67,7 @@ class WSGITransport:
         self.app = app
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Call the application once."""
         status, headers, chunks = _Call(self.app).run(self._environ(request))
         # The application says more than it sends: a real server would cut this off.
         bodiless = request.method == "HEAD" or status.startswith(("204", "304"))
@@ -195,6 +196,7 @@ class HTTPTransport:
         self.context = context
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Ask the server, over a connection of its own."""
         url = parse_url(request.url)
         host = url.host.strip("[]")
         connection: http.client.HTTPConnection
@@ -248,6 +250,7 @@ class _Stream:
         self.close()
 
     def close(self) -> None:
+        """Stop reading and close the connection."""
         # A stream without end is waited for in another thread: shutting the socket down wakes it.
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)

@@ -11,7 +11,6 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
 from ..core.origins import to_ascii
@@ -75,6 +74,7 @@ class URL(NamedTuple):
 
     @property
     def without_fragment(self) -> str:
+        """The URL as a server gets to know it."""
         return self._replace(fragment=None).href
 
     def is_potentially_trustworthy(self) -> bool:
@@ -118,8 +118,8 @@ def parse_url(text: str, base: URL | None = None) -> URL:
     :raises OtherSchemeError: it is no ``http:`` or ``https:`` URL.
     :raises ValueError: it is no URL.
 
-    >>> parse_url("../b c?d", parse_url("http://h:80/x/y")).href
-    'http://h/b%20c?d'
+    >>> parse_url("../b c//?d", parse_url("http://h:80/x/y")).href
+    'http://h/b%20c//?d'
     """
     text = re.sub(r"[\t\r\n]", "", text.strip())
     before, hash_sign, fragment = text.partition("#")
@@ -136,7 +136,9 @@ def parse_url(text: str, base: URL | None = None) -> URL:
             # However many slashes there are, they stand for two.
             before = f"{scheme}://{rest}"
     reference = before + question_mark + query
-    parts = urlsplit(urljoin(base.without_fragment, reference) if base is not None else reference)
+    parts = urlsplit(reference)
+    if base is not None and not parts.scheme:
+        parts = urlsplit(_absolute(reference, base))
     if parts.scheme not in DEFAULT_PORTS:
         raise OtherSchemeError(f"{text!r} is not an http: or https: URL", parts.scheme)
     if not parts.hostname:
@@ -157,6 +159,23 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         target,
         quote(fragment, safe=_FRAGMENT) if hash_sign else None,
     )
+
+
+def _absolute(reference: str, base: URL) -> str:
+    """Unlike ``urllib``'s, it keeps the empty segments of a path."""
+    root = base._replace(target="", fragment=None).href
+    path = base.target.partition("?")[0]
+    match reference[:2]:
+        case "//":
+            return f"{base.scheme}://{reference.lstrip('/')}"
+        case "":
+            return root + base.target
+    match reference[0]:
+        case "/":
+            return root + reference
+        case "?":
+            return root + path + reference
+    return f"{root}{path.rpartition('/')[0]}/{reference}"
 
 
 def _without_dot_segments(path: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from pages import APP
 
 from flask_mcp_cors import asgi
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import MCPCors
 
-APP = "https://app.example.com"
 OTHER = "https://other.example.com"
 ADAPTERS = {
     "a2wsgi": ("a2wsgi", "WSGIMiddleware"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pages import APP
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -20,7 +21,6 @@ from starlette.testclient import WebSocketDenialResponse
 
 from flask_mcp_cors.asgi import CORSMiddleware
 
-APP = "https://app.example.com"
 POLICY: dict[str, Any] = {"origins": APP, "hosts": "mcp.example.com"}
 FROM_APP = {"Origin": APP}
 PREFLIGHT = {**FROM_APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}

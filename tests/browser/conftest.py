@@ -28,6 +28,7 @@ from typing import NoReturn
 from typing import TYPE_CHECKING
 
 import pytest
+from client_table import Sightings
 from engines import CHROMIUM_FLAGS
 from engines import chromium_path
 from engines import ChromiumEngine
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1]))  # where example_app is
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-clients", metavar="FILE", type=Path, help="write the table of clients to FILE")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -151,6 +156,12 @@ def demo() -> Iterator[Any]:
         demo.app.extensions["spy"] = calls
         demo.app.add_url_rule("/spy", view_func=spy, methods=["GET", "POST", "PUT", "DELETE"])
         yield demo
+
+
+@pytest.fixture(scope="session")
+def sightings() -> Sightings:
+    """What the server has seen of which client."""
+    return Sightings()
 
 
 class NetworkLog:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import queue
 import re
+import socket
 import socketserver
 import subprocess
 import tempfile
@@ -24,6 +25,10 @@ from pathlib import Path
 from typing import Any
 from typing import TYPE_CHECKING
 
+from differential_cases import answer_of
+from differential_cases import Case
+from differential_cases import fill_in
+from differential_outcomes import SECURE
 from engines import end_group
 from engines import mini_browser
 from engines import virtual_display
@@ -36,13 +41,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage
     from playwright.sync_api import Page
 
-Case = dict[str, Any]
-
 #: The path of the page whose origin is opaque, as that of a sandboxed frame.
 SANDBOXED = "/sandboxed"
-
-#: The page that came over HTTPS. No server has it: Chromium is given it when it asks.
-SECURE = "https://page.test"
 
 #: What a page can make a browser send, and a server can therefore see and compare.
 SEEN = (
@@ -53,6 +53,7 @@ SEEN = (
     "Sec-Fetch-Mode",
     "Sec-Fetch-Dest",
     "Content-Type",
+    "Content-Language",
     "Content-Length",
     "Cookie",
     "Authorization",
@@ -77,30 +78,22 @@ class Laboratory:
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
         # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
+        self.closed = socket.create_server(("127.0.0.1", 0))
+        self.urls["closed"] = f"http://127.0.0.1:{self.closed.getsockname()[1]}"
+        self.closed.close()
         self.urls["insecure"] = f"http://attacker.test:{self.servers['b'].server_port}"
 
     def add(self, case: Case) -> None:
         self.cases[case["id"]] = case
-
-    def fill_in(self, text: str, origin: str | None, case_id: str) -> str:
-        """``{a}`` is the URL of this case on server *a*, ``{origin}`` what the request says."""
-        text = text.replace("{a_with_credentials}", self._with_credentials("a", case_id))
-        text = text.replace("{page_with_credentials}", self._with_credentials("page", case_id))
-        for name, url in self.urls.items():
-            text = text.replace("{" + name + "}", f"{url}/case/{case_id}")
-        return text.replace("{page_origin}", self.urls["page"]).replace("{origin}", origin or "")
 
     def prepare(self, cases: list[Case]) -> list[Any]:
         """What the page's script is given."""
         ready = []
         for case in cases:
             self.add(case)
-            steps = [{**step, "url": self.fill_in(step["url"], None, case["id"])} for step in case["steps"]]
+            steps = [{**step, "url": fill_in(step["url"], self.urls, None, case["id"])} for step in case["steps"]]
             ready.append({"id": case["id"], "steps": steps})
         return [ready, self.urls["page"]]
-
-    def _with_credentials(self, name: str, case_id: str) -> str:
-        return f"{self.urls[name]}/case/{case_id}".replace("//", "//user:pw@", 1)
 
     @contextmanager
     def running(self) -> Iterator[Laboratory]:
@@ -183,14 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
         case = self.server.laboratory.cases[case_id]
         host = self.headers["Host"].partition(":")[0]
         server = "c" if self.server.name == "b" and host == "localhost" else self.server.name
-        routes = case["routes"]
-        route = routes.get(f"{server} {path}") or routes.get(f"{server} *") or routes["* *"]
-        preflight = self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers
-        answer = route["preflight" if preflight and "preflight" in route else "actual"]
+        is_preflight = self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers
+        answer = answer_of(case, server, path, is_preflight=is_preflight)
         origin = self.headers.get("Origin")
-        headers = [
-            (name, self.server.laboratory.fill_in(value, origin, case_id)) for name, value in answer.get("headers", ())
-        ]
+        urls = self.server.laboratory.urls
+        headers = [(name, fill_in(value, urls, origin, case_id)) for name, value in answer.get("headers", ())]
         self.send(answer.get("status", 200), headers, answer.get("body", "hello").encode())
 
     def keep(self) -> None:
@@ -243,6 +233,7 @@ async ([cases, base]) => {
       if (step.wait) await new Promise((done) => setTimeout(done, step.wait * 1000));
       console.log(`step ${one.id} ${number}`);
       let outcome;
+      const at = performance.now() / 1000;
       try {
         const response = await fetch(step.url, {...step.init, signal: AbortSignal.timeout(15000)});
         const headers = {};
@@ -255,6 +246,7 @@ async ([cases, base]) => {
       } catch (error) {
         outcome = {outcome: error.name, message: error.message};
       }
+      outcome.at = at;
       outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
       results[one.id].push(outcome);
     }

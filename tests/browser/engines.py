@@ -22,6 +22,7 @@ import threading
 import warnings
 from base64 import b64decode
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler
@@ -34,6 +35,13 @@ from typing import Protocol
 #: Chromium and Firefox find this name on 127.0.0.1. WebKitGTK has no such option; it finds every name below
 #: ``localhost`` there.
 FOREIGN_NAMES = {"chromium": "attacker.test", "firefox": "attacker.test", "webkit": "attacker.localhost"}
+
+#: What JavaScript is told of a request that failed, whatever the reason.
+FAILED = {
+    "chromium": "Failed to fetch",
+    "firefox": "NetworkError when attempting to fetch resource.",
+    "webkit": "Load failed",
+}
 
 #: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent.
 CHROMIUM_FLAGS = (
@@ -265,15 +273,15 @@ class FirefoxEngine:
     name = "firefox"
     foreign_name = FOREIGN_NAMES[name]
 
-    def __init__(self, bidi: BiDi, version: str, servers: list[_KeepingServer]) -> None:
+    def __init__(self, bidi: BiDi, version: str, servers: list[KeepingServer]) -> None:
         self._bidi = bidi
         self.version = version
         self._servers = servers
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[FirefoxEngine]:
-        """Start Firefox.
+    def running(cls, *arguments: str, preferences: Mapping[str, Any] | None = None) -> Iterator[FirefoxEngine]:
+        """Start Firefox, with these arguments and preferences besides.
 
         :raises Unavailable: it is not here.
         """
@@ -284,12 +292,11 @@ class FirefoxEngine:
             raise Unavailable("websocket-client is not installed: `pip install websocket-client`") from None
         with ExitStack() as stack:
             profile = stack.enter_context(tempfile.TemporaryDirectory(prefix="firefox-", ignore_cleanup_errors=True))
-            lines = (
-                f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_PREFERENCES.items()
-            )
+            values = {**FIREFOX_PREFERENCES, **(preferences or {})}
+            lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in values.items())
             Path(profile, "user.js").write_text("\n".join(lines), encoding="utf-8")
             process = subprocess.Popen(
-                [path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", "about:blank"],
+                [path, "--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0", *arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -308,8 +315,12 @@ class FirefoxEngine:
             stack.callback(bidi.close)
             new = bidi.command("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
             bidi.command("session.subscribe", events=["log.entryAdded"])
-            servers = [stack.enter_context(_KeepingServer.running()) for _ in range(2)]
+            servers = [stack.enter_context(KeepingServer.running()) for _ in range(2)]
             yield cls(bidi, new["capabilities"]["browserVersion"], servers)
+
+    def install(self, folder: Path) -> None:
+        """Install the extension in this folder, until Firefox ends."""
+        self._bidi.command("webExtension.install", extensionData={"type": "path", "path": str(folder)})
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
         profile = self._bidi.command("browser.createUserContext")["userContext"]
@@ -341,15 +352,15 @@ def end_group(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-class _KeepingServer(ThreadingHTTPServer):
-    """Allows everything, for a day, and counts the preflights."""
+class KeepingServer(ThreadingHTTPServer):
+    """Allows PUT for longer than any browser keeps it, and counts the preflights."""
 
     daemon_threads = True
     preflights = 0
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator[_KeepingServer]:
+    def running(cls) -> Iterator[KeepingServer]:
         server = cls(("127.0.0.1", 0), _KeepingHandler)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -366,7 +377,7 @@ class _KeepingServer(ThreadingHTTPServer):
 
 
 class _KeepingHandler(BaseHTTPRequestHandler):
-    server: _KeepingServer
+    server: KeepingServer
 
     def answer(self) -> None:
         self.server.preflights += self.command == "OPTIONS"
@@ -375,7 +386,7 @@ class _KeepingHandler(BaseHTTPRequestHandler):
         self.send_header("Access-Control-Allow-Origin", "*")
         self.send_header("Access-Control-Allow-Headers", "X-Warm")
         self.send_header("Access-Control-Allow-Methods", "PUT")
-        self.send_header("Access-Control-Max-Age", "86400")
+        self.send_header("Access-Control-Max-Age", "1000000")
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

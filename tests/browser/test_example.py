@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,14 @@ import pytest
 pytest.importorskip("mcp", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
 
 from engines import Engine
+from engines import FAILED
 from engines import Page
 from engines import wait_until
+from hands import text
+from serving import serving
 
+from example.pages import Diary
+from example.pages import page_app
 from example_app import running
 
 STEPS = [
@@ -29,24 +35,10 @@ STEPS = [
 ]
 
 
-#: What JavaScript is told, whatever the reason.
-FAILED = {
-    "chromium": "TypeError: Failed to fetch",
-    "firefox": "TypeError: NetworkError when attempting to fetch resource.",
-    "webkit": "TypeError: Load failed",
-}
-
-
 def press(page: Page, selector: str) -> None:
     """Press a button of the page; the page says when it is done with what it does then."""
     page.evaluate("() => { delete document.body.dataset.done; }")
     page.evaluate("(selector) => document.querySelector(selector).click()", selector)
-
-
-def text(page: Page, selector: str) -> str:
-    """The text of an element."""
-    told: str = page.evaluate("(selector) => document.querySelector(selector).textContent", selector)
-    return told
 
 
 def rows(page: Page) -> list[dict[str, str]]:
@@ -126,14 +118,14 @@ def test_the_foreign_page_shows_what_was_blocked(demo: Any, engine: Engine, visi
         "state": "blocked",
         "preflight": "none needed",
         "request": "POST 403\norigin_not_allowed",
-        "result": FAILED[engine.name],
+        "result": f"TypeError: {FAILED[engine.name]}",
     }
     for row in told:
         assert row in (without_preflight, never_asked) or row == {
             "state": "blocked",
             "preflight": "OPTIONS 403\norigin_not_allowed",
             "request": "never sent",
-            "result": FAILED[engine.name],
+            "result": f"TypeError: {FAILED[engine.name]}",
         }
     assert text(page, "#headline") == "This page’s origin is not allowed: it is kept out."
     assert text(page, "#tally") == "0 steps through, 8 stopped, 1 not tried · no messages got past the guard"
@@ -173,15 +165,21 @@ def test_a_stopped_example_is_told_plainly(visit: Callable[..., Page]) -> None:
     assert page.evaluate("() => document.body.dataset.verdict") == "bad"
 
 
-def test_a_server_that_does_not_answer_is_told_plainly(demo: Any, open_page: Callable[..., Any]) -> None:
-    """The page's own server is there, and the MCP server is not. (Chromium's driver can take it away.)"""
-    page, _ = open_page("about:blank")
-    page.route(demo.endpoint, lambda route: route.abort("connectionrefused"))
-    page.goto(demo.allowed)
-    told = rows(page)
-    assert {row["state"] for row in told} == {"blocked", "skipped"}
-    assert told[0]["result"].endswith("\nno server saw a request")
-    assert text(page, "#headline") == "The MCP server does not answer. Is it running?"
+def test_a_server_that_does_not_answer_is_told_plainly(visit: Callable[..., Page]) -> None:
+    """The page's own server is there, and the MCP server is not."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}/mcp"
+
+    def facts(here: str) -> dict[str, Any]:
+        pages = {"allowed": here, "foreign": here}
+        return {"endpoint": endpoint, "authorization": here, "token": "t", "allowed": True, "pages": pages}
+
+    with serving(page_app(facts, Diary(), lambda: None)) as origin:
+        page = visit(origin)
+        told = rows(page)
+        assert {row["state"] for row in told} == {"blocked", "skipped"}
+        assert told[0]["result"].endswith("\nno server saw a request")
+        assert text(page, "#headline") == "The MCP server does not answer. Is it running?"
 
 
 def test_a_step_shows_its_headers_on_demand(demo: Any, visit: Callable[..., Page]) -> None:

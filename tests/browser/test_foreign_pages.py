@@ -11,6 +11,11 @@ import pytest
 from engines import Engine
 from engines import Frame
 from engines import Page
+from flask import Flask
+from flask import request
+from serving import serving
+
+from flask_mcp_cors import MCPCors
 
 #: A document on a page's origin that runs no script of its own.
 QUIET = "/facts.json"
@@ -175,6 +180,17 @@ def test_pages_that_belong_there_run_the_tool(where: str, demo: Any, visit: Call
     assert page.evaluate(TOOL_CALL, {"endpoint": demo.endpoint, "token": demo.token}) == 200
     entries = demo.diary.entries()[before:]
     assert [entry["name"] for entry in entries if entry["kind"] == "mcp"] == ["calculateSum"]
+
+
+def test_a_sandboxed_frame_gets_in_where_its_origin_is_allowed(demo: Any, visit: Callable[..., Page]) -> None:
+    """``Origin: null`` is everybody's, so the setting for it is called dangerous."""
+    app = Flask("open to null")
+    MCPCors(app, origins=["null"], dangerously_allow_null=True)
+    app.add_url_rule("/mcp", "mcp", lambda: {"origin": request.headers["Origin"]}, methods=["POST"])
+    ask = "(url) => fetch(url, {method: 'POST', headers: {Authorization: 'Bearer t'}}).then((answer) => answer.json())"
+    with serving(app) as origin:
+        frame = visit(demo.allowed + QUIET).sandboxed()
+        assert frame.evaluate(ask, f"{origin}/mcp") == {"origin": "null"}
 
 
 def own_page(demo: Any) -> str:

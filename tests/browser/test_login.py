@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,9 @@ pytest.importorskip("authlib", reason="the example needs the MCP SDK and Authlib
 
 from engines import Page
 from flask import request
+from hands import press
+from hands import text
+from hands import until
 from werkzeug.datastructures import Headers
 
 from example_app import Demo
@@ -47,30 +48,6 @@ def third_origin() -> Iterator[Demo]:
     """The example with the authorization server on an origin of its own."""
     with running(token="t") as demo:
         yield demo
-
-
-def until(page: Page, condition: str) -> None:
-    """Wait until this is true in the page, whatever documents it goes through on the way."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        # While a document is exchanged for the next one, engines say so in errors of their own.
-        with suppress(Exception):
-            if page.evaluate(f"() => Boolean({condition})"):
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"never true: {condition}")
-
-
-def press(page: Page, selector: str) -> None:
-    """Wait for a button, press it, and do not wait for what it leads to."""
-    until(page, f"document.querySelector({selector!r}) && !document.querySelector({selector!r}).disabled")
-    page.evaluate("(selector) => void setTimeout(() => document.querySelector(selector).click())", selector)
-
-
-def text(page: Page, selector: str) -> str:
-    """The text of an element."""
-    told: str = page.evaluate("(selector) => document.querySelector(selector).textContent", selector)
-    return told
 
 
 @dataclass

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
-from typing import TYPE_CHECKING
 
 import pytest
+from engines import Page
 from flask import Flask
 from flask import request
+from hands import press
+from hands import text
+from hands import until
+from serving import serving
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.serving import make_server
 
 from flask_mcp_cors import MCPCors
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 PAGE = """<!doctype html><title>own</title><meta name="referrer" content="{policy}">
 <form method="post" action="/form"><button>post</button></form>"""
@@ -62,28 +61,18 @@ def base_url(request: pytest.FixtureRequest, app: Flask) -> Iterator[str]:
     elif request.param == "proxy-fix":
         app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1)  # type: ignore[method-assign]
         served = behind_a_proxy(app, HTTP_X_FORWARDED_PROTO="https")
-    server = make_server("127.0.0.1", 0, served, threaded=True, ssl_context="adhoc" if is_secure else None)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"{'https' if is_secure else 'http'}://localhost:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(served, tls=is_secure) as origin:
+        yield origin.replace("127.0.0.1", "localhost")
 
 
 @pytest.mark.parametrize("policy", ["strict-origin-when-cross-origin", "no-referrer"])
-def test_own_pages_may_do_what_they_do(chromium: Browser, app: Flask, base_url: str, policy: str) -> None:
-    context = chromium.new_context(ignore_https_errors=True)
-    try:
-        page = context.new_page()
-        assert page.goto(f"{base_url}/page/{policy}").status == 200
-        ask = "([method, mode]) => fetch('/fetch', {method, mode}).then(response => response.status)"
-        for method, mode in (("POST", "cors"), ("GET", "cors"), ("POST", "same-origin"), ("POST", "no-cors")):
-            assert page.evaluate(ask, [method, mode]) == 200, (method, mode)
-        with page.expect_navigation(url="**/form"):
-            page.click("button")
-        assert page.inner_text("body") == "done"
-    finally:
-        context.close()
+def test_own_pages_may_do_what_they_do(visit: Callable[..., Page], app: Flask, base_url: str, policy: str) -> None:
+    page = visit(f"{base_url}/page/{policy}")
+    assert text(page, "title") == "own"
+    ask = "([method, mode]) => fetch('/fetch', {method, mode}).then(response => response.status)"
+    for method, mode in (("POST", "cors"), ("GET", "cors"), ("POST", "same-origin"), ("POST", "no-cors")):
+        assert page.evaluate(ask, [method, mode]) == 200, (method, mode)
+    press(page, "button")
+    until(page, "location.pathname === '/form' && document.body.innerText === 'done'")
     # Under no-referrer the form has no origin to show, and is the app's own all the same.
     assert (app.config["asked"][-1] == "null") is (policy == "no-referrer")

@@ -1,19 +1,23 @@
-"""The React page of the documentation, in Chromium, against the server of its quick start."""
+"""The React page of the documentation, in real browsers, against the server of its quick start."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import Engine
+from engines import FAILED
+from engines import Page
 from flask import Flask
-from werkzeug.serving import make_server
+from hands import text
+from hands import until
+from serving import serving
+
+from flask_mcp_cors import preflight_answered
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "docs" / "examples"
@@ -45,20 +49,6 @@ process.stdout.write(outputFiles[0].text);
 """
 
 
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """An app on 127.0.0.1; its origin."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def built(endpoint: str) -> str:
     """The page's script, made by esbuild in development mode, as Vite's development server does."""
     command = ["node", "--input-type=module", "--eval", BUILD, endpoint]
@@ -71,7 +61,8 @@ def built(endpoint: str) -> str:
 def test_the_page_shows_the_tools(
     allowed: bool,
     bundles: dict[str, str],
-    open_page: Callable[[str], Any],
+    engine: Engine,
+    visit: Callable[..., Page],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the fewest preflights; where the server allows another origin only, it shows the browser's error.
@@ -89,17 +80,20 @@ def test_the_page_shows_the_tools(
 
         app = create_app(token="t")
     page_app = Flask("page")
-    with serving(app) as server, serving(page_app) as origin:
+    preflights: list[str] = []
+
+    def note(sender: Flask, path: str, **_: Any) -> None:
+        preflights.append(path)
+
+    with serving(app) as server, serving(page_app) as origin, preflight_answered.connected_to(note, app):
         script = built(f"{server}/mcp")
-        page_app.add_url_rule(
-            "/", "page", lambda: '<!doctype html><div id="root"></div><script src="/app.js"></script>'
-        )
+        page_app.add_url_rule("/", "page", lambda: HTML)
         page_app.add_url_rule("/app.js", "script", lambda: (script, {"Content-Type": "text/javascript"}))
-        page, log = open_page(f"{origin}/")
-        page.wait_for_selector("li, [role=alert]", timeout=30_000)
+        page = visit(f"{origin}/", fresh=True)
+        until(page, "document.querySelector('li, [role=alert]')")
         if allowed:
-            assert page.locator("li").all_inner_texts() == ["add"]
-            assert 1 <= log.preflights(f"{server}/mcp") <= 2  # StrictMode: the effect's two runs may overlap
+            assert page.evaluate("() => [...document.querySelectorAll('li')].map((one) => one.innerText)") == ["add"]
+            assert 1 <= preflights.count("/mcp") <= 2  # StrictMode: the effect's two runs may overlap
         else:
-            assert "Failed to fetch" in page.inner_text("[role=alert]")
+            assert FAILED[engine.name] in text(page, "[role=alert]")
         page.goto("about:blank")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,7 +14,7 @@ from engines import Page
 from flask import Flask
 from flask import jsonify
 from flask import request
-from werkzeug.serving import make_server
+from serving import serving
 
 from flask_mcp_cors import MCPCors
 
@@ -117,21 +117,9 @@ class FlaskMCPServer(Wild):
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], str]]:
-    """Run an app on 127.0.0.1; its origin."""
-    running = []
-
-    def serve(app: Flask) -> str:
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.port}"
-
-    yield serve
-    for server, thread in running:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """Run an app; its origin."""
+    with ExitStack() as stack:
+        yield lambda app: stack.enter_context(serving(app))
 
 
 @pytest.fixture

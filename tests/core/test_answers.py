@@ -9,18 +9,8 @@ from flask_mcp_cors import Reason
 from flask_mcp_cors import SecurityHeaders
 
 DEFAULT_NAMES = {
-    "accept",
-    "authorization",
-    "content-type",
-    "dpop",
-    "last-event-id",
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "mcp-method",
-    "mcp-name",
-    "user-agent",
-    "x-api-key",
-    "x-custom-auth-headers",
+    *("accept", "authorization", "content-type", "user-agent", "x-api-key", "x-custom-auth-headers", "dpop"),
+    *("last-event-id", "mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name"),
 }
 VARY_PREFLIGHT = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 

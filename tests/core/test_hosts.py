@@ -8,6 +8,7 @@ from flask_mcp_cors import PolicyError
 from flask_mcp_cors import Reason
 from flask_mcp_cors.core.hosts import HostIndex
 from flask_mcp_cors.core.hosts import hosts_from_trusted_hosts
+from flask_mcp_cors.core.hosts import is_loopback
 from flask_mcp_cors.core.hosts import parse_host
 from flask_mcp_cors.core.site import make_site
 
@@ -173,3 +174,13 @@ def test_any_port_can_be_written_as_a_star(pattern):
     site = make_site({"hosts": pattern}, CORSPolicy(origins=APP))
     host = "[::1]" if pattern.startswith("[") else "mcp.example.com"
     assert [site.hosts.fault(f"{host}{port}", "http") for port in ("", ":1", ":65535")] == [None, None, None]
+
+
+@pytest.mark.parametrize("name", ["localhost", "app.localhost", "127.0.0.1", "127.255.0.1", "[::1]"])
+def test_loopback_names_are_trustworthy(name):
+    assert is_loopback(name)
+
+
+@pytest.mark.parametrize("name", ["mcp.example.com", "mylocalhost", "127.example.com", "128.0.0.1", "[::2]", ""])
+def test_other_names_are_not(name):
+    assert not is_loopback(name)

@@ -5,6 +5,7 @@ After a change of words ``python tests/core/test_messages.py --write`` writes th
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from flask_mcp_cors import PolicyError
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.patterns import parse_pattern
 from flask_mcp_cors.core.patterns import PatternFault
+from flask_mcp_cors.core.problems import PolicyProblem
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import settings_from_config
 
@@ -37,6 +39,29 @@ def write():
 @pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row.get("settings", row.get("config"))))
 def test_the_words_of_each_fault(row):
     assert told(row) == row["problems"]
+
+
+async def later(origin):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "message"),
+    [
+        (later, "origins_async", "must not be async: it runs for every request"),
+        (
+            re.compile("^https://a.example$"),
+            "origin_regex",
+            "this looks like a regular expression, which is not supported; write https://a.example, or pass a callable "
+            "such as re.compile(…).fullmatch",
+        ),
+    ],
+)
+def test_the_words_of_faults_in_what_json_cannot_write(value, code, message):
+    with pytest.raises(PolicyError) as caught:
+        CORSPolicy(nonsense=1, origins=value)
+    assert caught.value.problems[1:] == (PolicyProblem(code, "origins", value, message),)
+    assert caught.value.problems[0].code == "unknown_setting"
 
 
 def test_the_text_of_the_error_is_one_line_a_problem():

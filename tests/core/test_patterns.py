@@ -13,6 +13,7 @@ from flask_mcp_cors import PolicyError
 from flask_mcp_cors import Reason
 from flask_mcp_cors.core.patterns import Match
 from flask_mcp_cors.core.patterns import OriginCallable
+from flask_mcp_cors.core.patterns import OriginIndex
 from flask_mcp_cors.core.patterns import parse_pattern
 from flask_mcp_cors.core.patterns import PatternFault
 
@@ -45,10 +46,17 @@ def problems(*origins, **settings):
         ("localhost:3000", "origin_scheme_missing", "write http://localhost:3000"),
         ("127.0.0.1:5173", "origin_scheme_missing", "write http://127.0.0.1:5173"),
         ("[::1]:5173", "origin_scheme_missing", "write http://[::1]:5173"),
+        ("[2001:db8::1]:5173", "origin_scheme_missing", "write http://[2001:db8::1]:5173"),
+        ("192.168.0.10:5173", "origin_scheme_missing", "write http://192.168.0.10:5173"),
+        ("https://a.example:/x", "origin_path", "write https://a.example"),
+        ("https://a.example/?to=http://b.example", "origin_path", "write https://a.example"),
         ("wss://app.example.com", "origin_websocket", "write https://app.example.com"),
         ("ws://localhost:3000", "origin_websocket", "write http://localhost:3000"),
         ("wss://*.example.com:8443", "origin_websocket", "write https://*.example.com:8443"),
         (" https://a.example", "origin_white_space", "https://a.example"),
+        (" https://A.example", "origin_white_space", "write https://a.example"),
+        ("https://a\u3000b.example", "origin_not_ascii", "ASCII"),
+        ("X'", "origin_scheme_missing", "app.example.com"),
         ("https://a.example,https://b.example", "origin_list", '["https://a.example", "https://b.example"]'),
         ("a.example localhost:1", "origin_list", '["https://a.example", "http://localhost:1"]'),
         ("['https://a.example']", "origin_list", 'this is a list written as text; write ["https://a.example"]'),
@@ -73,6 +81,7 @@ def problems(*origins, **settings):
         ("vscode-webview://*:80", "origin_any_host", "for every origin"),
         ("https://a.example:0", "origin_port_out_of_range", "1 to 65535"),
         ("https://a.example:65536", "origin_port_out_of_range", "1 to 65535"),
+        ("https://a.example:000443", "origin_port_out_of_range", "1 to 65535"),
         ("https://a.example:08443", "origin_port_invalid", "write https://a.example:8443"),
         ("https://a.example:00443", "origin_port_invalid", "write https://a.example"),
         ("https://*:443", "origin_any_host", "https://*.example.com"),
@@ -101,6 +110,7 @@ def problems(*origins, **settings):
         (f"https://{'a' * 64}.example", "origin_host_invalid", "app.example.com"),
         (f"https://{'a.' * 127}example", "origin_host_invalid", "app.example.com"),
         ("1a://b", "origin_scheme_invalid", "https"),
+        ("*.https://a.example", "origin_scheme_invalid", "https"),
         ("null", "origin_null", "dangerously_allow_null=True"),
         ("file://", "origin_file", "dangerously_allow_null=True"),
         ("file:", "origin_file", "dangerously_allow_null=True"),
@@ -128,6 +138,8 @@ def test_a_refused_pattern_says_what_to_write(text, code, write):
 @pytest.mark.parametrize(
     ("pattern", "allowed", "refused"),
     [
+        ("https://github.io", ["https://github.io"], ["https://a.github.io"]),
+        ("app://*.github.io", ["app://a.github.io"], ["app://github.io"]),
         (
             "https://a.example",
             ["https://a.example"],
@@ -388,3 +400,27 @@ class TestCallable:
                 return iter(())
 
         assert CORSPolicy(origins=lambda origin: Later()).actual(APP).status == 403
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ("null", Match.NOT_ALLOWED),
+        ("https://b.example", Match.NOT_ALLOWED),
+        ("https://a.example", Match.ALLOWED),
+        ("https://a.example,https://a.example", Match.REPEATED),
+        ("https://a.example \t, \tnull", Match.REPEATED),
+        (",".join(["null"] * 9), Match.REPEATED),
+        (",".join(["null"] * 10), Match.MALFORMED),
+        ("https://a.example,\x0bhttps://b.example", Match.MALFORMED),
+        ("https://a.example null", Match.MALFORMED),
+        ("https://a.example,", Match.MALFORMED),
+        ("https://a.example, https", Match.MALFORMED),
+        ("Xnull,nullX", Match.MALFORMED),
+        (" null", Match.MALFORMED),
+        (",", Match.MALFORMED),
+        ("", Match.MALFORMED),
+    ],
+)
+def test_an_origin_that_was_sent_twice_is_told_from_one_that_is_none(value, match):
+    assert OriginIndex([parse_pattern("https://a.example")], any_origin=False).match(value) is match

@@ -7,6 +7,7 @@ from pages import APP
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
+from flask_mcp_cors import Reason
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,14 @@ def test_a_policy_is_immutable():
     policy = CORSPolicy()
     with pytest.raises(AttributeError, match="replace"):
         policy.max_age = 1
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^a CORSPolicy is immutable$"):
         del policy.max_age
+
+
+def test_a_refusal_answers_a_real_request_unless_it_is_said_to_answer_options():
+    refusals = [CORSPolicy().refuse(Reason.CROSS_SITE, **more) for more in ({}, {"options": True})]
+    vary = [dict(refusal.headers)["Vary"] for refusal in refusals]
+    assert vary == ["Origin", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"]
 
 
 def test_settings_are_keyword_only():

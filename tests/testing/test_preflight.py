@@ -370,6 +370,8 @@ def test_every_refused_header_is_named(server: Server, quirks: Any) -> None:
     [
         (None, {None: 5, "chromium": 5, "firefox": 5, "webkit": 5}),
         ("60", {None: 60, "chromium": 60, "firefox": 60, "webkit": 60}),
+        ("86400", {None: 7200, "chromium": 7200, "firefox": 86400, "webkit": 600}),
+        ("100000", {None: 7200, "chromium": 7200, "firefox": 86400, "webkit": 600}),
         ("-1", {None: 5, "chromium": 0, "firefox": 0, "webkit": 0}),
         ("+2", {None: 5, "chromium": 2, "firefox": 0, "webkit": 2}),
         ("soon", {None: 5, "chromium": 5, "firefox": 0, "webkit": 5}),

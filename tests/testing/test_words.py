@@ -63,6 +63,21 @@ def no_header(server: Server) -> None:
     set_both(server, "Access-Control-Allow-Headers", "X-B")
 
 
+def redirect_without_headers(server: Server) -> None:
+    no_headers(server)
+    redirect(server)
+
+
+def redirect_to_another_origin_only(server: Server) -> None:
+    other_origin(server)
+    redirect(server)
+
+
+def no_method_and_no_list(server: Server) -> None:
+    no_method(server)
+    set_both(server, "Access-Control-Allow-Headers", "X A")
+
+
 @pytest.mark.parametrize(
     ("mistake", "init", "firefox", "webkit"),
     [
@@ -95,6 +110,24 @@ def no_header(server: Server) -> None:
             {"method": "PUT"},
             "CORS request external redirect not allowed).",
             "Preflight response is not successful. Status code: 308",
+        ),
+        (
+            redirect_without_headers,
+            {"method": "PUT"},
+            "CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 308.",
+            "Preflight response is not successful. Status code: 308",
+        ),
+        (
+            redirect_to_another_origin_only,
+            {"method": "PUT"},
+            "CORS header ‘Access-Control-Allow-Origin’ does not match ‘https://other.example’).",
+            "Preflight response is not successful. Status code: 308",
+        ),
+        (
+            no_method_and_no_list,
+            {"method": "PUT"},
+            "Did not find method in CORS header ‘Access-Control-Allow-Methods’).",
+            "Header Access-Control-Allow-Headers has an invalid value: X A",
         ),
         (
             no_method,
@@ -152,8 +185,13 @@ def test_a_server_that_is_not_there(engine: Any, message: str) -> None:
         def send(self, request: object) -> Any:
             raise ConnectionRefusedError
 
+    browser = Browser(Refusing(), base_url="http://127.0.0.1:9999", origin="http://127.0.0.1:1234", quirks=engine)
     with pytest.raises(CORSError) as caught:
-        Browser(Refusing(), base_url="http://127.0.0.1:9999", origin="http://127.0.0.1:1234", quirks=engine).fetch(
-            "/mcp"
-        )
+        browser.fetch("/mcp")
+    assert caught.value.console_message == message
+    if engine == "webkit":
+        # It says more of a preflight.
+        message = "Could not connect to 127.0.0.1: Connection refused"
+    with pytest.raises(CORSError) as caught:
+        browser.fetch("/mcp", "POST", json={})
     assert caught.value.console_message == message

@@ -1,10 +1,11 @@
-// Vercel's AI SDK: a client of its own, with a transport of its own. It sets User-Agent.
+// Vercel's AI SDK: a client of its own, with transports of its own. It sets User-Agent.
 import { createMCPClient } from "@ai-sdk/mcp";
+import { SUM } from "./use.js";
 
-globalThis.connect = async ({ endpoint, token }) => {
+globalThis.connect = async ({ endpoint, token, type = "http" }) => {
   const client = await createMCPClient({
     transport: {
-      type: "http",
+      type,
       url: endpoint,
       headers: { Authorization: `Bearer ${token}` },
       // The default is called as a method of the transport, which browsers refuse.
@@ -12,7 +13,7 @@ globalThis.connect = async ({ endpoint, token }) => {
     },
   });
   const tools = await client.tools();
-  const sum = await tools.calculateSum.execute({ a: 19, b: 23 }, { messages: [], toolCallId: "1" });
+  const sum = await tools.calculateSum.execute(SUM.arguments, { messages: [], toolCallId: "1" });
   await client.close();
   return { tools: Object.keys(tools), sum: sum.content[0].text };
 };

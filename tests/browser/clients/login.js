@@ -1,13 +1,10 @@
 // Logs in with either generation of the official client, through its own OAuth code. The flow leaves the page for the
-// login page, so it comes in stages, and what it needs afterwards is kept in the tab, as real clients keep it.
-
-const store = {
-  get: (key) => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? undefined,
-  set: (key, value) => sessionStorage.setItem(key, JSON.stringify(value)),
-};
+// login page, so it comes in stages.
+import { keeper, store } from "../../../example/page/kept.js";
 
 /** What the client asks of an application (its `OAuthClientProvider`). It says where to go instead of going there. */
 const provider = {
+  ...keeper,
   redirectUrl: `${location.origin}/facts.json`,
   clientMetadata: {
     client_name: "A test",
@@ -17,18 +14,7 @@ const provider = {
     response_types: ["code"],
   },
   state: () => "the-state",
-  clientInformation: () => store.get("client"),
-  saveClientInformation: (client) => store.set("client", client),
-  tokens: () => store.get("tokens"),
-  saveTokens: (tokens) => store.set("tokens", tokens),
-  codeVerifier: () => store.get("verifier"),
-  saveCodeVerifier: (verifier) => store.set("verifier", verifier),
-  discoveryState: () => store.get("discovery"),
-  saveDiscoveryState: (discovery) => store.set("discovery", discovery),
   redirectToAuthorization: (url) => store.set("authorization", String(url)),
-  invalidateCredentials: (what) => {
-    for (const key of what === "all" ? ["client", "tokens", "verifier", "discovery"] : [what]) sessionStorage.removeItem(key);
-  },
 };
 
 /** A `fetch` that keeps what the client got: [method, path, status or error], and says which step it was. */
@@ -64,7 +50,7 @@ export function stages({ make, finish, dpop }) {
   /** Do something with a connected client; instead of a result there may be a login page to go to. */
   const connected = async (options, work) => {
     const exchanges = [];
-    sessionStorage.removeItem("authorization");
+    store.delete("authorization");
     const { client, transport, call } = await prepared(options, exchanges);
     let result = null;
     let error = null;

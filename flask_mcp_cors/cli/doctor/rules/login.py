@@ -153,8 +153,8 @@ LOGIN: tuple[Observation, ...] = (
         "pkce_missing",
         "the authorization server's metadata does not name S256",
         _no_pkce,
-        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} "
-        "refuse that.",
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} refuse "
+        "that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
         severity=NOTE,
     ),

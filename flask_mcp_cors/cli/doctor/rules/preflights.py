@@ -16,6 +16,7 @@ from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
 from ...findings import Severity
+from ..evidence import LOGIN_STEPS
 from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
@@ -100,7 +101,7 @@ def _method(c: Case) -> Fits:
         is_alone = is_post_fine and (c.lacks_allow_origin or (c.reason is not None and not 200 <= c.status < 300))
     if is_alone or "Disallowed CORS method" in c.text:
         is_refused = c.status >= 300
-        return {"how": f"it is refused for that ({c.quoted})" if is_refused else f"its answer lacks {ALLOW_ORIGIN}"}
+        return {"how": f"it is refused for that ({c.quoted})" if is_refused else "it is answered without CORS headers"}
     return False
 
 
@@ -122,16 +123,21 @@ def _repeated(c: Case) -> Fits:
 
 def _origin_lost(c: Case) -> Fits:
     """Origin does not reach the server, as far as its answers show it."""
-    if not (c.is_preflight and c.is_endpoint and c.status == 403):
+    if not (c.is_preflight and c.is_endpoint):
         return False
-    if "Cross-site requests are not allowed" in c.text:
+    if c.status == 403 and "Cross-site requests are not allowed" in c.text:
         return {"why": "as a cross-site request without Origin is, though Origin was sent"}
     foreign = c.evidence.first("foreign origin")
     if not c.is_answered_behind or foreign is None or foreign.result is None:
         return False
     if any(ALLOW_ORIGIN in response.headers for response, _ in c.evidence.responses()):
         return False
-    return {"why": "but POST is served whatever its Origin, and no answer has a CORS header"}
+    if c.status < 300 and any("origin" in r.headers.get("Vary", "").lower() for r, _ in c.evidence.responses()):
+        # What varies by Origin knows CORS, and never sees one.
+        return {"why": "with Vary: Origin, but POST is served whatever its Origin, and no answer has a CORS header"}
+    if c.status == 403:
+        return {"why": "but POST is served whatever its Origin, and no answer has a CORS header"}
+    return False
 
 
 def _answered(*statuses: int) -> Callable[[Case], Fits]:
@@ -190,6 +196,16 @@ def _refused(c: Case) -> Fits:
         "served": f" POST with the same Origin is served, but without {ALLOW_ORIGIN}.",
         "order": f"let OPTIONS pass: {where}; if it is a CORS list that refuses it: {listed}",
     }
+
+
+def _no_cors(c: Case) -> Fits:
+    if not c.is_preflight or not c.lacks_allow_origin:
+        return False
+    if c.f.step in LOGIN_STEPS:
+        why = "the CORS code covers other paths of the server, and not this document or endpoint of the login"
+        return {"why": why, "fix": f"let the CORS code cover {c.f.url}, too, with {ALLOW_ORIGIN}: * (PUBLIC_METADATA)"}
+    fix = f"{SEND_ORIGIN.format(origin=c.f.origin)}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}"
+    return {"why": "the server has no CORS for this URL, or not for this origin", "fix": fix}
 
 
 def _malformed(c: Case) -> Fits:
@@ -344,7 +360,7 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "origin_lost",
         "something in front seems to drop Origin",
         _origin_lost,
-        "The preflight (OPTIONS {url}) is refused ({quoted}), {why}: probably {proxy} or a CDN in front does not pass "
+        "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
         "Origin and Access-Control-Request-* on, or it refuses OPTIONS.",
         "let {proxy} or the CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an "
         "origin request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
@@ -382,10 +398,10 @@ PREFLIGHTS: tuple[Failure, ...] = (
     Failure(
         "cors_missing",
         "OPTIONS is answered without any CORS header",
-        lambda c: c.is_preflight and c.lacks_allow_origin,
+        _no_cors,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "
-        "however it is asked: the server has no CORS for this URL, or not for this origin.",
-        f"{SEND_ORIGIN}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}",
+        f"however it is asked: {{why}}.",
+        "{fix}",
         "coverage",
         PREFLIGHT_CODES,
     ),

@@ -1,4 +1,4 @@
-"""The official TypeScript clients, both generations, and the AI SDK's, in real browsers against the example server."""
+"""The official TypeScript clients, both generations, in real browsers against the example server."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from client_table import Sightings
+from engines import Engine
 from engines import Frame
 from engines import Page
 
 #: A document on a page's origin that runs no script of its own.
 QUIET = "/facts.json"
+
+#: A session where none may come about.
+ATTEMPT = "(options) => session(options).catch((error) => `stopped: ${error}`)"
 
 TOOLS = ["calculateSum", "lookupRegion", "countdown", "addNote"]
 JSON = "application/json"
@@ -24,32 +29,20 @@ CLIENTS = [
 ]
 
 
-def preflights(demo: Any) -> int:
-    """How many preflights to the endpoint the server has answered so far."""
-    return sum(entry.get("preflight", False) and entry["path"] == "/mcp" for entry in demo.diary.entries())
-
-
 def reached(demo: Any) -> list[str]:
     """The MCP messages that have got through to the SDK so far."""
     return [entry["method"] for entry in demo.diary.entries() if entry["kind"] == "mcp"]
 
 
-@pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
-def test_a_session_costs_one_preflight(
-    bundle: str, mode: Any, revision: str, demo: Any, bundles: dict[str, str], visit: Callable[..., Page]
-) -> None:
-    """From the first 401 to the closing DELETE, everything works and one preflight covers it."""
-    page = visit(demo.allowed + QUIET, fresh=True)
-    page.add_script(bundles[bundle])
-    before = preflights(demo)
-    told = page.evaluate("session", {"endpoint": demo.endpoint, "token": demo.token, "mode": mode})
-
-    metadata = demo.endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
-    assert "401" in told["refusal"] or "Unauthorized" in told["refusal"]
+def check_session(told: dict[str, Any], endpoint: str, revision: str, tools: list[str]) -> None:
+    """What ``clients/conversation.js`` tells is a whole session, from the first 401 to the closing DELETE."""
+    metadata = endpoint.replace("/mcp", "/.well-known/oauth-protected-resource/mcp")
+    assert told["refusal"] != "connected"
+    assert told["exchanges"][0][:2] == ["POST", 401]
     assert told["challenge"].startswith("Bearer ") and f'resource_metadata="{metadata}"' in told["challenge"]
-    assert told["discovered"] == {"resource": demo.endpoint, "servers": [demo.authorization.issuer]}
+    assert told["discovered"]["resource"] == endpoint
     assert told["revision"] == revision
-    assert told["tools"] == TOOLS
+    assert told["tools"] == tools
     assert told["sum"] == "42"
     assert told["progress"] == ["1/3", "2/3", "3/3"]
     assert told["landing"] == "Lift-off!"
@@ -59,7 +52,28 @@ def test_a_session_costs_one_preflight(
     assert (["GET", 200, STREAM] in told["exchanges"]) is has_session
     assert (["DELETE", 200, JSON] in told["exchanges"]) is has_session
 
-    assert preflights(demo) == before + 1
+
+@pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
+def test_a_session_costs_one_preflight(
+    bundle: str,
+    mode: Any,
+    revision: str,
+    demo: Any,
+    bundles: dict[str, str],
+    engine: Engine,
+    visit: Callable[..., Page],
+    sightings: Sightings,
+) -> None:
+    """From the first 401 to the closing DELETE, everything works and one preflight covers it."""
+    page = visit(demo.allowed + QUIET, fresh=True)
+    page.add_script(bundles[bundle])
+    name = f"{bundle}-{mode}" if isinstance(mode, str) else "sdk1" if mode is None else "client2-auto"
+    with sightings.of(name, engine.name, demo.app) as sighting:
+        told = page.evaluate("session", {"endpoint": demo.endpoint, "token": demo.token, "mode": mode})
+        sighting.connects = told["tools"] == TOOLS
+    check_session(told, demo.endpoint, revision, TOOLS)
+    assert told["discovered"]["servers"] == [demo.authorization.issuer]
+    assert sighting.preflights == 1
 
 
 @pytest.mark.parametrize(("bundle", "mode", "revision"), CLIENTS)
@@ -80,23 +94,9 @@ def test_the_clients_are_kept_out_elsewhere(
     else:
         frame = visit(demo.allowed + QUIET).sandboxed()
     frame.add_script(bundles[bundle])
-    told = frame.evaluate(
-        "(options) => session(options).catch((error) => `stopped: ${error}`)",
-        {"endpoint": demo.endpoint, "token": demo.token, "mode": mode},
-    )
+    told = frame.evaluate(ATTEMPT, {"endpoint": demo.endpoint, "token": demo.token, "mode": mode})
     assert told.startswith("stopped: ")
     assert reached(demo) == before
-
-
-def test_the_ai_sdk_connects(demo: Any, bundles: dict[str, str], visit: Callable[..., Page]) -> None:
-    """It sets ``User-Agent``: Firefox and WebKit ask for that in the preflight, Chromium drops it.
-
-    It opens its stream and posts at once, so several preflights may be on their way before one is answered.
-    """
-    page = visit(demo.allowed + QUIET, fresh=True)
-    page.add_script(bundles["ai_sdk"])
-    told = page.evaluate("connect", {"endpoint": demo.endpoint, "token": demo.token})
-    assert told == {"tools": TOOLS, "sum": "42"}
 
 
 RAW = """async ({ endpoint, token, parameter }) => {
@@ -128,6 +128,11 @@ RAW = """async ({ endpoint, token, parameter }) => {
     const answer = response.ok ? (await response.json()).result.content[0].text : (await response.json()).error.code;
     return [response.status, answer, response.headers.get("WWW-Authenticate")?.split(" ")[0] ?? null];
 }"""
+
+
+def preflights(demo: Any) -> int:
+    """How many preflights to the endpoint the server has answered so far."""
+    return sum(entry.get("preflight", False) and entry["path"] == "/mcp" for entry in demo.diary.entries())
 
 
 def test_raw_fetch_with_the_headers_of_the_stateless_revision(demo: Any, visit: Callable[..., Page]) -> None:

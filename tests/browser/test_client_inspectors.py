@@ -10,9 +10,6 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,36 +19,27 @@ import pytest
 pytest.importorskip("mcp", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
 pytest.importorskip("authlib", reason="the example needs the MCP SDK and Authlib: pip install '.[example]'")
 
+from client_table import Sightings
+from engines import Engine
+from engines import Page
+from flask import Flask
+from flask import send_from_directory
+from hands import press
+from hands import press_text
+from hands import until
+from serving import serving
+
 from example_app import Demo
 from example_app import running
 
 PACKAGES = Path(__file__).parent / "node_modules"
 
 
-class OnePage(SimpleHTTPRequestHandler):
+def one_page(folder: Path) -> Flask:
     """Serves the files of a page that does its routing itself."""
-
-    def do_GET(self) -> None:
-        if not Path(self.translate_path(self.path)).is_file():
-            self.path = "/index.html"
-        super().do_GET()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a page; yields its origin."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(OnePage, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    app = Flask("page", static_folder=folder, static_url_path="/")
+    app.register_error_handler(404, lambda error: send_from_directory(folder, "index.html"))
+    return app
 
 
 @contextmanager
@@ -93,27 +81,41 @@ def refused(demo: Demo) -> list[Any]:
     return [entry for entry in demo.diary.entries() if entry.get("reason")]
 
 
-def test_mcp_inspector(bundles: dict[str, str], open_page: Callable[..., Any]) -> None:
-    """All of it in the page: "Connect", "Allow", connected."""
+@pytest.mark.parametrize("how", ["login", "headers"])
+def test_mcp_inspector(
+    how: str, bundles: dict[str, str], engine: Engine, visit: Callable[..., Page], sightings: Sightings
+) -> None:
+    """All of it in the page: "Connect", with "Allow" or with the headers that are filled in; connected."""
     folder = PACKAGES / "@modelcontextprotocol" / "inspector-client" / "dist"
-    with served(folder) as origin, running(token="t", origins=[origin]) as demo:
-        page, log = open_page(f"{origin}/favicon.ico")
-        page.evaluate("localStorage.setItem('lastConnectionType', 'direct')")
-        page.goto(f"{origin}/?transport=streamable-http&serverUrl={demo.endpoint}")
-        page.get_by_role("button", name="Connect", exact=True).click()
-        page.click("button[value=allow]")
-        page.get_by_text("Flask-MCP-CORS example").wait_for()
-        page.get_by_role("tab", name="Tools").click()
-        page.get_by_role("button", name="List Tools").click()
-        page.get_by_text("calculateSum").first.wait_for()
+    with serving(one_page(folder)) as origin, running(token="t", origins=[origin]) as demo:
+        page = visit(f"{origin}/mcp.svg", fresh=True)
+        page.evaluate("() => localStorage.setItem('lastConnectionType', 'direct')")
+        if how == "headers":
+            headers = {"Authorization": "Bearer t", "X-API-Key": "k"}
+            rows = [{"name": name, "value": value, "enabled": True} for name, value in headers.items()]
+            page.evaluate("(rows) => localStorage.setItem('lastCustomHeaders', JSON.stringify(rows))", rows)
+        with sightings.of(f"inspector-{how}", engine.name, demo.app) as sighting:
+            page.goto(f"{origin}/?transport=streamable-http&serverUrl={demo.endpoint}")
+            press_text(page, "Connect")
+            if how == "login":
+                press(page, "button[value=allow]")
+            until(page, "document.body.innerText.includes('Flask-MCP-CORS example')")
+            press_text(page, "Tools")
+            press_text(page, "List Tools")
+            until(page, "document.body.innerText.includes('calculateSum')")
+            sighting.connects = True
         assert reached(demo) == ["initialize", "notifications/initialized", "tools/list"]
         assert refused(demo) == []
-        assert log.preflights(demo.endpoint) == 1
+        assert sighting.preflights == 1
 
 
-def test_mcp_use_inspector(bundles: dict[str, str], open_page: Callable[..., Any]) -> None:
+def test_mcp_use_inspector(bundles: dict[str, str], open_page: Callable[..., Any], sightings: Sightings) -> None:
     """Its server does the discovery and gets the token; the page talks to the endpoint."""
-    with mcp_use_inspector() as origin, running(token="t", origins=[origin]) as demo:
+    with (
+        mcp_use_inspector() as origin,
+        running(token="t", origins=[origin]) as demo,
+        sightings.of("inspector-mcp-use", "chromium", demo.app) as sighting,
+    ):
         page, _ = open_page("about:blank")
         stay_on_this_machine(page)
         page.goto(f"{origin}/inspector?autoConnect={demo.endpoint}")
@@ -123,3 +125,4 @@ def test_mcp_use_inspector(bundles: dict[str, str], open_page: Callable[..., Any
         assert reached(demo)[:1] == ["server/discover"]
         assert "tools/list" in reached(demo)
         assert refused(demo) == []
+        sighting.connects = True

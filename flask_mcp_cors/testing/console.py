@@ -1,0 +1,106 @@
+"""What the consoles of Firefox and WebKit say of a failure besides its reason: what they name, and find first."""
+
+from __future__ import annotations
+
+from ..core.headers import ALLOW_ORIGIN
+from .checks import cors_check
+from .checks import REDIRECT_STATUSES
+from .errors import CORSErrorReason
+from .errors import CORSFailure
+from .messages import Exchange
+from .preflight import Answer
+from .quirks import Engine
+from .quirks import Quirk
+from .request import Request
+from .urls import OtherSchemeError
+from .words import CHECKS
+from .words import NO_CORS_SCHEME
+from .words import NO_MATCH
+from .words import NO_SUCCESS
+from .words import REDIRECTION_DENIED
+from .words import SILENT_IN_FIREFOX
+from .words import UNSAFE_ATTEMPT
+from .words import WORDS
+
+
+def console_facts(
+    engine: Engine, request: Request, failure: CORSFailure, exchanges: list[Exchange], quirks: frozenset[Quirk]
+) -> dict[str, object]:
+    """The facts of a :class:`CORSError`.
+
+    :param exchanges: those of this fetch.
+    """
+    facts = {**failure.facts, "port": request.url.port}
+    last = exchanges[-1] if exchanges else None
+    if last is not None and last.response is not None:
+        facts["status"] = last.response.status
+    if engine == "firefox":
+        facts |= _in_firefox(request, failure, last)
+    if engine == "webkit":
+        names = {name.lower(): name for name in request.headers}
+        facts["sent_origin"] = request.serialized_origin
+        facts["name"] = names.get(failure.detail, failure.detail)
+        facts["words"] = _webkit_words(request, failure, last, quirks)
+    return facts
+
+
+def _in_firefox(request: Request, failure: CORSFailure, last: Exchange | None) -> dict[str, object]:
+    if failure.reason in SILENT_IN_FIREFOX and request.mode == "cors" and request.response_tainting == "cors":
+        return {"words": NO_SUCCESS}
+    headers = None if last is None or last.response is None else last.response.headers
+    if headers is None:
+        return {}
+    if "MultipleAllowOrigin" in failure.reason and len(headers.getall(ALLOW_ORIGIN)) == 1:
+        return {"words": NO_MATCH}
+    words = WORDS["firefox"]
+    if failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT:
+        try:
+            cors_check(headers, request.origin, with_credentials=request.with_credentials)
+        except CORSFailure as first:
+            return {"words": words[first.of_preflight().reason].replace("{detail}", "{first}"), "first": first.detail}
+        if "Location" not in headers:
+            return {"words": words[CORSErrorReason.PREFLIGHT_INVALID_STATUS]}
+    if failure.reason is CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE:
+        answer = Answer.from_headers(headers.without({"access-control-allow-headers"}))
+        if not answer.allows_method(request.method, with_credentials=request.with_credentials):
+            return {"words": words[CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE]}
+    return {}
+
+
+def _webkit_words(
+    request: Request, failure: CORSFailure, last: Exchange | None, quirks: frozenset[Quirk]
+) -> str | None:
+    """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
+    words = WORDS["webkit"].get(failure.reason)
+    if last is not None and last.response is None and last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED":
+        # Without a preflight it says nothing.
+        return f"Could not connect to {request.url.host}: Connection refused"
+    if last is None or last.response is None or words is None:
+        return None
+    if "MultipleAllowOrigin" in failure.reason and "," not in failure.detail:
+        words = WORDS["webkit"][CORSErrorReason.ALLOW_ORIGIN_MISMATCH]
+    if last.is_preflight:
+        is_ok = 200 <= last.response.status <= 299
+        return words if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+    if failure.reason is CORSErrorReason.UNSAFE_REDIRECT and request.mode == "cors" and request.redirect == "follow":
+        return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
+    location = last.response.headers.get("Location")
+    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and location and request.redirect == "follow":
+        url = request.parse_location(location, quirks)
+        target = url._replace(userinfo="", fragment=url.fragment or request.url.fragment).href
+        return _literally(f"{REDIRECTION_DENIED.format(target=target)}redirection URL {url.href} has credentials")
+    if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
+        return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
+    is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
+    if not location or not is_check or request.mode != "cors":
+        return words
+    try:
+        target = request.parse_location(location, quirks).href
+    except (CORSFailure, OtherSchemeError):
+        return words
+    return REDIRECTION_DENIED.format(target=_literally(target)) + words
+
+
+def _literally(text: str) -> str:
+    """For a template: nothing to be filled in."""
+    return text.replace("{", "{{").replace("}", "}}")
