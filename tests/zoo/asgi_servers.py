@@ -17,6 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.responses import Response
@@ -115,7 +116,10 @@ def starlette(fault: str) -> Any:
     route: Any = Route("/mcp", mcp, methods=methods)
     if fault == "starlette-mount-redirect":
         route = Mount("/mcp", routes=[Route("/", mcp, methods=methods)])
-    return Starlette(routes=[route], middleware=[Middleware(CORSMiddleware, **cors(fault))])
+    middleware = [Middleware(CORSMiddleware, **cors(fault))]
+    if fault == "starlette-trusted-host":
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=["mcp.example.com"]))
+    return Starlette(routes=[route], middleware=middleware)
 
 
 async def main() -> None:

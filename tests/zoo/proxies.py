@@ -154,6 +154,7 @@ def haproxy(ports: Ports, inner: Ports, folder: Path) -> str:
     upstreams = {"haproxy-503": "nothing", "haproxy-504": "aiohttp-upstream-slow"}
     rules = {
         "haproxy-deny-methods": "http-request deny unless { method GET POST DELETE }",
+        "haproxy-strips-origin": "http-request del-header Origin",
         "haproxy-deny-delete": "http-request deny if { method DELETE }",
         "haproxy-deny-pages": "http-request deny if { req.hdr(Sec-Fetch-Mode) cors }",
         "haproxy-drops-headers": "http-response del-header Access-Control-Allow-Origin",

@@ -712,6 +712,13 @@ ROWS = (
         "Allow-Methods|allow_methods",
     ),
     Row(
+        "starlette-trusted-host",
+        "TrustedHostMiddleware lacks the name of the URL: 400",
+        "yes",
+        "400; host",
+        r"add 127\.0\.0\.1 to; TrustedHostMiddleware; without a port",
+    ),
+    Row(
         "starlette-no-port",
         "allow_origins has http://localhost, and the page has a port",
         "yes",
@@ -1325,6 +1332,13 @@ ROWS = (
         "yes",
         f"{_PREFLIGHT}; 403",
         _PREFLIGHT,
+    ),
+    Row(
+        "haproxy-strips-origin",
+        "del-header Origin in front of an app with CORS",
+        "yes",
+        "Origin; does not pass|drop; Vary",
+        "forward Origin|pass Origin",
     ),
     Row(
         "haproxy-deny-delete",

@@ -64,7 +64,6 @@ ELSEWHERE = {
     "not_asked",
     "not_mcp_page",
     "old_transport_silent",
-    "origin_lost",
     "origin_not_allowed",
     "origin_not_validated",
     "params_not_allowed",

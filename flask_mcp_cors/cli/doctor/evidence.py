@@ -254,8 +254,8 @@ class Evidence:
                 continue
             if revision.is_two_endpoints:
                 return b"event: endpoint" in fetched.body or b"event:endpoint" in fetched.body
-            if fetched.status == 401:
-                return None
+            if fetched.status in (401, 429):
+                return None  # not known yet
             return revision.is_agreed_in(fetched.result)
         return revision in self.revisions and revision not in REVISIONS
 

@@ -137,7 +137,7 @@ _HOLES = {
         "compare the whole origin with an exact list; anchor a regular expression at both ends",
     ),
     "null": (
-        "null is on the list: every sandboxed frame and local file has that origin",
+        "It is on the list, and sandboxed frames and local files send it",
         "take null off the list: compare with an exact list of whole origins",
     ),
     "another scheme": (
@@ -152,7 +152,8 @@ _HOLES = {
 
 
 def _subdomains(ev: Evidence) -> Iterator[Values]:
-    yield from ({"let_in": origin} for origin in _let_in(ev, "subdomain"))
+    if let_in := _let_in(ev, "subdomain"):
+        yield {"let_in": ", ".join(let_in)}
 
 
 def _rebinding(ev: Evidence) -> Iterator[Values]:
@@ -279,7 +280,7 @@ ADMISSION: tuple[Observation, ...] = (
         "null_allowed",
         "the origin null is let in",
         _holes("null", is_grave=True),
-        "The origin null is let in: {how}.",
+        "The origin null is let in. {how}.",
         "{hole_cure}",
         "origins",
         severity=ERROR,

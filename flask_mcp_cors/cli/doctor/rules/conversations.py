@@ -160,8 +160,13 @@ def _no_conversation(ev: Evidence) -> Iterator[Values]:
 
 
 def _not_asked(ev: Evidence) -> Iterator[Values]:
-    if ev.not_asked:
-        yield {"what": ", ".join(dict.fromkeys(ev.not_asked))}
+    of: dict[str, list[str]] = {}
+    for what in dict.fromkeys(ev.not_asked):
+        name, _, origin = what.partition(" from ")
+        of.setdefault(origin, []).append(name)
+    if of:
+        groups = (", ".join(names) + (f" from {origin}" if origin else "") for origin, names in of.items())
+        yield {"what": "; ".join(groups)}
 
 
 WAYS: tuple[Observation, ...] = (

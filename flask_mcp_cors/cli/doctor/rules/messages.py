@@ -52,8 +52,9 @@ _ROWS: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "json_cut",
         None,
         "the JSON is cut",
-        "The answer to {name} is JSON that is cut: it cannot be parsed, though the Content-Length fits.",
-        "send the whole body: see the log, and limits of buffers on the way; a length counts bytes, not letters",
+        "The answer to {name} is JSON that is cut: it cannot be parsed.",
+        "send the whole body: Content-Length counts bytes, not letters (Node: Buffer.byteLength, Python: "
+        "len(text.encode())); see the log, and limits of buffers on the way",
     ),
     (
         "answer_unended",

@@ -23,6 +23,7 @@ _HOST_WORDS = re.compile(
     r"(allowed|served)",
     re.IGNORECASE,
 )
+_PASS_HOST = "or let the proxy in front pass the Host on as it came"
 _LOGIN_PATH = re.compile(r"log ?in|sign ?in|password|anmeld|oauth2?/|/sso|authori[sz]e", re.IGNORECASE)
 _GATEWAY = {
     502: "the gateway in front gets no valid answer from the server behind it: it is not running, or listens elsewhere",
@@ -181,10 +182,14 @@ def _host_refused(c: Case) -> Fits:
         port = "" if url.port is None else f":{url.port}"
         fix = f"write {url.scheme}://127.0.0.1{port}{url.target}: {url.host} is an address to listen on"
         return {"fix": fix, "topic": ""}
+    if c.status == 400:
+        fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
+        fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
+        return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
     fix = (
         f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
     )
-    return {"fix": fix + "which compare the port, too), or let the proxy in front pass the Host on as it came"}
+    return {"fix": f"{fix}which compare the port, too), {_PASS_HOST}"}
 
 
 NETWORK: tuple[Failure, ...] = (
@@ -205,7 +210,8 @@ NETWORK: tuple[Failure, ...] = (
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
         "answered.",
-        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()); " + ANSWER_FIRST,
+        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()), and see whether a "
+        "firewall or proxy drops OPTIONS; " + ANSWER_FIRST,
         "preflight",
         (*PREFLIGHT_CODES, "not_asked"),
     ),

@@ -72,14 +72,14 @@ class Table:
 
     def explained_by(self, code: str) -> set[str]:
         """The codes that are consequences of this one."""
-        explains = set(self.rules[code].explains)
+        explains = {*self.rules[code].explains}
         if explains & {*EVERYTHING, *MESSAGES_ONLY}:
             failures = {rule.code for rule in self.failures}
             if MESSAGES_ONLY[0] in explains:
                 # A preflight is refused before any message is sent.
                 failures -= {rule.code for rule in self.failures if rule.is_of_preflight}
-            explains |= failures | {"no_conversation", "question_blocked", "params_not_allowed"}
-        return {*explains, code}
+            explains |= failures - {code} | {"no_conversation", "question_blocked", "params_not_allowed"}
+        return explains if self.rules[code].is_one_cause else {*explains, code}
 
     def without(self, code: str) -> Table:
         """The table without one row: a test asks whether anybody misses it."""
