@@ -139,7 +139,7 @@ function expressApp(fault) {
       const message = id ? "Session not found" : "Bad Request: No valid session ID provided";
       return response.status(id ? 404 : 400).json({ jsonrpc: "2.0", id: null, error: { code: -32000, message } });
     }
-    await transport.handleRequest(request, response, request.body);
+    await transport.handleRequest(request, response, fault === "express-no-body" ? undefined : request.body);
   });
   const withSession = async (request, response) => {
     const transport = transports[request.headers["mcp-session-id"]];

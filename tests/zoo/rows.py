@@ -903,6 +903,14 @@ ROWS = (
         f"{_ACAO}|CORS|order|before",
     ),
     Row(
+        "express-no-body",
+        "express.json() has read the body, and handleRequest is called without it",
+        "yes",
+        "parse error; body",
+        r"req\.body",
+        "documentation",
+    ),
+    Row(
         "express-list-throws",
         "the function of origin throws: Not allowed by CORS, with 500",
         "yes",

@@ -125,7 +125,7 @@ def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[st
     if words := cure_for(str(values.get("topic", rule.topic)), stacks):
         cure += f" ({words})"
     shown = None if console is None else printable(console, 1000)
-    return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)
+    return Finding(rule.code, severity, "", rule.sentence.format_map(safe).strip(), cure, shown)
 
 
 def _explained(findings: list[Finding], origins: Mapping[Finding, set[str]], table: Table) -> list[Finding]:

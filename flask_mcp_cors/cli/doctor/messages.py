@@ -193,7 +193,9 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
             return _checked(value, "content_type_wrong", sent)
         if not values and b"data:" in body:
             return Reading(None, "answer_unended")
-        unread = [data for (_, data), value in zip(found, values, strict=True) if value is None and data.strip()]
+        pairs = zip(found, values, strict=True)
+        # The transport of 2024 names its endpoint in the data of an event.
+        unread = [data for (kind, data), value in pairs if value is None and data.strip() and kind != "endpoint"]
         if not responses and unread:
             return Reading(None, "json_nan" if any(map(_holds_nan, unread)) else "event_not_json")
         named = [_is_response(value) for (kind, _), value in zip(found, values, strict=True) if kind == "message"]

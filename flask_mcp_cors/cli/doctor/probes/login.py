@@ -175,9 +175,7 @@ class Login:
             ):
                 other = urljoin(parsed.href, place)
                 if self._may_ask(other) and self._plain(other).status == 200:
-                    return (
-                        f" It is served at {printable(other, 200)}, below the mount point, where clients do not look."
-                    )
+                    return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
 
     # --- the authorization server -------------------------------------------------------------------------------

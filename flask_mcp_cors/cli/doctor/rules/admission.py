@@ -359,7 +359,7 @@ ADMISSION: tuple[Observation, ...] = (
         "* together with credentials",
         _star_credentials,
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
-        'fetches with credentials: "include", and look at the other header nowhere else.',
+        'fetches with credentials: "include", and only there the other header matters.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
         severity=WARNING,
     ),

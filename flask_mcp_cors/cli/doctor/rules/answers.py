@@ -176,6 +176,12 @@ def _no_mcp(c: Case) -> Fits:
     message = c.f.message or {}
     error, result = message.get("error"), message.get("result")
     if isinstance(error, dict):
+        if error.get("code") == -32700:
+            what = f"{c.f.url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
+            fix = (
+                "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body))"
+            )
+            return {"what": what, "fix": f"{fix}, and see whether a proxy drops it"}
         words = printable(str(error.get("message")), 80)
         what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
         return {"what": what, "fix": "see the server's documentation for the methods that it has"}
@@ -313,6 +319,15 @@ ANSWERS: tuple[Failure, ...] = (
         explains=EVERYTHING,
     ),
     Failure(
+        "session_in_cookie",
+        "a message is refused because the session is in a cookie",
+        _needs_cookie,
+        "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
+        "the session in a cookie. Pages send none to another origin, and MCP clients keep none.",
+        "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
+        explains=("no_result",),
+    ),
+    Failure(
         "session_not_received",
         "a message of a session is refused as one without, or of an unknown session",
         _session_refused,
@@ -326,15 +341,6 @@ ANSWERS: tuple[Failure, ...] = (
         _version_refused,
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
         "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
-    ),
-    Failure(
-        "session_in_cookie",
-        "a message is refused because the session is in a cookie",
-        _needs_cookie,
-        "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
-        "the session in a cookie. Pages send none to another origin, and MCP clients keep none.",
-        "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
-        explains=("no_result",),
     ),
     Failure(
         "notification_refused",

@@ -179,7 +179,7 @@ LOGIN: tuple[Observation, ...] = (
         "metadata_missing",
         "the resource metadata that the 401 names is not there",
         fact("metadata missing"),
-        "The protected resource metadata that the 401 names is not there: {url} is answered 404.{what}",
+        "The protected resource metadata that the 401 names is not there: {url} is answered 404. {what}",
         "serve the resource metadata document at that URL (RFC 9728), at the root of the host and not below the app's "
         "mount point, or name the right URL in resource_metadata; let what stands in front pass /.well-known/ on to "
         "the app",

@@ -95,7 +95,7 @@ def _rate_limited(c: Case) -> Fits:
 
 
 def _gateway(c: Case) -> Fits:
-    if c.status not in _GATEWAY or (c.is_preflight and c.is_posted):
+    if c.status not in _GATEWAY or (c.is_preflight and c.is_endpoint and c.is_posted):
         return False
     if c.f.step.startswith("GET stream") and c.is_posted:
         return {
@@ -105,6 +105,8 @@ def _gateway(c: Case) -> Fits:
             "topic": "stream",
         }
     proxy = proxy_in(c.stacks)
+    if c.status == 511:
+        return {"why": _GATEWAY[c.status], "fix": "log in to the network first", "topic": ""}
     if c.status in (504, 524):
         fix = (
             f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; HAProxy: "

@@ -297,8 +297,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         _repeated,
         f"{{whose}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): often two layers each add it, and browsers "
         "refuse both.",
-        "let one layer send it, once: take it out of the proxy ({proxy}: remove it there, or hide the app's) or out "
-        "of the app",
+        "let one layer send it, once: take it out of {proxy} or out of the app. One program may add it twice, too "
+        "(PHP: header(…, false))",
         explains=PREFLIGHT_CODES,
     ),
     Failure(
