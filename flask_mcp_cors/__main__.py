@@ -129,7 +129,7 @@ def doctor(
     """Examine a running server, in any language, as browser MCP clients of each protocol revision.
 
     URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 where something
-    keeps a browser out, or lets in whom it must not.
+    blocks an allowed page or admits a foreign one.
     """
     from .cli.doctor import examine
     from .cli.doctor.wire import tls_context

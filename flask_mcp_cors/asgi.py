@@ -256,6 +256,7 @@ class CORSMiddleware:
             for name, value in headers.items()
             if b"forwarded" in name
         }
+        environ["CONTENT_TYPE"] = headers.get(b"content-type", b"").decode("latin-1")
         report(self, facts, decision, environ, self._in_force, lambda: site.choose(facts.path, facts.policy_method))
 
     def _warn_of_layers_outside(self, scope: Scope) -> None:

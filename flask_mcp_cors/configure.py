@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
 
+from .core.mcp import missing_for_clients
 from .core.policy import CORSPolicy
 from .core.problems import PolicyError
 from .core.problems import wrong_type
@@ -24,7 +25,7 @@ from .core.site import make_site
 from .core.site import Site
 from .reporting import log
 
-_ENVIRONMENT_KEY = re.compile(rf"(?:.*_)?{CONFIG_PREFIX}([A-Z0-9_]+)")
+_ENVIRONMENT_KEY = re.compile(r"(?:.*_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
 
 
 # flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
@@ -65,14 +66,26 @@ class Configured(NamedTuple):
             )
         elif site.hosts.any_host and self.source("hosts") == "default":
             log.warning(
-                "%s: any Host is served, so a page whose name is rebound to this server can read what a GET without "
-                'login gives: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
+                "%s: any Host is served, so with DNS rebinding any web site can read what this server answers to a GET "
+                'without login: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
                 "that is meant",
                 line,
                 CONFIG_PREFIX,
             )
         else:
             log.info("%s", line)
+        policy = site.default
+        what = missing_for_clients(
+            (*policy.allow_headers, *policy.extra_allow_headers), (*policy.expose_headers, *policy.extra_expose_headers)
+        )
+        if what and policy.validate_origin and not site.policies:
+            # With policies for paths, the endpoint may have another one.
+            log.warning(
+                "%s: no browser MCP client can connect, because the default policy %s: extra_allow_headers and "
+                "extra_expose_headers add to the default lists, allow_headers and expose_headers replace them",
+                whom,
+                what,
+            )
 
 
 def _cut(values: Iterable[str]) -> str:
@@ -101,7 +114,9 @@ def configure(
         settings, keys = settings_from_config(config, problems)
         _warn_of_lost_keys(config)
     for word in keywords:
-        keys.pop(word, None)
+        key = keys.pop(word, None)
+        if key is not None and _as_written(settings[word]) != _as_written(keywords[word]):
+            log.warning("%s in app.config has no effect: the keyword %s=… is given in the code, and counts", key, word)
     settings.update((word, value) for word, value in keywords.items() if word in known)
     if config is not None:
         _warn_of_flask_cors(config, settings)
@@ -133,6 +148,11 @@ def configure(
     return Configured(site, wrap_wsgi, sources)
 
 
+def _as_written(value: object) -> object:
+    """A value to compare with another: one string and a list of one are the same, and so are lists and tuples."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
 def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """``app.config`` without the key that comes from :data:`_FLASK_MCP_SERVER`."""
     if _FLASK_MCP_SERVER not in os.environ:
@@ -145,7 +165,8 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
     advice = []
     for key in config:
         word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
-        meant = OTHER_WORDS.get(word, word)
+        # Lists of header names would replace the defaults, without which no MCP client connects.
+        meant = f"extra_{word}" if f"extra_{word}" in EXTENSION_SETTINGS else OTHER_WORDS.get(word, word)
         if word in WORDS_WITHOUT_COUNTERPART:
             advice.append(f"{key} → leave it out")
         elif meant in EXTENSION_SETTINGS - settings.keys():
@@ -156,7 +177,9 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that were not loaded into ``app.config``."""
+    """Warn of settings in the environment that were not loaded into ``app.config``, and of a key that holds all."""
+    if isinstance(config.get("MCP_CORS"), Mapping):
+        log.warning("MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS")
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:
@@ -164,9 +187,12 @@ def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
         if variable == _FLASK_MCP_SERVER:
             log.warning("%s is a variable of flask-mcp-server; the one of Flask-MCP-CORS is %sS", variable, variable)
             continue
-        name = match[1].partition("__")[0]
+        name = match[1].partition("__")[0].upper()
         key = f"{CONFIG_PREFIX}{name}"
-        if key in config:
+        if key in config and key in variable:
+            continue
+        if key not in variable and name.lower() in EXTENSION_SETTINGS:
+            log.warning("%s is in the environment, but has no effect: write FLASK_%s", variable, key)
             continue
         if name.lower() not in EXTENSION_SETTINGS:
             problem = unknown_setting(name.lower(), EXTENSION_SETTINGS, key=key)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 from typing import NamedTuple
 
@@ -20,10 +23,12 @@ from .core.decision import Decision
 from .core.decision import MISDIRECTED
 from .core.decision import Reason
 from .core.hosts import Host
+from .core.hosts import is_loopback
 from .core.hosts import parse_host
 from .core.origins import Origin
 from .core.origins import parse_origin
 from .core.policy import CORSPolicy
+from .core.security import SecurityHeaders
 from .core.site import Choice
 from .core.site import Facts
 from .core.site import FRAMES
@@ -52,6 +57,22 @@ _FORWARDED = tuple(
 )
 
 _ASGI = "asgi"
+
+_OTHER_SITES = ("cross-site", "same-site")
+
+#: What HTML forms send: https://html.spec.whatwg.org/#attr-fs-enctype
+_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+
+#: Paths of documents that are often meant for everybody, such as ``/openapi.json`` and ``/oauth/jwks``.
+_DOCUMENT = re.compile(r"\.[a-z0-9]{2,8}$|/(?:jwks|certs|keys)$")
+
+_UNSPECIFIED = ("0.0.0.0", "[::]")
+_OPEN_LOOPBACK = "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on"
+
+_PASS_ON = (
+    "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
+    "in nginx without proxy_set_header Origin)"
+)
 
 
 def safe(value: str | None) -> str:
@@ -91,8 +112,8 @@ def report(
     :param choose: says which rule selected the policy; asked only where a line is written.
     """
     if decision.status is not None and decision.status < 300:
-        if debug and not decision.allowed:
-            log.warning("%s", _failed_preflight(facts, decision, choose()))
+        if debug and (failure := _failed_preflight(facts, decision, in_force, choose)):
+            log.warning("%s", failure)
         signal = preflight_answered
     elif decision.final or decision.reported:
         if log.isEnabledFor(logging.WARNING):
@@ -114,12 +135,17 @@ def report(
 
 
 def report_lost_method(facts: Facts) -> None:
-    """Warn of an ``OPTIONS`` request that looks like a preflight which has lost its announced method on the way."""
-    if facts.method == "OPTIONS" and facts.fetch_mode == "cors" and facts.request_method is None:
+    """Warn of an ``OPTIONS`` request that looks like a preflight which has lost its announced method on the way.
+
+    Where ``Origin`` is lost as well, the line of the refusal says so.
+    """
+    is_refused = facts.origin is None and facts.fetch_site in _OTHER_SITES
+    if facts.method == "OPTIONS" and facts.fetch_mode == "cors" and facts.request_method is None and not is_refused:
         log.warning(
             "OPTIONS %s from a page has no Access-Control-Request-Method: unless the page itself called OPTIONS, a "
-            "proxy or CDN in front has removed the header; let it pass Origin and Access-Control-Request-* on",
+            "proxy or CDN in front has removed the header; %s",
             safe(facts.path),
+            _PASS_ON,
         )
 
 
@@ -131,90 +157,145 @@ def _escaped(text: str) -> str:
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _extended(setting: str, values: Iterable[str], new: str) -> str:
-    """The line that adds a value to a list: it takes nothing away from what is there."""
-    listed = [*values, new]
-    if len(listed) > 12:
-        return f"add {json.dumps(new)} to {setting}, which has {len(listed) - 1} entries"
+def _is_loopback(origin: str) -> bool:
+    parsed = parse_origin(origin)
+    return parsed is not None and is_loopback(parsed.host)
+
+
+def _extended(setting: str, values: Iterable[str], new: Sequence[str]) -> str:
+    """The line that adds values to a list: it takes nothing away from what is there."""
+    listed = [*values, *new]
+    if len(listed) > 24 or len(listed) - len(new) > 16:
+        return f"add {json.dumps(new)[1:-1]} to {setting}, which has {len(listed) - len(new)} entries"
     return f"set {setting}={json.dumps(listed)}"
 
 
-def _set_site(setting: str, values: tuple[str, ...], new: str, source: str) -> str:
+def _set_default(setting: str, values: Sequence[str], new: Sequence[str], source: str) -> str:
     if source == "TRUSTED_HOSTS":
-        return f"add {json.dumps(new)} to TRUSTED_HOSTS in app.config"
-    now = ", ".join(values[:8]) + (", ..." if len(values) > 8 else "")
+        return f"add {json.dumps(new)[1:-1]} to TRUSTED_HOSTS in app.config"
+    now = ", ".join(values[:8]) + (", ..." if len(values) > 8 else "") or "empty"
     return f"{_extended(setting, values, new)} (MCP_CORS_{setting.upper()}); now {_escaped(now)} ({source})"
 
 
-def _set_policy(setting: str, new: str, choice: Choice, in_force: InForce) -> str:
+def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InForce) -> str:
     """The line that adds to a list of the policy which refused, and to no other."""
     policy, rule = choice.policy, _escaped(choice.rule)
     if not isinstance(policy, CORSPolicy):
-        return f"{rule} is a callable: let the policy that it returns have {json.dumps(new)} in {setting}"
+        new_value = json.dumps(new)[1:-1]
+        return f"{rule} is a callable: unless it refuses on purpose, let its policy have {new_value} in {setting}"
     values = getattr(policy, setting)
     if callable(values):
-        return f"let the callable in {setting} of {rule} accept {json.dumps(new)}"
-    if policy is in_force.site.default:
-        return _set_site(setting, values, new, in_force.source(setting))
-    return f"in {rule} {_extended(setting, values, new)}"
+        return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"
+    if setting == "origins" and policy.allow_credentials and new[0].startswith("http:") and not _is_loopback(new[0]):
+        return "serve it over https, as allow_credentials admits no http, and list that origin"
+    if policy is not in_force.site.default:
+        return f"in {rule} {_extended(setting, values, new)}"
+    advice = _set_default(setting, values, new, in_force.source(setting))
+    if setting == "origins" and policy.has_default_origins and in_force.source("hosts") == "default":
+        # With origins of its own a site serves any Host, unless it says which.
+        advice += f"; with it, to serve no other Host than now, set hosts={json.dumps(in_force.site.hosts.patterns)}"
+    return advice
 
 
-def _failed_preflight(facts: Facts, decision: Decision, choice: Choice) -> str:
-    start = f"preflight for {safe(facts.path)} from {safe(facts.origin)} will fail"
-    where = "" if choice.rule.startswith("the default policy") else f" in {_escaped(choice.rule)}"
+def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choose: Callable[[], Choice]) -> str | None:
+    """Why a browser will stop at this preflight, or the server at the request; ``None``: neither will."""
+    start = f"preflight for {safe(facts.path)} from {safe(facts.origin)}"
+    method, offending = facts.request_method or "", [name[:200] for name in decision.offending]
+    if method != method.upper() and (decision.allowed or decision.reason is Reason.METHOD_NOT_ALLOWED):
+        upper = safe(method.upper())
+        return (
+            f"{start} will fail: no server has the method {safe(method)}: write it in upper case in the page, as "
+            f"fetch(url, {{method: {upper}}}); browsers do not"
+        )
+    if decision.allowed:
+        return None
     if decision.reason is Reason.METHOD_NOT_ALLOWED:
-        method = decision.offending[0]
-        problem = f"{start}: method {safe(method)} is not allowed"
-        if method != method.upper():
-            upper = safe(method.upper())
-            return f"{problem}: write it in upper case in the page, as fetch(url, {{method: {upper}}}); browsers do not"
-        return f"{problem}: add it to allow_methods{where} (MCP_CORS_ALLOW_METHODS)"
+        advice = _set_policy("allow_methods", offending[:1], choose(), in_force)
+        return f"{start} will fail: method {safe(method)} is not allowed: {advice}"
     if decision.reason is Reason.HEADER_NOT_ALLOWED:
-        names = ", ".join(map(safe, decision.offending))
-        return f"{start}: not allowed: {names}: set extra_allow_headers=[{names}]{where} (MCP_CORS_EXTRA_ALLOW_HEADERS)"
-    return f"{start}: it asks for more than 64 header names, or more than 4 KiB of them"
+        names = ", ".join(map(safe, offending))
+        advice = _set_policy("extra_allow_headers", offending, choose(), in_force)
+        return f"{start} will fail: not allowed: {names}: {advice}"
+    return f"{start} will fail: it asks for more than 64 header names, or more than 4 KiB of them"
 
 
 def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
     host = parse_host(facts.host) if facts.host else None
     if reason is Reason.HOST_NOT_SERVED and host is not None:
-        advice = _advice_on_host(host, in_force)
+        advice = _advice_on_host(facts, host, environ, in_force)
     elif reason in MISDIRECTED:
         advice = "no client sends such a Host"
     elif reason is Reason.ORIGIN_NOT_ALLOWED:
         origin = parse_origin(facts.origin or "")
         if origin is None:
-            return _advice_on_null(facts)
+            return _advice_on_opaque(facts, environ)
         advice = _advice_on_origin(facts, origin, host, environ, in_force, choice)
     elif reason is Reason.CROSS_SITE:
-        return _advice_on_cross_site(facts)
+        return _advice_on_cross_site(facts, choice, in_force)
     elif reason is Reason.POLICY_FAILED:
         return f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
+    elif reason is Reason.ORIGIN_REPEATED:
+        return "the header arrived twice: the client or a proxy must not add it again"
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
-    return advice + _advice_on_proxies(facts, environ)
+    proxies = _advice_on_proxies(facts, environ)
+    if not proxies or "a proxy" in advice or "the proxy" in advice:
+        return f"{advice}; {proxies}" if proxies else advice
+    return f"{proxies}; otherwise, {advice}"
 
 
-def _advice_on_host(host: Host, in_force: InForce) -> str:
+def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_force: InForce) -> str:
     hosts = in_force.site.hosts
     name = host.name
+    if name in _UNSPECIFIED:
+        return _OPEN_LOOPBACK
+    other = {"http": "https", "https": "http"}.get(facts.scheme, "")
+    if host.port is None and hosts.lists(host, other):
+        return (
+            f"hosts has this name with the port of {other}, but the request arrived over {facts.scheme}: "
+            f"{_pass_scheme_on(environ)}"
+        )
     if any(pattern.partition(":")[0] == name for pattern in hosts.patterns):
         # The name is served already, on another port.
         name = f"{name}:{host.port or '*'}"
-    return _set_site("hosts", hosts.patterns, name, in_force.source("hosts"))
+    advice = _set_default("hosts", hosts.patterns, [name], in_force.source("hosts"))
+    if "." in name or is_loopback(host.name) or _is_forwarded(environ):
+        return advice
+    return f"{advice}; a name without a dot is often one that a proxy has put there: let it pass Host on"
 
 
-def _advice_on_null(facts: Facts) -> str:
+def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:
+    """``null`` and ``file://``: the likely causes by what was sent, the harmless cure first."""
+    if facts.origin != "null":
+        return (
+            "pages that were opened from a file send this origin, in Electron and in a WebView too: serve the page "
+            "from a server, or under a scheme of its own, and list that origin"
+        )
     if facts.fetch_site == "same-origin":
         return (
             "a page of this app with Referrer-Policy: no-referrer sends this origin; give the page another policy, "
             "such as strict-origin-when-cross-origin"
         )
+    content_type = str(environ.get("CONTENT_TYPE", "")).partition(";")[0]
+    is_form = content_type in _FORM_TYPES if facts.fetch_mode is None else facts.fetch_mode != "cors"
+    if is_form and facts.method == "POST":
+        return (
+            "a form sends this origin from a page with Referrer-Policy: no-referrer: give the page another policy, "
+            "such as strict-origin-when-cross-origin; or after a redirect to another host: let the form name the "
+            "final URL; if an identity provider posts it, exempt the view with cors.exempt; forms in sandboxed "
+            "iframes send it always"
+        )
+    if facts.fetch_mode == "cors" or facts.is_preflight:
+        return (
+            "fetch sends this origin after a redirect to another host: give the client the final URL; pages in a "
+            "sandboxed iframe or from a file send it always: serve them from an origin of their own, and list that; "
+            "the last resort is dangerously_allow_null"
+        )
     return (
         "browsers send this origin after a redirect to another host, so give the client the final URL; a page with "
-        "Referrer-Policy: no-referrer sends it with forms; sandboxed iframes and local files send it always: "
-        "see dangerously_allow_null"
+        "Referrer-Policy: no-referrer sends it with forms, so give the page another policy; pages in a sandboxed "
+        "iframe or from a file send it always: the last resort is dangerously_allow_null"
     )
 
 
@@ -226,45 +307,99 @@ def _advice_on_origin(
     in_force: InForce,
     choice: Choice,
 ) -> str:
-    site = in_force.site
-    is_own = host is not None and host.to_origin(origin.scheme) == facts.origin
-    if host is not None and is_own:
-        if origin.scheme != facts.scheme and (host.is_address or site.own_hosts.lists(host, origin.scheme)):
-            trust = (
-                "start the server with --forwarded-allow-ips" if _ASGI in environ else "write ProxyFix(..., x_proto=1)"
-            )
-            return (
-                f"this is the app's own page over {origin.scheme}, but the request arrived over {facts.scheme}: "
-                f"let the proxy send X-Forwarded-Proto, and {trust}"
-            )
-        named = _set_site("hosts", site.hosts.patterns, host.name, in_force.source("hosts"))
-        return f"if this is the app's own page, {named}"
-    if host is not None and host.name == origin.host and host.port is None and _is_forwarded(environ):
+    own_hosts = in_force.site.own_hosts
+    page = Host(origin.host, origin.port)
+    if host is not None and host.to_origin(origin.scheme) == facts.origin:
+        named = _name_host(host, in_force)
+        if origin.scheme == facts.scheme:
+            return f"if this is the app's own page, {named}"
+        is_known = host.is_address or own_hosts.lists(host, origin.scheme)
         return (
+            f"this is the app's own page over {origin.scheme}, but the request arrived over {facts.scheme}: "
+            f"{_pass_scheme_on(environ)}{'' if is_known else f'; and {named}'}"
+        )
+    if "/.well-known/" in facts.path and facts.policy_method in ("GET", "HEAD"):
+        return f'{_public_document(facts)}, or "/.well-known/**": PUBLIC_METADATA for all of them'
+    add = f"if this page is to be allowed, {_set_policy('origins', [str(origin)], choice, in_force)}"
+    if host is not None and host.name == origin.host and host.port is None:
+        lost = (
             f"the page is on port {origin.port} of this host, and the Host that arrived has no port: a proxy may have "
             "dropped it; in nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
         )
-    if "/.well-known/" in facts.path:
-        path = safe(facts.path)
+        return lost if _is_forwarded(environ) else f"{lost}; otherwise, {add}"
+    if host is not None and own_hosts.lists(page, origin.scheme) and not is_loopback(origin.host):
         return (
-            f"if everybody may read this document, add {path}: PUBLIC_METADATA to policies, "
-            'or "/.well-known/**": PUBLIC_METADATA for all of them'
+            f"hosts has the name of this page, but the Host that arrived is {safe(facts.host)}: if a proxy has changed "
+            f"it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
         )
-    return f"if this page is to be allowed, {_set_policy('origins', str(origin), choice, in_force)}"
+    if facts.policy_method in ("GET", "HEAD") and _DOCUMENT.search(facts.path):
+        return f"{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
+    return f"{_differences(origin, choice)}{add}"
 
 
-def _advice_on_cross_site(facts: Facts) -> str:
+def _name_host(host: Host, in_force: InForce) -> str:
+    """The line that makes a host a known name of this app."""
+    hosts, source = in_force.site.hosts, in_force.source("hosts")
+    if host.name in _UNSPECIFIED:
+        return _OPEN_LOOPBACK
+    if hosts.any_host and source == "default":
+        return (
+            f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"
+        )
+    return _set_default("hosts", hosts.patterns, [host.name], source)
+
+
+def _public_document(facts: Facts) -> str:
+    return f"if everybody may read this document, add {safe(facts.path)}: PUBLIC_METADATA to policies"
+
+
+def _differences(origin: Origin, choice: Choice) -> str:
+    """How the first listed origin that is nearly the same differs.
+
+    Of a long list only the start is looked at: strangers choose how often this is asked.
+    """
+    values = getattr(choice.policy, "origins", ())
+    for value in () if callable(values) else values[:50]:
+        listed = parse_origin(value.replace("://*.", "://", 1))
+        if listed is None:
+            continue
+        if listed.host == origin.host:
+            pairs = (("scheme", listed.scheme, origin.scheme), ("port", listed.port, origin.port))
+            parts = [word for word, one, other in pairs if one != other]
+            how = f"with another {' and '.join(parts)}" if parts else "which covers subdomains only"
+            return f"origins has {_escaped(value)}, {how}; "
+        if is_loopback(listed.host) and is_loopback(origin.host):
+            return f"origins has {_escaped(value)}, and {listed.host} and {origin.host} are different hosts; "
+    return ""
+
+
+def _advice_on_cross_site(facts: Facts, choice: Choice, in_force: InForce) -> str:
     if facts.fetch_mode == "cors" or facts.method not in ("GET", "HEAD"):
-        return (
-            "browsers send Origin with such a request, so a proxy or CDN in front has removed it; "
-            "let it pass Origin and Access-Control-Request-* on"
-        )
+        return f"browsers send Origin with such a request, so a proxy or CDN in front has removed it; {_PASS_ON}"
     if facts.fetch_dest in FRAMES:
         return (
             "another site shows this URL in a frame, which X-Frame-Options: DENY leaves empty; "
-            'to allow frames set security_headers={"frame_options": None}'
+            f"to allow frames {_set_frame_options(choice, in_force)}"
         )
     return 'another site embeds this URL; a page that may read it asks with fetch and mode "cors"'
+
+
+def _set_frame_options(choice: Choice, in_force: InForce) -> str:
+    """The line that leaves out ``X-Frame-Options`` and no other security header that is set."""
+    policy, rule = choice.policy, _escaped(choice.rule)
+    if not isinstance(policy, CORSPolicy):
+        return f"{rule} is a callable: let the policy that it returns have no X-Frame-Options"
+    ours, default = policy.security_headers or SecurityHeaders(), SecurityHeaders()
+    words = [f.name for f in fields(SecurityHeaders) if getattr(ours, f.name) != getattr(default, f.name)]
+    kept = {word: getattr(ours, word) for word in words} | {"frame_options": None}
+    kept = {word: dict(value) if isinstance(value, Mapping) else value for word, value in kept.items()}
+    where = "" if policy is in_force.site.default else f"in {rule} "
+    return f"{where}set security_headers={_escaped(repr(kept))}"
+
+
+def _pass_scheme_on(environ: Mapping[str, Any]) -> str:
+    trust = "start the server with --forwarded-allow-ips" if _ASGI in environ else "write ProxyFix(..., x_proto=1)"
+    return f"let the proxy send X-Forwarded-Proto, and {trust}"
 
 
 def _is_forwarded(environ: Mapping[str, Any]) -> bool:
@@ -272,19 +407,20 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
+    """What a proxy sent in vain; empty: nothing."""
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.
         forwarded = environ.get("HTTP_X_FORWARDED_HOST", facts.host)
-        ignored = "; X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
+        ignored = "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
         return "" if forwarded == facts.host else ignored
     if "werkzeug.proxy_fix.orig" not in environ:
         unused = any(key in environ for key in _FORWARDED)
-        return (
-            "; X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix"
-            if unused
-            else ""
+        ignored = (
+            "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix as the "
+            "outermost layer"
         )
+        return ignored if unused else ""
     forwarded = environ.get("HTTP_X_FORWARDED_HOST")
     if not forwarded or facts.host in [host.strip() for host in forwarded.split(",")]:
         return ""
-    return "; X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
+    return "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"

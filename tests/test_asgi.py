@@ -614,11 +614,15 @@ def test_signals_are_sent_for_each_request() -> None:
             "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host",
         ),
         (
+            [("origin", "null"), ("content-type", "application/x-www-form-urlencoded")],
+            "a form sends this origin from a page with Referrer-Policy: no-referrer",
+        ),
+        (
             [("origin", "https://mcp.example.com")],
             "let the proxy send X-Forwarded-Proto, and start the server with --forwarded-allow-ips",
         ),
     ],
-    ids=["origin", "host", "scheme"],
+    ids=["origin", "host", "form", "scheme"],
 )
 def test_advice_is_for_asgi(headers: list[tuple[str, str]], advice: str, caplog: pytest.LogCaptureFixture) -> None:
     ask(CORSMiddleware(Plain(), **POLICY), scope_of(headers=headers, scheme="http"))

@@ -9,6 +9,7 @@ from pages import APP
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
 
@@ -31,6 +32,19 @@ def test_keyword_beats_config_beats_policy_beats_default():
     site = make(policy, {"MCP_CORS_MAX_AGE": 2, "MCP_CORS_PREFLIGHT_STATUS": 202}, preflight_status=203)
     assert (site.default.preflight_status, site.default.max_age) == (203, 2)
     assert (site.default.allow_methods, site.default.allow_credentials) == (("PUT",), False)
+
+
+@pytest.mark.parametrize(
+    ("in_config", "in_code", "says"),
+    [
+        (APP, "https://b.example", "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given"),
+        (APP, [APP], None),
+        ([APP], (APP,), None),
+    ],
+)
+def test_a_key_that_a_keyword_beats_is_told_where_they_differ(caplog, in_config, in_code, says):
+    make(config={"MCP_CORS_ORIGINS": in_config}, origins=in_code, hosts="a.example")
+    assert (says in caplog.text) if says else ("no effect" not in caplog.text)
 
 
 def test_init_app_beats_the_constructor():
@@ -84,6 +98,8 @@ def test_a_fault_in_a_keyword_names_no_key_though_config_has_one():
         ("MCP_CORS_SUPPORTS_CREDENTIALS", "MCP_CORS_ALLOW_CREDENTIALS"),
         ("MCP_CORS_RESOURCES", "MCP_CORS_POLICIES"),
         ("MCP_CORS_ALLOWED_HOSTS", "MCP_CORS_HOSTS"),
+        ("MCP_CORS_HEADERS", "write MCP_CORS_EXTRA_ALLOW_HEADERS"),
+        ("MCP_CORS_EXPOSED_HEADERS", "write MCP_CORS_EXTRA_EXPOSE_HEADERS"),
         ("MCP_CORS_ENABLE_DNS_REBINDING_PROTECTION", "MCP_CORS_VALIDATE_ORIGIN"),
         ("MCP_CORS_MAXAGE", "MCP_CORS_MAX_AGE"),
         ("MCP_CORS_RESOURCES", "MCP_CORS_PATHS"),
@@ -103,6 +119,8 @@ def test_an_unknown_key_is_reported_with_the_real_one(key, says):
     ("make_it", "says"),
     [
         (lambda: MCPCors(resources={}), "policies"),
+        (lambda: MCPCors(MCP_CORS_ORIGINS=[]), "unknown keyword; write origins"),
+        (lambda: MCPCors(ORIGINS=[]), "unknown keyword; write origins"),
         (lambda: MCPCors(suports_credentials=True), "allow_credentials"),
         (lambda: CORSPolicy(hosts="a.example"), "a setting of MCPCors or CORSMiddleware"),
         (lambda: CORSPolicy(wrap_wsgi=True), "a setting of MCPCors"),
@@ -163,7 +181,8 @@ def allow(origin):
 ALLOW = partial(allow)
 
 ANY_HOST = (
-    ": any Host is served, so a page whose name is rebound to this server can read what a GET without login gives: "
+    ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without "
+    "login: "
     'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant'
 )
 
@@ -252,6 +271,32 @@ class TestStartUpLine:
 
 
 @pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            {"allow_headers": "Content-Type", "expose_headers": "X-Total"},
+            "allows no MCP-Protocol-Version, Mcp-Session-Id and does not expose Mcp-Session-Id",
+        ),
+        ({"expose_headers": "X-Total", "allow_headers": ["Content-Type", "Mcp-Session-Id"]}, "allows no MCP-Protocol"),
+        ({"expose_headers": []}, None),  # the stateless revision needs no session
+        ({"allow_headers": ["Content-Type", "Mcp-Session-Id"]}, None),  # 2025-03-26
+        ({"allow_headers": "*", "expose_headers": "*"}, None),
+        ({"allow_headers": "Content-Type", "validate_origin": False}, None),
+        ({"allow_headers": "Content-Type", "policies": {"/mcp": {"origins": APP}}}, None),
+        *((revision, None) for revision in MCP_REVISIONS.values()),
+    ],
+)
+def test_lists_that_keep_every_client_out_are_a_warning(caplog, settings, what):
+    make(origins=APP, hosts="a.example", **settings)
+    if what is None:
+        assert "no browser MCP client" not in caplog.text
+    else:
+        assert caplog.messages[-1].startswith(
+            f"MCPCors on 'configured': no browser MCP client can connect, because the default policy {what}"
+        )
+
+
+@pytest.mark.parametrize(
     "variable", ["MCP_CORS_ORIGINS", "FLASK_MCP_CORS_ORIGINS", "MYAPP_MCP_CORS_HOSTS", "MCP_CORS_POLICIES__A"]
 )
 def test_a_setting_that_never_reached_the_config_is_a_warning(monkeypatch, caplog, variable):
@@ -267,6 +312,23 @@ def test_a_setting_that_did_reach_it_is_none(monkeypatch, caplog):
     app.config.from_prefixed_env()
     MCPCors(app)
     assert "in the environment" not in caplog.text
+
+
+@pytest.mark.parametrize("variable", ["mcp_cors_origins", "MCPCORS_ORIGINS", "FLASK_MCPCORS_ORIGINS"])
+def test_a_variable_in_another_spelling_is_logged_with_the_right_one(monkeypatch, caplog, variable):
+    monkeypatch.setenv(variable, "*")
+    app = Flask("configured")
+    app.config.from_prefixed_env()
+    MCPCors(app, origins=APP, hosts="a.example")
+    expected = f"{variable} is in the environment, but has no effect: write FLASK_MCP_CORS_ORIGINS"
+    assert caplog.messages == [expected]
+
+
+def test_a_key_that_holds_all_settings_is_a_warning(caplog):
+    make(config={"MCP_CORS": {"origins": "*"}}, origins=APP, hosts="a.example")
+    assert caplog.messages == [
+        "MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS"
+    ]
 
 
 @pytest.mark.parametrize("variable", ["MCP_CORS_ALLOW_ORIGINS", "FLASK_MCP_CORS_ALLOWED_ORIGINS"])
@@ -293,12 +355,16 @@ def test_the_variable_of_flask_mcp_server_is_named_and_harms_nothing(monkeypatch
 
 
 def test_keys_that_flask_cors_left_are_named(caplog):
+    """Lists of header names are added to the defaults: in their place they would keep every MCP client out."""
     config = {"CORS_ORIGINS": APP, "CORS_SUPPORTS_CREDENTIALS": True, "CORS_RESOURCES": {}, "CORS_VARY_HEADER": True}
+    config |= {"CORS_HEADERS": "Content-Type", "CORS_ALLOW_HEADERS": "X-A", "CORS_EXPOSE_HEADERS": "X-Total"}
     make(config={**config, "CORS_OF_SOMEBODY_ELSE": 1}, hosts="mcp.example.com")
     assert (
         "app.config has keys of flask-cors, which Flask-MCP-CORS does not read: CORS_ORIGINS → MCP_CORS_ORIGINS; "
         "CORS_SUPPORTS_CREDENTIALS → MCP_CORS_ALLOW_CREDENTIALS; "
-        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out"
+        "CORS_RESOURCES → MCP_CORS_PATHS and MCP_CORS_POLICIES; CORS_VARY_HEADER → leave it out; "
+        "CORS_HEADERS → MCP_CORS_EXTRA_ALLOW_HEADERS; CORS_ALLOW_HEADERS → MCP_CORS_EXTRA_ALLOW_HEADERS; "
+        "CORS_EXPOSE_HEADERS → MCP_CORS_EXTRA_EXPOSE_HEADERS"
     ) in caplog.messages
 
 
@@ -391,10 +457,13 @@ def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplo
     caplog.clear()
     for headers in ({"Origin": APP}, {"Origin": APP}, {}):
         app.test_client().post("/mcp", headers=headers)
-    advice = "correct it; for an app that is mounted below a prefix, write the path without the prefix"
+    advice = (
+        "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write the "
+        "path without the prefix"
+    )
     assert caplog.messages == [
-        f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
-        f"policies has '/mpc', which no route matches; routes like it: /mcp, so it governs nothing: {advice}",
+        f"paths has '/tools/mcp', which no route matches; routes like it: /mcp, so it covers nothing: {advice}",
+        f"policies has '/mpc', which no route matches; routes like it: /mcp, so it covers nothing: {advice}",
     ]
 
 

@@ -62,6 +62,52 @@ def init(app, **settings):
     return MCPCors(app, **{"origins": APP, "hosts": "localhost", **settings})
 
 
+@pytest.mark.parametrize("wrap_wsgi", [False, True])
+def test_current_app_is_the_app(app, calls, wrap_wsgi):
+    """Some hosts of cloud functions have an app of their own and give no other name for it."""
+    with app.app_context():
+        cors = init(current_app, wrap_wsgi=wrap_wsgi)
+        cors.serve_resource_metadata(current_app, resource="https://localhost/mcp")
+        with pytest.raises(RuntimeError, match="is initialised on this app"):
+            cors.init_app(app)
+    client = app.test_client()
+    assert client.options("/mcp", headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == APP
+    assert client.get("/.well-known/oauth-protected-resource/mcp").json["resource"] == "https://localhost/mcp"
+
+
+def test_a_fault_in_the_settings_of_current_app_leaves_the_app_as_it_was(app):
+    with app.app_context(), pytest.raises(ValueError, match="trailing slash"):
+        init(current_app, origins=f"{APP}/")
+    assert not app.before_request_funcs
+    assert "mcp_cors" not in app.extensions
+
+
+class Dash:
+    server = Flask("inside")
+
+
+class Starlette:
+    def add_middleware(self, *args):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        (Dash(), "write MCPCors(x.server, …), where x is this object"),
+        (Starlette(), "write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"),
+        (lambda environ, start_response: [], "write CORSMiddleware(app, …) around another WSGI app"),
+        (Blueprint("b", "b"), "not <Blueprint 'b'>: a blueprint has its policy of cors.policy(…)(blueprint)"),
+        ("app", "MCPCors takes a Flask app, not 'app'"),
+    ],
+    ids=["dash", "starlette", "wsgi", "blueprint", "string"],
+)
+def test_what_is_no_flask_app_is_refused_with_what_to_write(other, says):
+    with pytest.raises(TypeError) as caught:
+        init(other)
+    assert says in str(caught.value)
+
+
 def call(app, environ):
     """POST to /mcp with a changed environ, past a test client that wants a URL of it; the status."""
     _, status, _ = run_wsgi_app(app, EnvironBuilder("/mcp", method="POST").get_environ() | environ, buffered=True)
@@ -562,9 +608,12 @@ class TestLog:
         app.debug = True
         ask = {**PREFLIGHT, "Access-Control-Request-Headers": "x-evil"}
         app.test_client().options("/mcp", headers=ask)
-        assert "extra_allow_headers=['x-evil'] (MCP_CORS_EXTRA_ALLOW_HEADERS)" in caplog.text
+        assert 'set extra_allow_headers=["x-evil"] (MCP_CORS_EXTRA_ALLOW_HEADERS); now empty (default)' in caplog.text
         app.test_client().options("/mcp", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT"})
-        assert "method 'PUT' is not allowed: add it to allow_methods (MCP_CORS_ALLOW_METHODS)" in caplog.text
+        assert (
+            'method \'PUT\' is not allowed: set allow_methods=["GET", "POST", "DELETE", "OPTIONS", "PUT"]'
+            in caplog.text
+        )
         many = ",".join(f"mcp-param-{i}" for i in range(100))
         app.test_client().options("/mcp", headers={**PREFLIGHT, "Access-Control-Request-Headers": many})
         assert "it asks for more than 64 header names" in caplog.text

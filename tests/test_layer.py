@@ -95,7 +95,7 @@ def test_in_debug_mode_a_preflight_that_will_fail_is_logged(app, caplog):
     app.test_client().options("/x", headers=asked)
     assert caplog.messages == [
         "preflight for '/x' from 'https://app.example.com' will fail: not allowed: 'x-%s', 'x-b': "
-        "set extra_allow_headers=['x-%s', 'x-b'] (MCP_CORS_EXTRA_ALLOW_HEADERS)"
+        'set extra_allow_headers=["x-%s", "x-b"] (MCP_CORS_EXTRA_ALLOW_HEADERS); now empty (default)'
     ]
 
 

@@ -585,7 +585,26 @@ class TestWrongUse:
         cors.policy(origins="null", preflight_status=300)(lambda: "ok")
         with pytest.raises(PolicyError) as caught:
             cors.init_app(Flask("faulty"))
-        assert [problem.setting for problem in caught.value.problems] == ["max_age", "origins", "preflight_status"]
+        where = (
+            f"cors.policy on {__name__}.{type(self).__name__}.test_every_fault_in_the_marks_is_told.<locals>.<lambda>"
+        )
+        assert [problem.setting for problem in caught.value.problems] == [
+            f"{where}.{setting}" for setting in ("max_age", "origins", "preflight_status")
+        ]
+
+    def test_a_star_under_a_default_with_credentials_names_the_view_and_the_way_out(self):
+        class Tools(MethodView):
+            pass
+
+        cors = MCPCors(Flask("faulty"), origins=APP, hosts="localhost", allow_credentials=True)
+        with pytest.raises(PolicyError) as caught:
+            cors.policy(origins="*")(Tools)
+        message = str(caught.value.problems[0])
+        assert message.startswith(f"cors.policy on {__name__}.{type(self).__name__}.")
+        assert message.endswith(
+            "Tools.origins='*': browsers refuse * together with allow_credentials; list the origins, or set "
+            "allow_credentials=False [credentials_any_origin]"
+        )
 
     @pytest.mark.parametrize("target", ["view", 3, None])
     def test_only_views_and_blueprints_are_marked(self, cors, target):
@@ -601,8 +620,12 @@ class TestWrongUse:
     @pytest.mark.parametrize("target", [Service().view, Service().later, Slotted()])
     def test_marking_what_holds_no_attributes_raises(self, cors, target):
         for mark in (cors.exempt, cors.policy(origins=OTHER)):
-            with pytest.raises(TypeError, match="name its path: policies="):
+            with pytest.raises(TypeError) as caught:
                 mark(target)
+            assert str(caught.value) == (
+                f"nothing can be left on {target!r}, a bound method or an object with slots: mark the function itself, "
+                'or name its path: policies={"/path": …}'
+            )
 
     @pytest.mark.parametrize(
         ("use", "words"),

@@ -1,6 +1,6 @@
 """Log lines: what was refused, and advice that adds to what is set and never takes anything away."""
 
-import json
+import ast
 import logging
 import re
 
@@ -24,18 +24,38 @@ from flask_mcp_cors.reporting import safe
 
 OWN = "https://mcp.example.com"
 
-FRAME_ADVICE = (
-    "another site shows this URL in a frame, which X-Frame-Options: DENY leaves empty; "
-    'to allow frames set security_headers={"frame_options": None}'
+FRAME_ADVICE = "another site shows this URL in a frame, which X-Frame-Options: DENY leaves empty; to allow frames "
+PASS_ON = (
+    "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; in "
+    "nginx without proxy_set_header Origin)"
 )
-LOST_ORIGIN = (
-    "browsers send Origin with such a request, so a proxy or CDN in front has removed it; "
-    "let it pass Origin and Access-Control-Request-* on"
+LOST_ORIGIN = f"browsers send Origin with such a request, so a proxy or CDN in front has removed it; {PASS_ON}"
+ADD_EVIL = f'set origins=["{APP}", "{EVIL}"] (MCP_CORS_ORIGINS); now {APP} (keyword)'
+LOST_SCHEME = "let the proxy send X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)"
+LOST_PORT = (
+    "the page is on port 8080 of this host, and the Host that arrived has no port: a proxy may have dropped it; in "
+    "nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
 )
+NO_PROXY_FIX = (
+    "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix as the "
+    "outermost layer"
+)
+PUBLIC_DOCUMENT = "if everybody may read this document, add {!r}: PUBLIC_METADATA to policies"
+
 NULL_ADVICE = (
     "browsers send this origin after a redirect to another host, so give the client the final URL; a page with "
-    "Referrer-Policy: no-referrer sends it with forms; sandboxed iframes and local files send it always: "
-    "see dangerously_allow_null"
+    "Referrer-Policy: no-referrer sends it with forms, so give the page another policy; pages in a sandboxed iframe or "
+    "from a file send it always: the last resort is dangerously_allow_null"
+)
+NULL_OF_FETCH = (
+    "fetch sends this origin after a redirect to another host: give the client the final URL; pages in a sandboxed "
+    "iframe or from a file send it always: serve them from an origin of their own, and list that; the last resort is "
+    "dangerously_allow_null"
+)
+NULL_OF_A_FORM = (
+    "a form sends this origin from a page with Referrer-Policy: no-referrer: give the page another policy, such as "
+    "strict-origin-when-cross-origin; or after a redirect to another host: let the form name the final URL; if an "
+    "identity provider posts it, exempt the view with cors.exempt; forms in sandboxed iframes send it always"
 )
 
 
@@ -61,7 +81,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"Origin": EVIL},
-            f'if this page is to be allowed, set origins=["{APP}", "{EVIL}"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
+            f"if this page is to be allowed, {ADD_EVIL}",
             id="origin",
         ),
         pytest.param(
@@ -69,6 +89,19 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"base_url": "https://b.example"},
             'set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
             id="host",
+        ),
+        pytest.param(
+            {},
+            {"base_url": "http://mcp_backend"},
+            'set hosts=["mcp.example.com", "mcp_backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword); a name '
+            "without a dot is often one that a proxy has put there: let it pass Host on",
+            id="name-of-a-proxy's-upstream",
+        ),
+        pytest.param(
+            {},
+            {"base_url": "http://localhost:5000"},
+            'set hosts=["mcp.example.com", "localhost"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
+            id="localhost",
         ),
         pytest.param(
             {"hosts": "mcp.example.com:443"},
@@ -80,39 +113,160 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"base_url": "https://b.example", "X_Forwarded_Proto": "https"},
-            'set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword); X-Forwarded-* '
-            "headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix",
+            NO_PROXY_FIX
+            + '; otherwise, set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
             id="no-proxy-fix",
         ),
         pytest.param(
             {"hosts": "*"},
-            {"Origin": "https://b.example", "base_url": "http://b.example"},
+            {"Origin": "http://b.example", "base_url": "http://b.example"},
             'if this is the app\'s own page, set hosts=["*", "b.example"] (MCP_CORS_HOSTS); now * (keyword)',
             id="own-page-of-an-unlisted-host",
         ),
         pytest.param(
             {},
+            {"Origin": "http://0.0.0.0:5000", "base_url": "http://0.0.0.0:5000"},
+            "if this is the app's own page, open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses "
+            "to listen on",
+            id="own-page-at-the-unspecified-address",
+        ),
+        pytest.param(
+            {},
+            {"base_url": "http://0.0.0.0:5000"},
+            "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on",
+            id="the-unspecified-address",
+        ),
+        pytest.param(
+            {"hosts": None},
+            {"Origin": "http://b.example", "base_url": "http://b.example"},
+            'if this is the app\'s own page, name it in hosts (MCP_CORS_HOSTS): ["b.example"] and every other name of '
+            "this server; now any",
+            id="own-page-where-hosts-is-not-set",
+        ),
+        pytest.param(
+            {"hosts": "*"},
+            {"Origin": "https://b.example", "base_url": "http://b.example"},
+            f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}; and set "
+            'hosts=["*", "b.example"] (MCP_CORS_HOSTS); now * (keyword)',
+            id="own-page-of-an-unlisted-host-whose-scheme-was-lost",
+        ),
+        pytest.param(
+            {},
             {"Origin": OWN, "base_url": "http://mcp.example.com"},
-            "this is the app's own page over https, but the request arrived over http: let the proxy send "
-            "X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)",
+            f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}",
             id="own-page-whose-scheme-was-lost",
+        ),
+        pytest.param(
+            {"hosts": "mcp.example.com:443"},
+            {"base_url": "http://mcp.example.com", "method": "GET"},
+            f"hosts has this name with the port of https, but the request arrived over http: {LOST_SCHEME}",
+            id="host-with-the-port-of-a-scheme-that-was-lost",
         ),
         pytest.param(
             {},
             {"Origin": "http://mcp.example.com:8080", "base_url": "http://mcp.example.com", "X_Forwarded_For": "::1"},
-            "the page is on port 8080 of this host, and the Host that arrived has no port: a proxy may have dropped "
-            "it; in nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host; X-Forwarded-* "
-            "headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix",
+            f"{LOST_PORT}; {NO_PROXY_FIX}",
             id="own-page-whose-port-was-lost",
         ),
         pytest.param(
             {},
+            {"Origin": "http://mcp.example.com:8080", "base_url": "http://mcp.example.com"},
+            f'{LOST_PORT}; otherwise, if this page is to be allowed, set origins=["{APP}", '
+            f'"http://mcp.example.com:8080"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
+            id="own-page-whose-port-was-lost-or-another-server's",
+        ),
+        pytest.param(
+            {},
+            {"Origin": OWN, "base_url": "http://127.0.0.1:8000", "X_Forwarded_Host": "mcp.example.com"},
+            "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has changed "
+            "it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
+            f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword); {NO_PROXY_FIX}',
+            id="own-page-whose-host-was-changed",
+        ),
+        pytest.param(
+            {},
+            {"Origin": "http://app.example.com:8080"},
+            f"origins has {APP}, with another scheme and port; if this page is to be allowed, set "
+            f'origins=["{APP}", "http://app.example.com:8080"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
+            id="listed-with-another-scheme-and-port",
+        ),
+        pytest.param(
+            {"origins": "http://localhost:5173"},
+            {"Origin": "http://127.0.0.1:5173"},
+            "origins has http://localhost:5173, and localhost and 127.0.0.1 are different hosts; if this page is to be "
+            'allowed, set origins=["http://localhost:5173", "http://127.0.0.1:5173"] (MCP_CORS_ORIGINS); now '
+            "http://localhost:5173 (keyword)",
+            id="listed-with-the-other-loopback-name",
+        ),
+        pytest.param(
+            {"origins": "https://*.example.org"},
+            {"Origin": "https://example.org"},
+            "origins has https://*.example.org, which covers subdomains only; if this page is to be allowed, set "
+            'origins=["https://*.example.org", "https://example.org"] (MCP_CORS_ORIGINS); now https://*.example.org '
+            "(keyword)",
+            id="listed-with-its-subdomains",
+        ),
+        pytest.param(
+            {},
             {"Origin": EVIL, "path": "/.well-known/jwks.json", "method": "GET"},
-            "if everybody may read this document, add '/.well-known/jwks.json': PUBLIC_METADATA to policies, "
-            'or "/.well-known/**": PUBLIC_METADATA for all of them',
+            PUBLIC_DOCUMENT.format("/.well-known/jwks.json")
+            + ', or "/.well-known/**": PUBLIC_METADATA for all of them',
             id="public-document",
         ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "path": "/oauth/jwks", "method": "OPTIONS", "Access_Control_Request_Method": "GET"},
+            f"{PUBLIC_DOCUMENT.format('/oauth/jwks')}; if this page may call the tools, too, {ADD_EVIL}",
+            id="public-document-elsewhere",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "path": "/static/x.css", "method": "GET"},
+            f"{PUBLIC_DOCUMENT.format('/static/x.css')}; if this page may call the tools, too, {ADD_EVIL}",
+            id="static-file",
+        ),
+        pytest.param(
+            {"allow_credentials": True},
+            {"Origin": "http://b.example"},
+            "if this page is to be allowed, serve it over https, as allow_credentials admits no http, and list that "
+            "origin",
+            id="plain-http-with-credentials",
+        ),
+        pytest.param(
+            {"allow_credentials": True},
+            {"Origin": "http://localhost:3000"},
+            f'if this page is to be allowed, set origins=["{APP}", "http://localhost:3000"] (MCP_CORS_ORIGINS); now '
+            f"{APP} (keyword)",
+            id="loopback-with-credentials",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "path": "/.well-known/mcp"},
+            f"if this page is to be allowed, {ADD_EVIL}",
+            id="no-document",
+        ),
         pytest.param({}, {"Origin": "null"}, NULL_ADVICE, id="null"),
+        pytest.param({}, {"Origin": "null", "Sec_Fetch_Mode": "cors"}, NULL_OF_FETCH, id="null-of-fetch"),
+        pytest.param(
+            {},
+            {"Origin": "null", "method": "OPTIONS", "Access_Control_Request_Method": "POST"},
+            NULL_OF_FETCH,
+            id="null-of-a-preflight",
+        ),
+        pytest.param({}, {"Origin": "null", "Sec_Fetch_Mode": "navigate"}, NULL_OF_A_FORM, id="null-of-a-form"),
+        pytest.param(
+            {},
+            {"Origin": "null", "Content_Type": "multipart/form-data; boundary=x", "base_url": "http://mcp.example.com"},
+            NULL_OF_A_FORM,
+            id="null-of-a-form-over-http",
+        ),
+        pytest.param(
+            {},
+            {"Origin": "file://"},
+            "pages that were opened from a file send this origin, in Electron and in a WebView too: serve the page "
+            "from a server, or under a scheme of its own, and list that origin",
+            id="file",
+        ),
         pytest.param(
             {},
             {"Origin": "null", "Sec_Fetch_Site": "same-origin", "base_url": "http://b.example"},
@@ -121,6 +275,12 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="null-of-the-apps-own-page",
         ),
         pytest.param({}, {"Origin": "a"}, "no browser sends such an Origin", id="malformed"),
+        pytest.param(
+            {},
+            {"Origin": f"{APP}, {APP}"},
+            "the header arrived twice: the client or a proxy must not add it again",
+            id="repeated",
+        ),
         pytest.param(
             {},
             {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "method": "GET"},
@@ -141,8 +301,28 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
                 "Sec_Fetch_Dest": "iframe",
                 "method": "GET",
             },
-            FRAME_ADVICE,
+            FRAME_ADVICE + "set security_headers={'frame_options': None}",
             id="frame",
+        ),
+        pytest.param(
+            {
+                "policies": {
+                    "/mcp": {
+                        "security_headers": {"content_security_policy": "default-src 'self'", "other": {"X-A": "1"}}
+                    }
+                }
+            },
+            {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe", "method": "GET"},
+            FRAME_ADVICE
+            + "in policies['/mcp'] set security_headers={'content_security_policy': \"default-src 'self'\", 'other': "
+            "{'X-A': '1'}, 'frame_options': None}",
+            id="frame-of-a-path-with-security-headers",
+        ),
+        pytest.param(
+            {"policies": {"/mcp": lambda request: None}},
+            {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe", "method": "GET"},
+            FRAME_ADVICE + "policies['/mcp'] is a callable: let the policy that it returns have no X-Frame-Options",
+            id="frame-of-a-callable",
         ),
         pytest.param(
             {"policies": {"/mcp": {"origins": "https://t.example"}}},
@@ -153,8 +333,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
             {"Origin": EVIL},
-            f"if this page is to be allowed, policies['/mcp'] is a callable: let the policy that it returns have "
-            f'"{EVIL}" in origins',
+            f"if this page is to be allowed, policies['/mcp'] is a callable: unless it refuses on purpose, let its "
+            f'policy have "{EVIL}" in origins',
             id="callable",
         ),
         pytest.param(
@@ -174,6 +354,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
 @pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
 def test_advice(app, caplog, door, settings, request_, advice):
     settings = {"origins": APP, "hosts": "mcp.example.com", **settings}
+    settings = {word: value for word, value in settings.items() if value is not None}
     if door == "middleware":
         app.wsgi_app = CORSMiddleware(app.wsgi_app, **settings)
     else:
@@ -209,6 +390,19 @@ def test_a_mark_is_named_in_the_advice(app, caplog):
     assert "in the mark on" in line
 
 
+def test_origins_for_an_app_without_settings_come_with_its_hosts(caplog):
+    """Alone, they would have any Host served."""
+    app = Flask("app")
+    MCPCors(app)
+    app.add_url_rule("/mcp", "mcp", lambda: "ran", methods=["POST"])
+    line = refusal(caplog, app, base_url="http://127.0.0.1", Origin=EVIL)
+    assert line.endswith('; with it, to serve no other Host than now, set hosts=["localhost", "127.0.0.1", "[::1]"]')
+    found = re.findall(r'set (origins|hosts)=(\[".*?"\])', line)
+    pasted = Flask("app")
+    MCPCors(pasted, **{word: ast.literal_eval(value) for word, value in found})
+    assert pasted.test_client().get("/", base_url="http://evil.example").status_code == 421
+
+
 def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
     app.config["MCP_CORS_HOSTS"] = "a.example, b.example"
     MCPCors(app, origins=APP)
@@ -232,12 +426,22 @@ def test_a_long_list_is_not_written_out(app, caplog):
     assert f'add "{EVIL}" to origins, which has 40 entries (MCP_CORS_ORIGINS)' in line
 
 
+@pytest.mark.parametrize(("place", "said"), [(0, True), (49, True), (50, False)])
+def test_of_a_long_list_the_start_is_compared(app, caplog, place, said):
+    """A refused request must not cost more, the longer the list is."""
+    origins = [f"https://a{number}.example.com" for number in range(60)]
+    origins[place] = "https://near.example"
+    MCPCors(app, origins=origins, hosts="mcp.example.com")
+    line = refusal(caplog, app, Origin="http://near.example")
+    assert ("origins has https://near.example, with another scheme" in line) is said
+
+
 def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     app.wsgi_app = ProxyFix(app.wsgi_app)
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="mcp.example.com")
-    assert line.endswith(
-        "; X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
+    assert line.startswith(
+        "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1); otherwise, set "
     )
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Proto="https")
     assert "ignored" not in line
@@ -254,13 +458,23 @@ def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, 
     assert "a proxy or CDN in front has removed the header" in line
 
 
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_preflight_that_has_lost_both_headers_is_one_line(app, caplog, wrap):
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
+    caplog.clear()
+    headers = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "cross-site"}
+    assert app.test_client().options("/mcp", base_url=OWN, headers=headers).status_code == 403
+    (line,) = caplog.messages
+    assert line == f"refused: cross_site: 'OPTIONS' '/mcp', origin none, host 'mcp.example.com': {LOST_ORIGIN}"
+
+
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     app.debug = True
     MCPCors(app, origins=APP, hosts="mcp.example.com", allow_methods=["PATCH"])
     asked = {"Origin": APP, "Access-Control-Request-Method": "patch"}
     app.test_client().options("/mcp", base_url=OWN, headers=asked)
     assert caplog.messages[-1] == (
-        "preflight for '/mcp' from 'https://app.example.com' will fail: method 'patch' is not allowed: write it in "
+        "preflight for '/mcp' from 'https://app.example.com' will fail: no server has the method 'patch': write it in "
         "upper case in the page, as fetch(url, {method: 'PATCH'}); browsers do not"
     )
 
@@ -282,50 +496,89 @@ def test_outside_governed_paths_the_answer_to_a_refused_host_is_plain_text(app):
 
 # The property: pasting the line takes nothing away
 
-ORIGINS = st.lists(st.sampled_from([APP, "https://*.example.org", "http://localhost:*"]), min_size=1, unique=True)
+LISTS = {
+    "origins": st.lists(st.sampled_from([APP, "https://*.example.org", "http://localhost:*"]), min_size=1, unique=True),
+    "extra_allow_headers": st.lists(st.sampled_from(["X-A", "X-Tenant", "X-B-*"]), unique=True),
+    "allow_methods": st.lists(st.sampled_from(["GET", "PUT", "DELETE"]), min_size=1, unique=True),
+}
+SECURITY = st.just({"content_security_policy": "default-src 'self'", "other": {"X-Robots-Tag": "none"}})
+POLICY = st.fixed_dictionaries({}, optional=LISTS | {"security_headers": SECURITY})
 HOSTS = st.lists(st.sampled_from(["mcp.example.com", "*.example.net", "localhost:8000", "*"]), min_size=1, unique=True)
 SAMPLES = [APP, "https://a.example.org", "http://localhost:3000", *(pattern.replace("*", "1") for pattern in LOOPBACK)]
 HOST_SAMPLES = ["mcp.example.com", "a.example.net", "localhost:8000", *LOOPBACK_HOSTS, "x.example"]
+NAMES = "authorization,mcp-session-id,x-a,x-tenant,x-b-c,x-new"
+
+
+def served(app):
+    hosts = app.extensions["mcp_cors"].site.hosts
+    return {("host", host) for host in HOST_SAMPLES if hosts.fault(host, "http") is None}
+
+
+def allowed(app):
+    """Everything that the settings of an app allow, of the samples; and the security headers."""
+    site = app.extensions["mcp_cors"].site
+    found = set(served(app))
+    for path in ("/mcp", "/t/x"):
+        policy = site.choose(path, "POST").policy
+        found |= {(path, origin) for origin in SAMPLES if policy.actual(origin).allowed}
+        any_origin = policy.replace(origins="*")
+        found |= {(path, method) for method in ("PUT", "DELETE", "PATCH") if any_origin.preflight(APP, method).allowed}
+        found |= {(path, name) for name in NAMES.split(",") if any_origin.preflight(APP, "POST", name).allowed}
+        found |= {(path, pair) for pair in policy.security_headers.to_headers() if pair[0] != "X-Frame-Options"}
+    return found
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.none() | ORIGINS, st.none() | HOSTS, st.sampled_from(["keyword", "config"]))
-def test_pasted_advice_never_removes_what_was_allowed(origins, hosts, place):
-    written = {word: value for word, value in (("origins", origins), ("hosts", hosts)) if value is not None}
+@given(POLICY, POLICY, st.none() | HOSTS, st.sampled_from(["keyword", "config"]))
+def test_pasted_advice_never_removes_what_was_allowed(default, below, hosts, place):
+    written = {**default, "policies": {"/t/*": below}} | ({} if hosts is None else {"hosts": hosts})
 
     def app_with(settings):
         app = Flask("app", static_folder=None)
+        app.debug = True
         if place == "config":
             app.config.update({f"MCP_CORS_{word.upper()}": value for word, value in settings.items()})
         MCPCors(app, **({} if place == "config" else settings))
         app.add_url_rule("/mcp", "mcp", lambda: "ran", methods=["POST"])
+        app.add_url_rule("/t/<name>", "t", lambda name: "ran", methods=["POST"])
         return app
-
-    def allowed(app):
-        state = app.extensions["mcp_cors"].site
-        origins = {origin for origin in SAMPLES if state.default.actual(origin).allowed}
-        return origins, {host for host in HOST_SAMPLES if state.hosts.fault(host, "http") is None}
 
     records = []
     handler = logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())
     log = logging.getLogger("flask_mcp_cors")
     app = app_with(written)
+    before = allowed(app)
+    frame = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
     log.addHandler(handler)
     try:
         client = Client(app)
-        client.post("/mcp", base_url="http://127.0.0.1", headers={"Origin": EVIL})
-        client.post("/mcp", base_url="http://new.example")
-        client.post("/mcp", base_url="http://new.example", headers={"Origin": "http://new.example"})
+        for path in ("/mcp", "/t/x"):
+            client.post(path, base_url="http://127.0.0.1", headers={"Origin": EVIL})
+            client.post(path, base_url="http://new.example")
+            client.post(path, base_url="http://new.example", headers={"Origin": "http://new.example"})
+            client.get(path, base_url="http://127.0.0.1", headers=frame)
+            for origin in SAMPLES:
+                asked = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
+                client.options(path, base_url="http://127.0.0.1", headers=asked)
+                asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+                asked["Access-Control-Request-Headers"] = NAMES
+                client.options(path, base_url="http://127.0.0.1", headers=asked)
     finally:
         log.removeHandler(handler)
-    pasted = re.findall(r'set (origins|hosts)=(\[".*?"\])', "\n".join(records))
-    assert pasted
-    before = allowed(app)
-    for word, value in pasted:
-        after = allowed(app_with({**written, word: json.loads(value)}))
-        assert before[0] <= after[0]
-        assert before[1] <= after[1]
+    log_text = "\n".join(records)
+    for origins, hosts in re.findall(
+        r"set origins=(\[\".*?\"\]).*serve no other Host than now, set hosts=(\[.*\])", log_text
+    ):
+        both = {"origins": ast.literal_eval(origins), "hosts": ast.literal_eval(hosts)}
+        assert served(app_with(written | both)) == served(app)
+    advice = r"(in policies\['/t/\*'\] )?set (\w+)=(\[\".*?\"\]|\{.*\})"
+    pasted = set(re.findall(advice, log_text))
+    assert {"origins", "extra_allow_headers", "allow_methods", "security_headers"} <= {word for _, word, _ in pasted}
+    for where, word, value in pasted:
+        new = {word: ast.literal_eval(value)}
+        changed = written | ({"policies": {"/t/*": below | new}} if where else new)
+        assert before <= allowed(app_with(changed)), (where, word, value)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_no_rule_matches_where_flask_does_not_trust_the_host(app):
     [
         ("static", True),
         ("pages.static", True),
+        ("pages.inner.static", True),
         ("bare.static", False),
         ("nowhere.static", False),
         ("pages.view", False),
@@ -59,7 +60,9 @@ def test_no_rule_matches_where_flask_does_not_trust_the_host(app):
     ],
 )
 def test_static_files_are_those_of_the_app_and_its_blueprints(app, endpoint, is_one):
-    app.register_blueprint(Blueprint("pages", __name__, static_folder="pages", url_prefix="/pages"))
+    pages = Blueprint("pages", __name__, static_folder="pages", url_prefix="/pages")
+    pages.register_blueprint(Blueprint("inner", __name__, static_folder="inner", url_prefix="/inner"))
+    app.register_blueprint(pages)
     app.register_blueprint(Blueprint("bare", __name__))
     assert is_static(app, endpoint) is is_one
     assert not is_static(Flask("app", static_folder=None), "static")
@@ -113,11 +116,11 @@ class TestPatternsWithoutRoutes:
         assert self.told(app, ["/mcp", "/servers/**"], ["/servers/a/mcp"]) == []
 
     def test_each_is_named_with_its_setting_and_the_routes_like_it(self, app):
-        add(app, "/mcp", "/tools/<name>", "/")
-        assert self.told(app, ["/api/mcp"], ["/tool/*", "/xyz"]) == [
+        add(app, "/mcp", "/tools/<name>", "/tools/<int:number>", "/")
+        assert self.told(app, ["/api/mcp"], ["/tool/*", "/xyz/"]) == [
             "paths has '/api/mcp', which no route matches; routes like it: /mcp",
-            "policies has '/tool/*', which no route matches; routes like it: /tools/<name>",
-            "policies has '/xyz', which no route matches",
+            "policies has '/tool/*', which no route matches; routes like it: /tools/<name>, /tools/<int:number>",
+            "policies has '/xyz/', which no route matches",
         ]
 
     def test_not_more_than_three_that_are_alike_are_named(self, app):
@@ -146,10 +149,11 @@ class TestLayers:
         assert layers_around(app) == []
 
     def test_they_are_followed_by_the_names_that_middleware_uses(self, app):
-        third = Layer("wsgi_app", app.wsgi_app)
+        fourth = Layer("app", app.wsgi_app)
+        third = Layer("wsgi_app", fourth)
         second = Layer("application", third)
         app.wsgi_app = first = Layer("app", second)
-        assert layers_around(app) == [first, second, third]
+        assert layers_around(app) == [first, second, third, fourth]
 
     def test_one_around_the_app_object_ends_there(self, app):
         app.wsgi_app = layer = Layer("app", app)

@@ -11,11 +11,7 @@ from typing import cast
 from click import UsageError
 
 from ..core.headers import is_token
-from ..core.origins import is_serialized_origin
-from ..core.policy import CORSPolicy
-from ..core.site import Facts
 from ..extension.gate import AppState
-from ..extension.marks import describe
 from ..testing import Browser
 from ..testing import CORSError
 from ..testing import Exchange
@@ -27,12 +23,10 @@ from ..testing.request import Request
 from ..testing.transport import WSGITransport
 from ..testing.urls import parse_url
 from .app import base_url
-from .app import guard_words
 from .app import Judge
 from .app import Judged
-from .app import layer_names
 from .app import quiet
-from .app import route_words
+from .explain_steps import steps_of
 from .terminal import paragraph
 from .terminal import printable
 from .terminal import steps
@@ -148,7 +142,7 @@ def explain(
     if origin is None:
         with quiet():
             exchange = _send(judge, url, method, pairs)
-        told = _steps(state, judge.judged, None)
+        told = steps_of(state, judge.judged, None)
         return Explanation(url, source, None, method, pairs, tuple(told), (exchange,), tuple(judge.judged), None)
     if browser not in QUIRKS:
         raise UsageError(f"{browser!r} is none of the browsers {', '.join(QUIRKS)}.")
@@ -162,7 +156,7 @@ def explain(
         if not isinstance(error, CORSError) or not judge.judged:
             raise UsageError(str(error)) from error  # nothing was sent: the arguments themselves are at fault
         console = error.console_message
-    told = _steps(state, judge.judged, origin)
+    told = steps_of(state, judge.judged, origin)
     if page.refusal is not None:
         console = page.refusal.console_message
         words = "sends no request (see the console message). The steps show what the server would have done"
@@ -207,113 +201,6 @@ def _header(header: str) -> tuple[str, str]:
     if not is_token(name.strip()):
         raise UsageError(f"{name.strip()!r} is not a valid header name.")
     return name.strip(), value.strip() if colon else _VALUES.get(name.strip().lower(), "x")
-
-
-def _steps(state: AppState, judged: list[Judged], origin: str | None) -> list[tuple[str, str]]:
-    first, last = judged[0], judged[-1]
-    policy = first.policy
-    rows = [("route", route_words(first)), ("protection", _protection_words(first))]
-    rows.append(("policy", f"{first.choice.rule}{_policy_words(state, first)}"))
-    if policy is not None and origin is None:
-        rows.append(("origin", "none: the request passes, as only pages in a browser must send one"))
-    elif policy is not None and origin is not None:
-        rows.append(("origin", _origin_words(policy, origin)))
-        if first.facts.is_preflight:
-            rows += _preflight_steps(policy, first.facts)
-        else:
-            rows.append(("preflight", "none: method and headers are safelisted, so the browser sends it at once"))
-    rows.append(("host", _host_words(state, first.facts)))
-    if first.facts.is_preflight:
-        rows.append(("preflight", _verdict(state, first)))
-    if last.facts.is_preflight:
-        rows.append(("request", "never sent: the browser stops at the preflight"))
-    else:
-        rows.append(("request", _verdict(state, last)))
-        if not (last.decision.final or last.answered_outside):
-            rows.append(("not seen", _unseen(state)))
-    return rows
-
-
-def _protection_words(judged: Judged) -> str:
-    if not judged.guards:
-        return "no cors.protected; other decorators and hooks cannot be seen"
-    return f"cors.protected: {guard_words(judged.guards)}" + (
-        "; not asked of a preflight" if judged.facts.is_preflight else ""
-    )
-
-
-def _unseen(state: AppState) -> str:
-    """The code that was not run and may answer differently."""
-    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
-    names = dict.fromkeys(describe(hook) for hook in hooks if hook not in (state.before_request, state.check_guards))
-    functions = f"the app's before_request functions ({', '.join(names)}), " if names else ""
-    return f"{functions}the view, and what stands in front of the server, such as a proxy or a CDN"
-
-
-def _policy_words(state: AppState, judged: Judged) -> str:
-    policy = judged.policy
-    if policy is None:
-        return ": no CORS headers, no preflight answer, no Origin validation"
-    if policy is not state.site.default:
-        return ""
-    source = state.configured.source("origins")
-    return f" (origins: {source})"
-
-
-def _origin_words(policy: CORSPolicy, origin: str) -> str:
-    decision = policy.actual(origin)
-    allowed = policy.preflight(origin, "GET").allowed
-    if allowed:
-        return "allowed: it matches *" if policy.allows_any_origin else "allowed"
-    shown = getattr(policy.origins, "__qualname__", None) if callable(policy.origins) else ", ".join(policy.origins)
-    spelled = "" if is_serialized_origin(origin) else "; this is no origin as browsers write it"
-    return f"{decision.reason.value}: not among {shown}{spelled}"
-
-
-def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
-    """The method and each header that the preflight asks for, checked one by one."""
-    if not policy.preflight(facts.origin, "GET").allowed:
-        return [("method", "not looked at"), ("headers", "not looked at")]
-    method = facts.request_method or ""
-    verdict = "allowed" if policy.preflight(facts.origin, method).allowed else "not allowed"
-    if verdict == "not allowed" and method != method.upper():
-        verdict += f"; write {method.upper()} in the page, in upper case: browsers send this name as it is written"
-    rows = [("method", f"{method}: {verdict}")]
-    for name in (facts.request_headers or "").split(","):
-        if name:
-            allowed = policy.preflight(facts.origin, "GET", name).allowed
-            rows.append(("header" if len(rows) == 1 else "", f"{name}: {'allowed' if allowed else 'not allowed'}"))
-    return rows
-
-
-def _host_words(state: AppState, facts: Facts) -> str:
-    fault = state.site.hosts.fault(facts.host, facts.scheme)
-    return f"{facts.host}: {'served' if fault is None else fault.value}"
-
-
-def _verdict(state: AppState, judged: Judged) -> str:
-    decision, answer = judged.decision, judged.answer
-    if judged.answered_outside and answer is not None:
-        layers = layer_names(state.app)
-        outside = f"{' around '.join(layers)} around the app" if layers else "something around the app"
-        what = f"raises {type(answer.error).__name__}" if answer.error else f"answers with {answer.status}"
-        return f"{outside} {what}, before the app can; the extension would say {decision.reason.value}"
-    return f"{decision.reason.value}: {_outcome(judged)}"
-
-
-def _outcome(judged: Judged) -> str:
-    decision = judged.decision
-    if decision.final:
-        names = f" ({', '.join(decision.offending)})" if decision.offending else ""
-        goes_on = "the browser goes on" if decision.allowed else f"the browser stops{names}"
-        if not judged.facts.is_preflight:
-            goes_on = "the view does not run"
-        return f"answered with {decision.status}, {goes_on}"
-    if judged.endpoint is None:
-        return route_words(judged)
-    if judged.facts.is_preflight:
-        return "left to the app"
-    return "passes on to the app's hooks and the view"
 
 
 def _status(judged: Judged) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>")
 _EXAMPLES = {"int": "1", "float": "1.0", "uuid": "00000000-0000-0000-0000-000000000000"}
+
+
+#: Methods that may change something.
+STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,10 @@ def routes_of(state: AppState) -> list[Route]:
             alike.setdefault((id(choice.policy), choice.rule, guards), (choice, []))[1].append(method)
         routes += [Route(rule, tuple(methods), choice, key[2]) for key, (choice, methods) in alike.items()]
     return sorted(routes, key=lambda route: (route.rule.rule, route.name))
+
+
+def places(routes: Iterable[Route]) -> str:
+    """Routes as a finding names them: the first four, and how many more."""
+    names = list(dict.fromkeys(route.place for route in routes))
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more

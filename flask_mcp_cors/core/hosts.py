@@ -177,6 +177,8 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
     members = [_meant(member) or member for member in re.split(r"[,;\s]+", pattern) if member]
     if len(members) > 1:
         message = f"one string holds one host; write {as_list(members)}"
+    elif (address := parse_host(re.sub(r"/\d+$", "", pattern))) and address.is_ip:
+        message = "not a valid host; IP addresses are always served: leave it out"
     else:
         example = _meant(pattern) or "mcp.example.com, mcp.example.com:8443 or *.example.com"
         message = f"not a valid host; write {example}"
@@ -186,10 +188,12 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
 
 def _meant(text: str) -> str | None:
     """The valid pattern that was probably meant, or ``None``."""
-    authority = re.split(r"[/?#]", text.strip().rpartition("://")[2], maxsplit=1)[0]
+    authority = re.split(r"[/?#]", text.strip().rpartition("://")[2])[0]
     meant = to_ascii(authority.rpartition("@")[2]).lower()
     if meant.startswith("."):
         meant = f"*{meant}"
+    elif meant.count(":") > 1 and not meant.startswith("["):
+        meant = f"[{meant}]"
     return meant if _is_pattern(meant) else None
 
 

@@ -7,6 +7,7 @@ https://modelcontextprotocol.io/specification/versioning
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TypedDict
@@ -88,3 +89,29 @@ DEFAULT_EXPOSE_HEADERS = (
     "WWW-Authenticate",
     "Retry-After",
 )
+
+#: Headers that not every client sends.
+_OPTIONAL = frozenset({"accept", "authorization", "last-event-id", "x-api-key", "mcp-param-*"})
+
+
+def missing_for_clients(allow_headers: Iterable[str], expose_headers: Iterable[str]) -> str:
+    """What keeps browser clients of every revision out, in the words of 2025-11-25; empty: nothing does.
+
+    >>> missing_for_clients(["Content-Type"], DEFAULT_EXPOSE_HEADERS)
+    'allows no MCP-Protocol-Version, Mcp-Session-Id'
+    >>> missing_for_clients(DEFAULT_ALLOW_HEADERS, DEFAULT_EXPOSE_HEADERS)
+    ''
+    """
+    allowed, exposed = ({name.lower() for name in names} for names in (allow_headers, expose_headers))
+
+    def missing(revision: RevisionSettings) -> str:
+        names = [name for name in revision["allow_headers"] if not {name.lower(), "*"} & (allowed | _OPTIONAL)]
+        faults = [f"allows no {', '.join(names)}"] if names else []
+        if "Mcp-Session-Id" in revision["expose_headers"] and not {"mcp-session-id", "*"} & exposed:
+            faults.append("does not expose Mcp-Session-Id")
+        return " and ".join(faults)
+
+    first, *later = MCP_REVISIONS.values()
+    is_pinned = allowed == {name.lower() for name in first["allow_headers"]}
+    is_usable = is_pinned or not all(map(missing, later))
+    return "" if is_usable else missing(MCP_REVISIONS["2025-11-25"])

@@ -70,7 +70,7 @@ def _path_fault(pattern: str) -> str | None:
         return "remove the white space around it"
     if _LIST.search(pattern):
         return _ONE_PATH
-    if pattern.startswith("^") or pattern.endswith("$") or ".*" in pattern or "\\" in pattern:
+    if re.search(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\([^)]*\|[^)]*\)", pattern):
         return "this looks like a regular expression, which is not supported"
     if not pattern.startswith("/"):
         return "a path starts with a slash"
@@ -97,6 +97,8 @@ def _meant(pattern: str) -> str | None:
     text = re.sub(r"<path:[^>]*>|\(?\.\*\)?|\*{2,}", "**", text)
     text = re.sub(r"(?:<[^>]*>|\{[^}]*\})+|(?<=/):\w+", "*", text)
     text = f"/{text.partition('?')[0].partition('#')[0].strip().lstrip('/')}"
+    if pattern.startswith("^") and not pattern.endswith("$") and text.endswith("/"):
+        text += "**"  # re.match takes whatever follows
     text = resolved_path(text) or text
     return text if text != pattern and _path_fault(text) is None else None
 

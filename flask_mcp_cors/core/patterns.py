@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import Enum
 from inspect import isawaitable
 from inspect import iscoroutine
@@ -115,7 +116,7 @@ _ANY_DIGITS = r"(?:\\d|\[0-9\])(?:[+*]|\{[0-9,]+\})"
 def _from_regex(text: str) -> str | None:
     """The pattern that a simple regular expression stands for, or ``None``."""
     text = text.removeprefix("^").removesuffix("$").replace("\\/", "/").replace("https?://", "https://")
-    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$", ":*", text)
+    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$|:\.[*+]$", ":*", text)
     text = re.sub(rf"\((?:\?:)?{_ANY_CHARACTERS}\)\\?\.|{_ANY_CHARACTERS}\\?\.", "*.", text)
     text = text.replace("\\.", ".").replace("\\-", "-")
     return text if not _REGEX_SIGNS.search(text) and _is_pattern(text) else None
@@ -130,6 +131,11 @@ def regex_message(text: str) -> str:
     )
 
 
+#: What people write who think of another header's words.
+_WORDS = dict.fromkeys(("self", "same-origin"), "the app's own pages need no entry: leave it out")
+_WORDS |= dict.fromkeys(("all", "any"), 'for every origin write "*"')
+
+
 def parse_pattern(text: str) -> Pattern:
     """Read one origin pattern other than ``*`` and ``null``.
 
@@ -141,10 +147,15 @@ def parse_pattern(text: str) -> Pattern:
     if text.startswith("*.") and "://" not in text:
         # A wildcard without a scheme means https.
         return parse_pattern(f"https://{text}")._replace(text=text)
+    if (word := text.strip("'\"").lower()) in _WORDS:
+        raise PatternFault("origin_scheme_missing", _WORDS[word])
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        example = _suggestion(text) or "; write one such as https://app.example.com"
+        # https:/app.example.com, http//app.example.com, //app.example.com
+        slip = re.match(r"(https?)?:?/{1,2}|(https?):(?=[^0-9])", text)
+        meant = f"{slip[1] or slip[2] or 'https'}://{text[slip.end() :]}/" if slip else text
+        example = _suggestion(meant) or "; write one such as https://app.example.com"
         raise PatternFault("origin_scheme_missing", f"the scheme is missing{example}")
     _refuse_beyond_the_port(text, rest)
     if not text.isascii():
@@ -153,6 +164,8 @@ def parse_pattern(text: str) -> Pattern:
         raise _upper_case(text, scheme.lower())
     if not SCHEME.fullmatch(scheme):
         raise PatternFault("origin_scheme_invalid", "not a valid scheme; write https, http, or an application's own")
+    if scheme not in WEB_SCHEMES and (close := get_close_matches(scheme, ("https", "http"), 1, 0.85)):
+        raise PatternFault("origin_scheme_invalid", f"not a scheme of the Web; write {close[0]}://{rest}")
     if scheme in _WEBSOCKET_SCHEMES:
         # https://websockets.spec.whatwg.org/#concept-websocket-establish: the Origin is the page's.
         message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"

@@ -102,6 +102,10 @@ _JSON_WORDS |= {"none": "null", "null": "null"}
 def wrong_type(setting: str, value: object, expected: str) -> PolicyProblem:
     """The problem for a value of the wrong type."""
     message = f"{type(value).__name__} is the wrong type; write {expected}"
+    if value is None:
+        message = f"nothing is set here, perhaps because an environment variable is missing; write {expected}"
     if isinstance(value, str) and value.lower() in _JSON_WORDS:
         message += f" (in an environment variable, which is read as JSON: {_JSON_WORDS[value.lower()]})"
+    elif isinstance(value, int) and expected.startswith("True or False"):
+        message += f" (in an environment variable, which is read as JSON: {'true' if value else 'false'})"
     return PolicyProblem("wrong_type", setting, value, message)

@@ -98,6 +98,12 @@ def _check_value(setting: str, value: object, problems: list[PolicyProblem]) -> 
             "not a valid header value; write printable ASCII without white space around it, or None to leave it out"
         )
         problems.append(PolicyProblem("header_value_invalid", setting, value, message))
+    elif setting == "security_headers.frame_options" and value.upper() not in ("DENY", "SAMEORIGIN"):
+        message = (
+            'browsers ignore this value; write "DENY", "SAMEORIGIN", or None to leave the header out (in an '
+            "environment variable: null)"
+        )
+        problems.append(PolicyProblem("header_value_invalid", setting, value, message))
 
 
 def _check_name(name: object, problems: list[PolicyProblem]) -> None:

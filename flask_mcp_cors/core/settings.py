@@ -100,8 +100,9 @@ OTHER_WORDS = {
         "origins": "allow_origin allow_origins allowed_origins cors_origins origin origin_regex allow_origin_regex "
         "allowed_origin_regexes",
         "allow_methods": "methods allowed_methods",
-        "allow_headers": "headers allowed_headers",
-        "expose_headers": "exposed_headers",
+        # These add to the defaults, without which no MCP client would connect.
+        "extra_allow_headers": "headers allowed_headers",
+        "extra_expose_headers": "exposed_headers",
         "allow_credentials": "credentials supports_credentials",
         "hosts": "allowed_hosts trusted_hosts host",
         "policies": "resources resource",
@@ -137,7 +138,10 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         return f"{CONFIG_PREFIX}{name.upper()}" if key else name
 
     meant = OTHER_WORDS.get(word)
-    if word in WORDS_WITHOUT_COUNTERPART:
+    bare = word.lower().removeprefix("cors_").removeprefix(CONFIG_PREFIX.lower())
+    if not key and bare in known and word != bare:
+        message = f"unknown keyword; write {bare}"
+    elif word in WORDS_WITHOUT_COUNTERPART:
         message = f"leave it out: {WORDS_WITHOUT_COUNTERPART[word]}"
     elif word in known:
         message = f"keys of app.config are in upper case; write {spelled(word)}"
@@ -195,6 +199,10 @@ def settings_from_config(
     return settings, keys
 
 
+# Straight ones, and those that word processors make of them.
+_QUOTES = "'\"\u2018\u2019\u201c\u201d"
+
+
 def _is_json(text: str) -> bool:
     """Was this string meant as a list or an object of JSON? An IPv6 address is in brackets as well."""
     return text.lstrip()[:1] in ("[", "{") and not re.match(r"\s*\[[0-9A-Fa-f:.]+\]", text)
@@ -202,9 +210,12 @@ def _is_json(text: str) -> bool:
 
 def _members(text: str) -> list[str]:
     """The members of a list whose quotes, brackets or separators are wrong."""
-    if _is_json(text):
-        text = text.strip().strip("[]{}")
-    members = [member.strip(" \t\r\n'\"") for member in re.split("[,;]", text)]
+    text = text.replace("\\", "").strip()
+    while text[:1] in _QUOTES and text[-1:] in _QUOTES and _is_json(text[1:]):
+        text = text[1:-1].strip()
+    if _is_json(text) or text.startswith("("):
+        text = text.strip("[]{}()")
+    members = [member.strip(f" \t\r\n{_QUOTES}") for member in re.split(rf"[,;]|[{_QUOTES}]\s+[{_QUOTES}]", text)]
     return [member for member in members if member]
 
 
@@ -216,17 +227,23 @@ def _syntax_fault(word: str, text: str) -> str | None:
             json.loads(text)
         except ValueError as error:
             reason = f" ({error})"
-            if "'" in text:
+            if "\\" in text:
+                reason = ": a backslash is part of the value"
+            elif "'" in text:
                 reason = ": strings are in double quotes"
             elif re.search(r",\s*[\]}]\s*$", text):
                 reason = ": no comma may stand before the closing bracket"
             elif '"' not in text:
                 reason = ": each string is in double quotes"
             fault = f"not valid JSON{reason}"
+    elif (bare := text.strip(f" \t\r\n\\{_QUOTES}")) != text.strip() and word not in LIST_SETTINGS:
+        return f"the quotes are part of the value; write {bare}"
     elif word not in LIST_SETTINGS:
         return None
-    elif text.strip()[:1] in ("'", '"'):
+    elif any(re.search(rf"^[\\{_QUOTES}]|[{_QUOTES}]$", member.strip()) for member in re.split("[,;]", text)):
         fault = "the quotes are part of the value"
+    elif text.strip().startswith("("):
+        fault = "a list is in square brackets"
     elif ";" in text and (word != "paths" or re.search(r";\s*(?:/|$)", text)):
         fault = "members are separated by commas, not by semicolons"
     elif "," in text and not all(map(str.strip, text.split(","))):

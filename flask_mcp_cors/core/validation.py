@@ -99,15 +99,17 @@ class _Reader:
         for text in literals:
             if not self.is_set("dangerously_allow_null"):
                 message = "every sandboxed frame and every local file has this origin; list real origins, or set "
-                code = "origin_null" if text == "null" else "origin_file"
-                self.add(code, word, text, f"{message}dangerously_allow_null=True")
+                message += "dangerously_allow_null=True"
+                self.add("origin_null" if text == "null" else "origin_file", word, text, message)
         patterns: list[Pattern] = []
         for text in texts:
             if text != "*" and text not in literals and (pattern := self.pattern(text)):
                 self.check_pattern(pattern)
                 patterns.append(pattern)
         if "*" in texts and self.is_set("allow_credentials"):
-            message = "browsers refuse * together with allow_credentials; list the origins"
+            message = (
+                "browsers refuse * together with allow_credentials; list the origins, or set allow_credentials=False"
+            )
             self.add("credentials_any_origin", word, "*", message)
         literals = ["file://" if text == "file:" else text for text in literals]
         self.index = OriginIndex(patterns, literals=literals, any_origin="*" in texts)

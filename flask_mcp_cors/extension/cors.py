@@ -100,10 +100,9 @@ class MCPCors:
 
         :raises PolicyError: naming every fault of the configuration at once.
         :raises RuntimeError: where the app has been initialised already.
+        :raises TypeError: where *app* is no Flask app, with what to write for others.
         """
-        if isinstance(app, LocalProxy):
-            # ``current_app``: some hosts of cloud functions give nothing else.
-            app = app._get_current_object()
+        app = _flask_app(app)
         if "mcp_cors" in app.extensions:
             raise RuntimeError(
                 f"MCPCors is initialised on this app ({app.name!r}) already: create it once, with or without init_app"
@@ -297,6 +296,26 @@ class MCPCors:
 
     def _states(self) -> list[AppState]:
         return [app.extensions["mcp_cors"] for app in self._marks.apps]
+
+
+def _flask_app(app: Any) -> Flask:
+    """The app itself; ``current_app``, which is all that some hosts of cloud functions give, is a proxy."""
+    if isinstance(app, LocalProxy):
+        app = app._get_current_object()
+    if isinstance(app, Flask):
+        return app
+    if isinstance(app, Blueprint):
+        raise TypeError(
+            f"MCPCors takes a Flask app, not {app!r}: a blueprint has its policy of cors.policy(…)(blueprint)"
+        )
+    advice = "write CORSMiddleware(app, …) around another WSGI app, flask_mcp_cors.asgi.CORSMiddleware for ASGI"
+    if hasattr(app, "add_middleware"):  # Starlette, FastAPI, connexion
+        advice = "write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"
+    else:
+        for name in ("server", "app"):  # Dash, Flask-RESTX and others keep the Flask app there
+            if isinstance(getattr(app, name, None), Flask):
+                advice = f"write MCPCors(x.{name}, …), where x is this object"
+    raise TypeError(f"MCPCors takes a Flask app, not {app!r:.80}: {advice}")
 
 
 def _check_guarded(target: object) -> None:

@@ -167,8 +167,8 @@ class AppState:
         site = self.site
         for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
             log.warning(
-                "%s, so it governs nothing: correct it; for an app that is mounted below a prefix, write the path "
-                "without the prefix",
+                "%s, so it covers nothing: correct it (* is one segment, ** any number of them); for an app that is "
+                "mounted below a prefix, write the path without the prefix",
                 unused,
             )
 
@@ -247,7 +247,7 @@ class AppState:
 
 def _current_request() -> Request:
     """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
-    req: Request = request._get_current_object()  # type: ignore[attr-defined]
+    req: Request = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
     return req
 
 
@@ -282,7 +282,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or req.path in documents
         ):
             return state.judge(req, read_facts(environ, req.path))
-        req._mcp_cors_decision = decision  # type: ignore[attr-defined]
+        req._mcp_cors_decision = decision  # type: ignore[attr-defined]  # quicker than setattr with a constant
         return None
 
     return before_request

@@ -62,7 +62,7 @@ def wrap(state: AppState) -> None:
     """Put the layer around ``app.wsgi_app``, inside an outermost ``ProxyFix``."""
     app = state.app
     if not isinstance(app.wsgi_app, ProxyFix):
-        app.wsgi_app = Layer(state, app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = Layer(state, app.wsgi_app)  # type: ignore[method-assign]  # as Flask's documentation does it
         return
     innermost: ProxyFix = app.wsgi_app
     while isinstance(innermost.app, ProxyFix):
@@ -137,7 +137,7 @@ class Layer(Door):
             # Without an application context, so a converter that needs one leaves the request to the hook.
             adapter = self._adapter(environ)
             rule = matched_rule(adapter, facts.policy_method)
-        except Exception:
+        except Exception:  # whatever a converter of the app raises: Flask reports it, or the hook decides
             log.debug("routing failed outside of the application, so its hook decides", exc_info=True)
             return self._leave_to_hook()
         if has_marks and not facts.is_preflight:
@@ -169,7 +169,7 @@ class Layer(Door):
     def _is_static(self, environ: WSGIEnvironment, facts: Facts) -> bool:
         try:
             rule = matched_rule(self._adapter(environ), facts.method)
-        except Exception:
+        except Exception:  # whatever a converter of the app raises: what cannot be routed is not a static file
             log.debug("routing failed outside of the application", exc_info=True)
             return False
         return rule is not None and is_static(self._app, rule.endpoint)

@@ -32,6 +32,7 @@ from flask import Flask
 from ..auth.guards import Guard
 from ..auth.guards import is_guarded
 from ..core.policy import CORSPolicy
+from ..core.problems import PolicyError
 from ..core.site import Choice
 from ..reporting import log
 
@@ -73,7 +74,12 @@ class PolicyMark(Mark):
 
         :raises PolicyError: where the settings do not go with the default's.
         """
-        return None if self.is_exempt else (self.policy or default).replace(**self.settings)
+        if self.is_exempt:
+            return None
+        try:
+            return (self.policy or default).replace(**self.settings)
+        except PolicyError as error:
+            raise error.located(f"cors.policy on {describe(self.target)}") from None
 
 
 @dataclass(eq=False)

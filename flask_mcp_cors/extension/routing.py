@@ -112,8 +112,8 @@ def patterns_without_routes(
     found = []
     for setting, pattern in islice(unused, _TOLD_AT_ONCE):
         below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
-        alike = get_close_matches(pattern, list(rules.values()), 3)
-        close = [rule for rule, its_pattern in rules.items() if its_pattern in alike]
+        alike = get_close_matches(pattern.lower(), [its_pattern.lower() for its_pattern in rules.values()], 3)
+        close = [rule for rule, its_pattern in rules.items() if its_pattern.lower() in alike]
         found.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
     return found
 

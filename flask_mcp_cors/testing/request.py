@@ -196,7 +196,8 @@ class Request:
                 returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
                 gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
                 self.headers = self.first_headers.without(gone - returning)
-            if leaves_home and not is_cors and self.credentials == "same-origin":
+            never_left = self.response_tainting == "basic"
+            if never_left and leaves_home and not is_cors and self.credentials == "same-origin":
                 # WebKit begins anew without credentials, and so without what it knew.
                 self.first_headers = self.headers
         if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:

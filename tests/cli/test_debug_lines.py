@@ -16,7 +16,7 @@ BASE = "https://mcp.example.com"
 def make_app(*, debug: bool) -> Flask:
     app = Flask("tools")
     app.debug = debug
-    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", extra_allow_headers="X-Tenant")
 
     @app.post("/crash")
     def crash() -> str:
@@ -33,8 +33,18 @@ def preflight(app: Flask, origin: str = ORIGIN, method: str = "POST", headers: s
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        pytest.param({"headers": "x-foo"}, "set extra_allow_headers=['x-foo'] (MCP_CORS_EXTRA_ALLOW_HEADERS)", id="h"),
-        pytest.param({"method": "PATCH"}, "add it to allow_methods (MCP_CORS_ALLOW_METHODS)", id="method"),
+        pytest.param(
+            {"headers": "x-foo,x-bar"},
+            'set extra_allow_headers=["X-Tenant", "x-foo", "x-bar"] (MCP_CORS_EXTRA_ALLOW_HEADERS); now X-Tenant '
+            "(keyword)",
+            id="headers",
+        ),
+        pytest.param(
+            {"method": "PATCH"},
+            'set allow_methods=["GET", "POST", "DELETE", "OPTIONS", "PATCH"] (MCP_CORS_ALLOW_METHODS); now GET, POST, '
+            "DELETE, OPTIONS (default)",
+            id="method",
+        ),
         pytest.param({"headers": ",".join(f"mcp-param-{i}" for i in range(65))}, "more than 64 header names", id="64"),
         pytest.param({"origin": "https://b.example"}, f'set origins=["{ORIGIN}", "https://b.example"]', id="origin"),
         pytest.param({"base": "https://b.example"}, 'set hosts=["mcp.example.com", "b.example"]', id="host"),

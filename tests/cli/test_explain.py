@@ -18,6 +18,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import NOBODY
 from flask_mcp_cors.__main__ import cli
 
 ORIGIN = "https://app.example.com"
@@ -288,8 +289,8 @@ def test_middleware_that_answers_preflights_is_the_answer() -> None:
     assert "Response to preflight request doesn't pass access control check" in result["console"]
     steps = {step["step"]: step["says"] for step in result["steps"]}
     assert steps["preflight"] == (
-        "test_explain.Authentication around the app answers with 401, before the app can; "
-        "the extension would say preflight_allowed"
+        "test_explain.Authentication around the app answers with 401, before the app can; the extension would say "
+        "preflight_allowed; with wrap_wsgi=True, and MCPCors initialised after that layer, it does"
     )
     assert "401" in run("/mcp", "--origin", ORIGIN, app=app)
 
@@ -400,3 +401,20 @@ def test_the_log_is_silent(caplog: pytest.LogCaptureFixture) -> None:
 def test_another_browser_is_one_that_is_known() -> None:
     result = CliRunner().invoke(cli, ["explain", "/", "--origin", ORIGIN, "--browser", "lynx"])
     assert (result.exit_code, "chromium" in result.output) == (2, True)
+
+
+def test_the_apps_own_page_needs_no_entry() -> None:
+    app = make_app()
+    result = explained("/mcp", "--origin", "https://mcp.example.com", app=app)
+    says = {step["step"]: step["says"] for step in result["steps"]}
+    assert result["allowed"] is True
+    assert says["origin"] == "the app's own, which needs no entry"
+    assert says["preflight"] == "none: the page has the same origin, so the browser sends it at once"
+
+
+def test_a_policy_that_allows_nobody_is_named() -> None:
+    app = Flask("tenants")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t/*": lambda request: NOBODY})
+    result = explained("/t/unknown", "--origin", ORIGIN, app=app)
+    says = {step["step"]: step["says"] for step in result["steps"]}
+    assert says["origin"] == "origin_not_allowed: the policy is NOBODY"

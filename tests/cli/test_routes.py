@@ -26,6 +26,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.routing import Rule
 
 from flask_mcp_cors import __version__
+from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.__main__ import cli
 from flask_mcp_cors.__main__ import main
@@ -342,6 +343,38 @@ def test_wrap_wsgi_leaves_nothing_before_it() -> None:
     assert findings(app) == {}
 
 
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            {"allow_headers": ["Content-Type"], "expose_headers": ["X-Total"]},
+            "allows no MCP-Protocol-Version, Mcp-Session-Id and does not expose Mcp-Session-Id",
+        ),
+        ({"allow_headers": ["Content-Type", "MCP-Protocol-Version"]}, "allows no Mcp-Session-Id"),
+        ({"expose_headers": []}, None),
+        ({"allow_headers": "*", "expose_headers": "*"}, None),
+        ({"extra_allow_headers": "X-A", "extra_expose_headers": "X-Total"}, None),
+        ({"allow_headers": ["Content-Type"], "validate_origin": False}, None),
+        (MCP_REVISIONS["2025-11-25"], None),
+    ],
+)
+def test_lists_without_the_headers_of_mcp_are_a_note(settings: Any, what: str | None) -> None:
+    app, _ = make(**settings)
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    app.add_url_rule("/page", "page", new_view())
+    found = findings(app)
+    if what is None:
+        assert found == {}
+    else:
+        assert (found["mcp_headers_missing"]["place"], found["mcp_headers_missing"]["severity"]) == (
+            "POST /mcp",
+            "note",
+        )
+        assert found["mcp_headers_missing"]["sentence"] == (
+            f"The policy {what}, so a browser MCP client cannot use this route."
+        )
+
+
 def test_notes_are_no_fault() -> None:
     app, _ = make()
     app.url_value_preprocessor(lambda endpoint, values: None)
@@ -375,7 +408,7 @@ def test_a_pattern_that_no_route_matches_is_found(settings: dict[str, Any], plac
     app.add_url_rule("/admin/<name>", "admin", new_view())
     found = findings(app)["pattern_without_route"]
     assert (found["place"], found["severity"]) == (place, "warning")
-    assert found["sentence"] == f"No route matches this pattern, so it governs nothing.{like}"
+    assert found["sentence"] == f"No route matches this pattern, so it covers nothing.{like}"
     assert run(app, "--strict").exit_code == 1
 
 
@@ -389,6 +422,27 @@ def test_a_pattern_that_a_route_a_document_or_a_mount_matches_is_fine() -> None:
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/mounted": answering(200)})  # type: ignore[method-assign]
     cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
     assert "pattern_without_route" not in findings(app)
+
+
+def test_routes_below_a_pattern_of_one_segment_are_a_note() -> None:
+    """``/api/*`` of flask-cors governs them."""
+    app, _ = make(paths=["/api/*", "/v1/**", "/mcp"])
+    for rule in ("/api/items", "/api/items/<int:number>", "/v1/a/b", "/mcp", "/other/a"):
+        app.add_url_rule(rule, rule, new_view(), methods=["POST"])
+    found = findings(app)["pattern_one_segment"]
+    assert (found["place"], found["severity"]) == ("paths: /api/*", "note")
+    assert found["sentence"] == "* is one segment, so this does not cover POST /api/items/<int:number>."
+    assert found["fix"] == "write /api/**, if everything below is meant"
+    app, _ = make(paths=["/api/*"], policies={"/api/*/**": {"origins": "*"}})
+    app.add_url_rule("/api/items", "items", new_view())
+    app.add_url_rule("/api/items/<int:number>", "item", new_view())
+    assert findings(app) == {}
+
+
+def test_a_pattern_in_other_case_is_said_to_be_like_the_route() -> None:
+    app, _ = make(paths=["/MCP"])
+    app.add_url_rule("/mcp", view_func=new_view(), methods=["POST"])
+    assert findings(app)["pattern_without_route"]["sentence"].endswith("Routes like it: /mcp.")
 
 
 def test_of_many_patterns_without_a_route_ten_are_told() -> None:

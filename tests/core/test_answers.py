@@ -256,6 +256,15 @@ class TestActual:
             assert "Strict-Transport-Security" not in dict(decide(False).headers)
         assert "Strict-Transport-Security" in dict(policy.actual("https://evil.example", secure=True).headers)
 
+    def test_a_refused_preflight_over_https_has_it_too(self):
+        policy = CORSPolicy(origins=APP, security_headers=SecurityHeaders(strict_transport_security="max-age=1"))
+        assert dict(policy.preflight(EVIL, "GET", secure=True).headers)["Strict-Transport-Security"] == "max-age=1"
+
+    def test_a_refusal_has_the_cache_control_of_refusals_and_no_other(self):
+        policy = CORSPolicy(origins=APP, security_headers=SecurityHeaders(cache_control="private"))
+        sent = [value for name, value in policy.actual(EVIL).headers if name == "Cache-Control"]
+        assert sent == ["no-store"]
+
     def test_a_policy_that_is_asked_directly_assumes_http(self):
         policy = CORSPolicy(origins=APP, security_headers=SecurityHeaders(strict_transport_security="max-age=1"))
         answers = [

@@ -16,7 +16,10 @@ from flask_mcp_cors import PolicyError
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.patterns import parse_pattern
 from flask_mcp_cors.core.patterns import PatternFault
+from flask_mcp_cors.core.problems import as_list
 from flask_mcp_cors.core.problems import PolicyProblem
+from flask_mcp_cors.core.problems import shown
+from flask_mcp_cors.core.problems import string_list
 from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 from flask_mcp_cors.core.settings import settings_from_config
 
@@ -62,6 +65,20 @@ def test_the_words_of_faults_in_what_json_cannot_write(value, code, message):
         CORSPolicy(nonsense=1, origins=value)
     assert caught.value.problems[1:] == (PolicyProblem(code, "origins", value, message),)
     assert caught.value.problems[0].code == "unknown_setting"
+
+
+def test_long_lists_and_values_are_cut():
+    assert as_list("abcde") == '["a", "b", "c", "d", "e"]'
+    assert as_list("abcdef") == '["a", "b", "c", "d", "e", …]'
+    assert shown("x" * 118) == f"'{'x' * 118}'"
+    assert shown("x" * 119) == f"'{'x' * 116}..."
+
+
+def test_an_iterator_is_refused_by_name():
+    problems, value = [], iter(["https://a.example"])
+    assert string_list("origins", value, problems) == ()
+    message = "list_iterator is the wrong type: it can be read once only; write a list"
+    assert problems == [PolicyProblem("wrong_type", "origins", value, message)]
 
 
 def test_the_text_of_the_error_is_one_line_a_problem():

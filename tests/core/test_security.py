@@ -40,8 +40,9 @@ def test_the_default_is_three_headers():
     ],
 )
 def test_each_argument_is_one_header_over_any_scheme(argument, name):
-    headers = SecurityHeaders(**{**NONE, argument: "a b"})
-    assert headers.to_headers() == headers.to_headers(secure=True) == ((name, "a b"),)
+    value = "SAMEORIGIN" if argument == "frame_options" else "a b"
+    headers = SecurityHeaders(**{**NONE, argument: value})
+    assert headers.to_headers() == headers.to_headers(secure=True) == ((name, value),)
 
 
 def test_strict_transport_security_is_for_https_only():
@@ -74,6 +75,14 @@ def test_other_headers_come_last_and_cannot_be_changed_afterwards():
 def test_a_value_that_is_no_header_value_is_refused(value, code):
     assert problems(frame_options=value) == [(code, "security_headers.frame_options")]
     assert problems(other={"X-A": value}) == [(code, "security_headers.other['X-A']")]
+
+
+@pytest.mark.parametrize("value", ["ALLOW-FROM https://a.example", "None", "'DENY'", "SAMEORIGIN, DENY"])
+def test_frame_options_that_browsers_ignore_are_refused(value):
+    assert problems(frame_options=value) == [("header_value_invalid", "security_headers.frame_options")]
+    assert SecurityHeaders(**{**NONE, "frame_options": "sameorigin"}).to_headers() == (
+        ("X-Frame-Options", "sameorigin"),
+    )
 
 
 @pytest.mark.parametrize(

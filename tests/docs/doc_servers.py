@@ -27,6 +27,7 @@ events {{}}
 http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    {http}
     server {{
         listen 127.0.0.1:{port};
         {blocks}
@@ -56,15 +57,18 @@ def serving(app: Any) -> Iterator[int]:
 
 
 @contextmanager
-def nginx(folder: Path, blocks: list[str], app_port: int) -> Iterator[int]:
-    """nginx with these blocks of the documentation, which pass on to port 8000; the port it listens on."""
+def nginx(folder: Path, blocks: list[str], app_port: int, http: str = "") -> Iterator[int]:
+    """nginx with these blocks of the documentation, which pass on to port 8000; the port it listens on.
+
+    :param http: what stands in the ``http`` block, beside the server.
+    """
     if NGINX is None:
         message = "nginx is not installed: apt-get install nginx-light"
         pytest.fail(message, pytrace=False) if os.environ.get("REQUIRE_COMPAT") == "1" else pytest.skip(message)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     written = "\n".join(blocks).replace("127.0.0.1:8000", f"127.0.0.1:{app_port}")
-    (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, port=port, blocks=written))
+    (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, port=port, blocks=written, http=http))
     command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -28,9 +28,10 @@ def test_the_output_is_as_shown(
 
 
 def test_every_finding_about_routes_is_documented() -> None:
-    tree = ast.parse((ROOT / "flask_mcp_cors/cli/route_findings.py").read_text(encoding="utf-8"))
+    files = (ROOT / "flask_mcp_cors" / "cli" / f"{name}_findings.py" for name in ("route", "layer"))
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
     codes = set()
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         match node:
             case ast.Call(func=ast.Name(id="Finding"), args=[ast.IfExp(body=one, orelse=other), *_]):
                 codes |= {ast.literal_eval(one), ast.literal_eval(other)}

@@ -22,14 +22,16 @@ START = {
 
 
 def test_a_page_reaches_dash(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only at the endpoint, and only from the allowed origin."""
+    """Only at the endpoint, with the token, and only from the allowed origin."""
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))
     from dash_app import app
 
     page = Browser(app, origin="https://app.example.com", base_url="https://mcp.example.com")
-    response = page.fetch("/_mcp", "POST", json=START)
+    assert page.fetch("/_mcp", "POST", json=START).status == 401
+    token = {"Authorization": "Bearer a-long-random-token"}
+    response = page.fetch("/_mcp", "POST", token, json=START)
     assert response.json()["result"]["serverInfo"]["name"] == "Plotly Dash"
-    session = {"Mcp-Session-Id": response.headers["mcp-session-id"]}
+    session = token | {"Mcp-Session-Id": response.headers["mcp-session-id"]}
     tools = page.fetch("/_mcp", "POST", session, json={"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
     assert "get_dash_component" in tools.text
     with pytest.raises(CORSError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,12 @@ from flask import abort
 from flask import Flask
 from flask import request
 
+from flask_mcp_cors import Reason
 from flask_mcp_cors.testing import Browser
 from flask_mcp_cors.testing import CORSError
 
 PAGE = Path(__file__).parents[2] / "docs" / "failures.md"
+PACKAGE = Path(__file__).parents[2] / "flask_mcp_cors"
 ORIGIN = "https://app.example.com"
 
 #: What a careful but incomplete server sends.
@@ -159,3 +164,62 @@ def test_authorization_under_a_wildcard_costs_chromium_a_preflight_each_time() -
     for _ in range(3):
         browser.fetch("/mcp", "POST", TOKEN, json={})
     assert [exchange.is_preflight for exchange in browser.network] == [True, False] * 3
+
+
+# the table of causes
+
+CAUSES = section("Find the cause by a log line or a finding")
+CELLS = [row.split(" | ")[0] for row in re.findall(r"^\| (.+) \|$", CAUSES, re.MULTILINE)]
+QUOTED = [phrase for cell in CELLS for phrase in re.findall(r'"([^"]+)"', re.sub("`[^`]*`", "", cell))]
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """The strings in a piece of source; what is filled in at run time is left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)  # type: ignore[misc]
+
+
+def modules() -> Iterator[ast.Module]:
+    return (ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py"))
+
+
+def messages() -> Iterator[list[str]]:
+    """The strings of each log line of the package, and of each advice that a refusal is logged with."""
+    for tree in modules():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr="warning" | "error" | "exception")):
+                    yield [text for text in texts(node.args[0]) if re.search("[a-z]{3}", text)]
+                case ast.FunctionDef(name=name) if name.startswith(("_advice", "_failed_preflight", "_differences")):
+                    for returned in ast.walk(node):
+                        if isinstance(returned, ast.Return) and returned.value is not None:
+                            yield [text for text in texts(returned.value) if re.search("[a-z]{3}", text)]
+
+
+#: Only puts together what is in the table.
+GATHERED = [["%s: %s: %s %s, origin %s, host %s: %s"]]
+
+
+def test_every_line_in_the_table_is_one_of_the_package() -> None:
+    written = [text for tree in modules() for text in texts(tree)]
+    assert len(QUOTED) > 40
+    assert [phrase for phrase in QUOTED if not any(phrase in text for text in written)] == []
+
+
+def test_every_log_line_and_every_advice_is_in_the_table() -> None:
+    found = [message for message in messages() if any(len(text) > 25 for text in message)]
+    assert len(found) > 25
+    for message in found:
+        assert any(phrase in text for phrase in QUOTED for text in message) or message in GATHERED, message
+
+
+def test_every_code_in_the_table_is_one() -> None:
+    """A reason of a refusal, or a finding in the tables of ``doctor.md``, which other tests hold to the source."""
+    tables = (PAGE.parent / "doctor.md").read_text(encoding="utf-8")
+    findings = set(re.findall(r"^\| (?:\w+ \| )?`(\w+)` \|", tables, re.MULTILINE))
+    codes = {code for cell in CELLS for code in re.findall(r"`([a-z]+(?:_[a-z]+)+)`", cell)} - {"public_suffix_list"}
+    assert len(codes) > 20
+    assert codes <= findings | {reason.value for reason in Reason}

@@ -88,6 +88,40 @@ def test_a_browser_sends_the_form(tmp_path: Path) -> None:
         browser.close()
 
 
+def authentication(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """What ``auth_request`` asks."""
+    good = environ.get("HTTP_AUTHORIZATION") == "Bearer good"
+    start_response("204 No Content" if good else "401 Unauthorized", [("WWW-Authenticate", "Bearer")])
+    return []
+
+
+def test_authentication_in_the_proxy(tmp_path: Path) -> None:
+    """A page can ask, read the 401, find the login and come back with a token; another page can do nothing."""
+    app = Flask("site", static_folder=None)
+    cors = MCPCors(app, origins=["https://app.example.com"], hosts=["mcp.example.com"])
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+    app.add_url_rule("/mcp", "mcp", lambda: "ran", methods=["POST"])
+    maps, server = blocks("recipes/proxy.md", "nginx")[-2:]
+    page = {"Origin": "https://app.example.com"}
+    with serving(app) as app_port, serving(authentication) as port:
+        server = server.replace("127.0.0.1:9000", f"127.0.0.1:{port}")
+        with nginx(tmp_path, [server], app_port, maps) as port:
+            preflight = page | {"Access-Control-Request-Method": "POST"}
+            status, headers, _ = ask(port, "OPTIONS", "/mcp", preflight)
+            assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example.com")
+            status, headers, _ = ask(port, "POST", "/mcp", page)
+            assert (status, headers["access-control-allow-origin"]) == (401, "https://app.example.com")
+            assert "WWW-Authenticate" in headers["access-control-expose-headers"]
+            document = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+            assert headers["www-authenticate"] == f'Bearer resource_metadata="{document}"'
+            assert ask(port, "GET", "/.well-known/oauth-protected-resource/mcp", page)[0] == 200
+            status, headers, body = ask(port, "POST", "/mcp", page | {"Authorization": "Bearer good"})
+            assert (status, body, headers["access-control-allow-origin"]) == (200, "ran", "https://app.example.com")
+            assert ask(port, "OPTIONS", "/mcp", page)[0] == 401  # no preflight
+            status, headers, _ = ask(port, "POST", "/mcp", {"Origin": "https://evil.example"})
+            assert status == 401 and "access-control-allow-origin" not in headers
+
+
 def test_an_app_below_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The 401 names the metadata document, and the proxy sends its URL to the app."""
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "examples"))

@@ -30,6 +30,7 @@ def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@pytest.mark.filterwarnings("ignore:jsonschema:DeprecationWarning")  # of connexion
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_samples_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("sample")

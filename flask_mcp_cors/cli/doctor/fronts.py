@@ -60,15 +60,14 @@ def _is_airtunes(response: NetworkResponse) -> bool:
 
 def _is_private_tunnel(response: NetworkResponse) -> bool:
     location = _header(response, "location")
-    signs = (
+    microsoft = ("devtunnels.ms", "tunnels.api.visualstudio.com")
+    github = (
         "github.dev/pf-signin",
         "github.com/codespaces/auth",
-        "app.github.dev/auth",
-        "githubpreview.dev/signin",
-        "devtunnels.ms",
-        "tunnels.api.visualstudio.com",
-        "gitpod.io/login",
+        ".app.github.dev/auth/",
+        ".githubpreview.dev/signin",
     )
+    signs = (*microsoft, *github, "gitpod.io/login")
     by = _header(response, "x-served-by").startswith("tunnels-") or _header(response, "www-authenticate") == "tunnel"
     return response.status in (302, 401, 403) and (by or any(sign in location for sign in signs))
 

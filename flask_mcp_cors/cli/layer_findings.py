@@ -1,0 +1,322 @@
+"""What can be wrong with the hooks of an app, and with what is around and beside it.
+
+What the app's tables do not show is tried: real preflights go through everything around the app, and ``before_request``
+functions are called as for a request without credentials. No view runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from flask import request_started
+from flask import Response
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import EnvironBuilder
+
+from ..core.headers import ALLOW_ORIGIN
+from ..core.policy import CORSPolicy
+from ..extension.gate import AppState
+from ..extension.layer import Layer
+from ..extension.marks import describe
+from ..extension.routing import layers_around
+from ..extension.routing import mounts_of
+from .app import Answer
+from .app import ask
+from .app import base_url
+from .app import example_origin
+from .app import Judge
+from .app import layer_names
+from .app import replaced
+from .findings import Finding
+from .findings import Severity
+from .route_table import places
+from .route_table import Route
+from .route_table import STATE_CHANGING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+def _mounts(state: AppState) -> dict[str, bool]:
+    """Path prefixes at which other applications are mounted, and whether a layer of ours is around them."""
+    mounts: dict[str, bool] = {}
+    is_wrapped = False
+    for layer in layers_around(state.app):
+        is_wrapped = is_wrapped or isinstance(layer, Layer)
+        mounts.update(dict.fromkeys(mounts_of(state.app, layer), is_wrapped))
+    return mounts
+
+
+def other_servers(state: AppState) -> Iterator[Finding]:
+    """Other applications and servers beside the app, with CORS rules of their own."""
+    for prefix, is_wrapped in _mounts(state).items():
+        if not is_wrapped:
+            yield Finding(
+                "mount_not_governed",
+                Severity.WARNING,
+                prefix,
+                "Another application is mounted here, in front of the app: no policy reaches it, and it answers "
+                "preflights by itself.",
+                "mount it before MCPCors is initialised and set wrap_wsgi=True, or wrap it in CORSMiddleware",
+            )
+    if type(state.app.json).__module__.partition(".")[0] == "connexion":
+        yield Finding(
+            "asgi_around",
+            Severity.WARNING,
+            "connexion 3",
+            "connexion routes and authenticates in ASGI middleware around this Flask app, so preflights end there.",
+            "instead of MCPCors write add_middleware(flask_mcp_cors.asgi.CORSMiddleware, "
+            "position=MiddlewarePosition.BEFORE_EXCEPTION, origins=[…])",
+        )
+    flask_socketio = getattr(state.app.extensions.get("socketio"), "server", None)
+    servers = [flask_socketio, *(getattr(layer, "engineio_app", None) for layer in layers_around(state.app))]
+    for server in servers:
+        engine = getattr(server, "eio", server)
+        if getattr(engine, "cors_allowed_origins", None) == "*":
+            credentials = ", with credentials" if getattr(engine, "cors_credentials", False) else ""
+            yield Finding(
+                "other_cors_server",
+                Severity.WARNING,
+                "Socket.IO",
+                f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
+                "give it the origins of this app: cors_allowed_origins=[…]",
+            )
+
+
+def _named(functions: Iterable[object]) -> str:
+    return ", ".join(dict.fromkeys(describe(function) for function in functions))
+
+
+def hooks(state: AppState) -> Iterator[Finding]:
+    """Hooks that run before or after the extension's."""
+    app = state.app
+    if not state.has_hooks:
+        return  # the layer of wrap_wsgi does all of it
+    before = app.before_request_funcs.get(None, [])
+    first = before[: before.index(state.before_request)] if state.before_request in before else before
+    if first:
+        yield Finding(
+            "hook_runs_first",
+            Severity.ERROR,
+            _named(first),
+            "This before_request function was put before the extension's, so it sees preflights and can refuse them.",
+            "register it with app.before_request, which appends",
+        )
+    after = app.after_request_funcs.get(None, [])
+    last = after[: after.index(state.after_request)] if state.after_request in after else after
+    if last:
+        yield Finding(
+            "hook_runs_last",
+            Severity.ERROR,
+            _named(last),
+            "This after_request function was put behind the extension's, so it can change or double its headers.",
+            "register it with app.after_request, which appends",
+        )
+    if state.configured.wrap_wsgi:
+        return
+    early = [function for functions in app.url_value_preprocessors.values() for function in functions]
+    early += list(request_started.receivers_for(app)) if request_started.receivers else []
+    if early:
+        yield Finding(
+            "runs_before_hooks",
+            Severity.NOTE,
+            _named(early),
+            "Flask calls URL value preprocessors and receivers of request_started before any hook, for preflights too.",
+            "where one of them aborts or is slow, set wrap_wsgi=True",
+        )
+
+
+def _code_of(function: Any) -> CodeType | None:
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _own_hooks(state: AppState) -> list[Any]:
+    """The app's ``before_request`` functions."""
+    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
+    return [hook for hook in hooks if hook not in (state.before_request, state.check_guards)]
+
+
+def _mentions(code: CodeType | None, word: str) -> bool:
+    """Is this word among the constants of this code?"""
+    for constant in () if code is None else code.co_consts:
+        if isinstance(constant, CodeType):
+            if _mentions(constant, word):
+                return True
+        elif isinstance(constant, (str, bytes, tuple, frozenset)) and word.lower() in repr(constant).lower():
+            return True
+    return False
+
+
+def _sets_cors_headers(function: Any) -> bool:
+    """Is this function flask-cors's, or does it write CORS headers itself?"""
+    layers = [function]
+    while (inner := getattr(layers[-1], "__wrapped__", None)) is not None and inner not in layers:
+        layers.append(inner)
+    for layer in layers:
+        # functools.wraps copies __module__, but the globals are those of the wrapper's own module.
+        module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
+        if str(module).partition(".")[0] == "flask_cors":
+            return True
+        if _mentions(_code_of(layer), ALLOW_ORIGIN):
+            return True
+    return False
+
+
+def other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Other code inside the app that sets CORS headers."""
+    app = state.app
+    sentence = (
+        "{} sets Access-Control-* headers as well. The extension removes them from covered responses; on others they "
+        "stay."
+    )
+    fix = "take the other CORS code out; give the route a policy with cors.policy(…) where it differs"
+    after = [
+        function
+        for functions in app.after_request_funcs.values()
+        for function in functions
+        if function != state.after_request and _sets_cors_headers(function)
+    ]
+    if after:
+        words = sentence.format("An after_request function")
+        yield Finding("other_cors_layer", Severity.WARNING, _named(after), words, fix)
+    before = [hook for hook in _own_hooks(state) if _sets_cors_headers(hook)]
+    if before:
+        words = sentence.format("A before_request function")
+        yield Finding("other_cors_layer", Severity.WARNING, _named(before), words, fix)
+    views = [route for route in governed if _sets_cors_headers(app.view_functions.get(route.rule.endpoint))]
+    if views:
+        words = sentence.format("The view, or a decorator on it,")
+        yield Finding("other_cors_layer", Severity.WARNING, places(views), words, fix)
+
+
+def _environ(path: str, method: str, base: str, headers: dict[str, str]) -> WSGIEnvironment:
+    return EnvironBuilder(path=path, base_url=base, method=method, headers=Headers(headers)).get_environ()
+
+
+def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """WSGI middleware outside that answers or changes a real preflight."""
+    app = state.app
+    base, _ = base_url(state)
+    judge = Judge(state)
+    outside: dict[tuple[str, str], list[Route]] = {}
+    for route in governed:
+        if not isinstance(route.choice.policy, CORSPolicy):
+            continue  # a callable of the user's is asked about real requests only
+        headers = {
+            "Origin": example_origin(route.choice.policy),
+            "Access-Control-Request-Method": (route.methods or ("GET",))[0],
+            "Access-Control-Request-Headers": "authorization,content-type",
+        }
+        url = route.base_url(base, app.config["SERVER_NAME"])
+        expected = judge.judge(_environ(route.path, "OPTIONS", url, headers)).decision
+        # If a layer removes a header, this is an ordinary OPTIONS request, which a view may handle.
+        with replaced(app, "dispatch_request", lambda *_: Response()):
+            answer = ask(app, _environ(route.path, "OPTIONS", url, headers))
+        if fault := _difference(answer, expected.status, dict(expected.headers).get(ALLOW_ORIGIN)):
+            outside.setdefault(fault, []).append(route)
+    layers = layer_names(app)
+    where = f" ({' around '.join(layers)})" if layers else ""
+    for (code, sentence), routes in outside.items():
+        fix = "put it inside the extension: wrap app.wsgi_app before MCPCors is initialised, and set wrap_wsgi=True"
+        if code == "preflight_crashes":
+            fix = "see what raises before the first hook; wrap_wsgi=True answers preflights before that"
+        yield Finding(code, Severity.ERROR, places(routes), f"{sentence}{where}.", fix)
+
+
+def _difference(answer: Answer, status: int | None, allow_origin: str | None) -> tuple[str, str] | None:
+    """How the answer to a preflight differs from what the extension decided: a code and a sentence."""
+    if answer.error is not None:
+        raised = type(answer.error).__name__
+        return "preflight_crashes", f"A preflight ends in {raised} before the extension can answer it"
+    allowed = answer.getall(ALLOW_ORIGIN)
+    if len(allowed) > 1:
+        return "headers_doubled", f"A layer outside app.wsgi_app adds a second {ALLOW_ORIGIN}: browsers refuse both"
+    if answer.status != status:
+        sentence = f"A layer outside answers preflights first, with {answer.status} where the extension says {status}"
+        return "outer_layer_answers", sentence
+    if next(iter(allowed), None) != allow_origin:
+        return "outer_layer_changes", f"A layer outside changes {ALLOW_ORIGIN} of the answer to a preflight"
+    return None
+
+
+class _HookAnswer(NamedTuple):
+    """What a ``before_request`` function answers to a request without credentials."""
+
+    hook: Any
+    response: Response
+
+
+def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: bool = False) -> _HookAnswer | None:
+    """The first of the app's own ``before_request`` functions that answers.
+
+    :param before_guards: only those that run before ``cors.protected``.
+    """
+    app = state.app
+    environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
+    with app.request_context(environ) as context:
+        for hook in app.before_request_funcs.get(None, ()):
+            if hook == state.check_guards and before_guards:
+                return None
+            if hook in (state.before_request, state.check_guards):
+                continue
+            try:
+                answer = app.ensure_sync(hook)()
+            except HTTPException as error:
+                answer = error.get_response(context.request.environ)
+            except Exception:  # a hook may count on what others, or a real request, have set
+                return None
+            if answer is not None:
+                return _HookAnswer(hook, app.make_response(answer))
+    return None
+
+
+def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Hooks that redirect plain HTTP, or answer protected routes before their guard can."""
+    base, _ = base_url(state)
+    server_name = state.app.config["SERVER_NAME"]
+    plain = sorted(governed, key=lambda route: not STATE_CHANGING & set(route.methods))[:1]
+    for route in plain:
+        url = route.base_url(base, server_name).replace("https://", "http://", 1)
+        found = _hook_answer(state, route, url)
+        if found is None or not found.response.headers.get("Location", "").startswith("https://"):
+            continue
+        yield Finding(
+            "https_redirect",
+            Severity.WARNING,
+            route.place,
+            f"Plain HTTP is redirected to HTTPS ({found.response.status_code}). The preflight is answered before "
+            "that. MCP clients do not follow the redirect; another page's request follows it to another origin, so it "
+            f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
+            "give clients the https: URL, and do not redirect MCP paths",
+        )
+    refused: dict[tuple[str, str], list[Route]] = {}
+    for route in governed:
+        url = route.base_url(base, server_name).replace("http://", "https://", 1)
+        found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
+        if found is not None and "WWW-Authenticate" not in found.response.headers:
+            refused.setdefault((_named([found.hook]), found.response.status), []).append(route)
+    for (hook, status), routes in refused.items():
+        yield Finding(
+            "hook_before_guard",
+            Severity.WARNING,
+            hook,
+            f"This before_request function answers requests without credentials ({status}) before cors.protected can, "
+            f"so clients get no challenge that says how to log in: {places(routes)}.",
+            "let the function return None for these routes, or remove cors.protected from them",
+        )
+
+
+def _fate_of_null(policy: object) -> str:
+    if not isinstance(policy, CORSPolicy):
+        return ", which the policy chosen for it may refuse"
+    if policy.preflight("null", "GET").allowed:
+        return ", which this policy allows"
+    return " and is refused" if policy.actual("null").final else ", which may not read the answer"
