@@ -41,6 +41,7 @@ def with_login(app: flask.Flask, url: str, **documents: Any) -> None:
         "authorization_endpoint": f"{url}/authorize",
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint": f"{url}/token",
+        "response_types_supported": ["code"],
         "registration_endpoint": f"{url}/register",
         **documents,
     }
@@ -87,8 +88,19 @@ def test_a_challenge_that_javascript_cannot_read() -> None:
 
 
 def test_a_server_that_does_not_say_where_to_log_in() -> None:
-    report = logged_in(protected(), login=False)
+    """Without a token no client gets in. With one it does."""
+    assert codes(logged_in(protected(), login=False))["discovery_missing"] == "error"
+    assert codes(logged_in(protected(), login=False, token=TOKEN))["discovery_missing"] == "note"
+
+
+def test_an_authorization_server_where_clients_of_2025_03_26_look() -> None:
+    app = protected()
+    with serving_wsgi(app) as url:
+        document = {"issuer": url, "authorization_endpoint": f"{url}/a", "token_endpoint": f"{url}/t"}
+        app.add_url_rule("/.well-known/oauth-authorization-server", "metadata", lambda: document)
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     assert codes(report)["discovery_missing"] == "note"
+    assert "clients of 2025-03-26" in str(report.works)
 
 
 def test_an_authorization_server_that_pages_cannot_use() -> None:
@@ -111,7 +123,8 @@ def test_an_authorization_server_that_cannot_be_reached_from_here() -> None:
         report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     [sentence] = unchecked(report)
     assert (
-        "https://login.invalid/.well-known/oauth-authorization-server/tenant could not be checked from here" in sentence
+        "https://login.invalid/.well-known/oauth-authorization-server/tenant could not be checked from this machine"
+        in sentence
     )
     assert set(codes(report)) <= {"authorization_server_unchecked", "foreign_origin_unknown"}
     assert report.is_healthy
@@ -178,10 +191,10 @@ def test_discovery_that_pages_cannot_read() -> None:
 
 
 def test_discovery_without_the_header_of_mcp() -> None:
-    """Clients ask again without it, so it is no more than a warning."""
+    """Clients ask again without it, so it is no more than a note."""
     narrow = {"origins": "*", "allow_methods": "GET", "allow_headers": ["Accept"]}
     report = logged_in(protected(policies={"/.well-known/oauth-authorization-server/**": narrow}))
-    assert codes(report)["header_not_allowed"] == "warning"
+    assert codes(report)["document_preflight"] == "note"
     assert report.is_healthy
 
 

@@ -153,7 +153,7 @@ def test_one_request_is_counted_in_the_singular() -> None:
 
 
 def test_localhost_where_two_servers_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flask_mcp_cors.cli.doctor import surroundings
+    from flask_mcp_cors.cli.doctor.probes import surroundings
 
     monkeypatch.setattr(surroundings, "_listens", lambda address, port: True)
     with serving_wsgi(make_app()) as url:

@@ -51,7 +51,7 @@ def test_a_slash_redirect() -> None:
     assert codes(report) == {"redirected": "error"}
     finding = found(report, "redirected")
     target = f"{report.url}/"
-    assert f"POST is redirected (308) to {target}." in finding.sentence
+    assert f"POST {report.url} is redirected (308) to {target}." in finding.sentence
     assert 'fetch with redirect: "manual" and stop there' in finding.sentence
     assert finding.fix.startswith(f"give clients that URL: {target} ")
     assert finding.console is None
@@ -115,7 +115,7 @@ def test_an_event_stream_behind_a_redirect() -> None:
     with serving_wsgi(app) as url:
         report = examine(f"{url}/sse", [ORIGIN], timeout=2)
     assert codes(report) == {"redirected": "error"}
-    assert found(report, "redirected").sentence.startswith(f"GET is redirected (308) to {report.url}/.")
+    assert found(report, "redirected").sentence.startswith(f"GET {report.url} is redirected (308) to {report.url}/.")
     assert report.verdicts[ORIGIN, "2024-11-05"] == "cannot connect"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import graphlib
+import errno
 import gzip
 import io
 import json
@@ -30,8 +30,9 @@ from flask_mcp_cors.cli.doctor import examine
 from flask_mcp_cors.cli.doctor import Report
 from flask_mcp_cors.cli.doctor import RULES
 from flask_mcp_cors.cli.doctor.evidence import Evidence
+from flask_mcp_cors.cli.doctor.evidence import Fact
 from flask_mcp_cors.cli.doctor.evidence import Fetched
-from flask_mcp_cors.cli.doctor.findings import findings_of
+from flask_mcp_cors.cli.doctor.wire import fault_of
 from flask_mcp_cors.cli.findings import Severity
 from flask_mcp_cors.testing import CORSError
 from flask_mcp_cors.testing import CORSErrorReason
@@ -112,6 +113,26 @@ def results_as_stream(request: Request, response: Response) -> None:
     if request.method == "POST" and b'"result"' in response.data:
         response.data = b"data: " + response.data.strip().replace(b"\n", b"") + b"\n"
         response.headers["Content-Type"] = "text/event-stream"
+
+
+def results_as_pretty_stream(request: Request, response: Response) -> None:
+    if request.method == "POST" and b'"result"' in response.data:
+        response.data = f"data: {json.dumps(json.loads(response.data), indent=2)}\n\n".encode()
+        response.headers["Content-Type"] = "text/event-stream"
+
+
+def failing(request: Request, response: Response) -> None:
+    if b"tools/list" in request.data:
+        response.status_code = 500
+
+
+def closing_lists(request: Request, response: Response) -> None:
+    if b"tools/list" in request.data:
+        request.environ["werkzeug.socket"].shutdown(2)
+
+
+def misspelled(request: Request, response: Response) -> None:
+    response.headers["Access-Control-Allow-Origins"] = response.headers.pop("Access-Control-Allow-Origin", "")
 
 
 def sessions_lost(request: Request, response: Response) -> Response | None:
@@ -208,6 +229,8 @@ def dead_endpoint(request: Request, response: Response) -> Response | None:
     )()
 
 
+NO_ROUTE = fault_of(OSError(errno.ENETUNREACH, "Network is unreachable"), "http://x/")
+
 FAULTS: dict[str, Change] = {
     "preflight_closed": closing,
     "preflight_timeout": hanging,
@@ -244,6 +267,16 @@ FAULTS: dict[str, Change] = {
     "answer_in_array": results(lambda value: [value]),
     "id_is_text": results(lambda value: value | {"id": str(value["id"])}),
     "id_differs": results(lambda value: value | {"id": 4711}),
+    "status_wrong": failing,
+    "event_not_json": results_as_pretty_stream,
+    "result_and_error": results(lambda value: value | {"error": None}),
+    "result_malformed": results(lambda value: value | {"result": value["result"] | {"capabilities": []}}),
+    "message_unanswered": closing_lists,
+    "cors_header_misspelled": misspelled,
+    "json_nan": results(lambda value: json.dumps(value | {"result": value["result"] | {"x": float("nan")}})),
+    "json_invalid": results(lambda value: str(value)),
+    "page_in_place": lambda request, response: with_cors(HTML) if b"tools/list" in request.data else None,
+    "browsers_refused": lambda request, response: Response(HTML, 403) if "Sec-Fetch-Mode" in request.headers else None,
     "login_page": on("POST", lambda: with_cors("<!doctype html><title>Log in</title>")),
     "not_mcp_page": on("POST", lambda: with_cors(HTML)),
     "no_result": listed,
@@ -269,6 +302,50 @@ def test_a_fault_is_found_under_its_code(code: str) -> None:
     found = codes(report)
     assert code in found
     assert found[code] == (RULES[code].severity or "error")
+
+
+def test_a_misspelled_header() -> None:
+    report = examined(altered(misspelled))
+    assert "write Access-Control-Allow-Origin in place of Access-Control-Allow-Origins" in str(report.findings)
+
+
+def test_a_session_in_a_cookie() -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if b'"initialize"' in request.data:
+            response.set_cookie("sid", "x", httponly=True)
+        elif request.method == "POST" and "sid" not in request.cookies:
+            return with_cors("Server not initialized", 400)
+        return None
+
+    report = examined(altered(alter))
+    assert codes(report)["session_in_cookie"] == "error"
+    assert "notification_refused" not in codes(report)
+
+
+def test_a_preflight_and_a_401_without_cors() -> None:
+    """Whoever mends the preflight only would meet the 401 next."""
+    app = protected()
+
+    def alter(request: Request, response: Response) -> Response | None:
+        if request.path == "/mcp" and "Authorization" not in request.headers:
+            return Response("Unauthorized", 401, {"WWW-Authenticate": "Bearer"})
+        return None
+
+    report = examined(altered(alter, app))
+    assert {"preflight_authenticated", "challenge_unreadable_too"} <= set(codes(report))
+    assert "JavaScript can read" not in str(report.works)
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_an_error_of_json_rpc_in_place_of_a_401(token: str | None) -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if response.status_code != 401:
+            return None
+        error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32001, "message": "Unauthorized: missing token"}}
+        return with_cors(json.dumps(error), 200, "application/json")
+
+    found = codes(examined(altered(alter, protected()), token=token))
+    assert found["error_in_place_of_401" if token is None else "forbidden_for_unauthorized"] == "error"
 
 
 def test_an_event_stream_labelled_json() -> None:
@@ -317,6 +394,33 @@ def test_a_proxy_that_drops_origin() -> None:
     assert "preflight_refused" not in codes(report)
 
 
+def test_a_proxy_that_drops_origin_before_this_package() -> None:
+    """It then sees a cross-site request without Origin, which no browser sends."""
+    app = make_app()
+
+    def application(environ: Any, start_response: Any) -> Any:
+        environ.pop("HTTP_ORIGIN", None)
+        return app.wsgi_app(environ, start_response)
+
+    report = examined(application)
+    assert codes(report)["origin_lost"] == "error"
+    assert "preflight_refused" not in codes(report)
+
+
+def test_a_message_never_explains_a_preflight_nor_one_page_another() -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        if request.method == "OPTIONS" and request.headers["Origin"] != ORIGIN:
+            return Response("no", 403)
+        return Response("CSRF verification failed.", 403) if request.method == "POST" else None
+
+    with serving_wsgi(altered(alter)) as url:
+        report = examine(f"{url}/mcp", [ORIGIN, "https://b.example"], timeout=1)
+    assert {(f.code, f.because) for f in report.findings if f.severity is Severity.ERROR} == {
+        ("csrf", None),
+        ("preflight_refused", None),
+    }
+
+
 def test_an_origin_that_only_browsers_stop() -> None:
     """A page's JSON needs a preflight, which fails; whatever else sends that Origin is served."""
 
@@ -342,6 +446,7 @@ def documents(change: Callable[[Request], Response | None], **more: Any) -> Any:
             "registration_endpoint": f"{host}/register",
             "authorization_endpoint": f"{host}/login",
             "token_endpoint": f"{host}/token",
+            "response_types_supported": ["code"],
         }
         if (answer := change(request)) is not None:
             return answer
@@ -380,6 +485,8 @@ def answered(path: str, status: int, body: str = "") -> Callable[[Request], Resp
         ("authorize_failed", answered("/login", 500), {"login": True}),
         ("endpoints_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
         ("issuer_mismatch", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("response_types_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
+        ("registration_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
         ("pkce_missing", answered("/.well-known/oauth-authorization-server", 200, '{"issuer": "x"}'), {}),
     ],
 )
@@ -470,7 +577,8 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
 @pytest.mark.parametrize(
     ("code", "evidence"),
     [
-        ("private_place_named", {"facts": [("private place", ORIGIN, "http://10.0.0.1/")]}),
+        ("private_place_named", {"facts": [Fact("private place", ORIGIN, "http://10.0.0.1/")]}),
+        ("network", {"fetches": [Fetched("POST", "http://x/", fault=NO_ROUTE, weight=Severity.ERROR)]}),
         ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
         (
             "cors_error",
@@ -488,7 +596,7 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
     ],
 )
 def test_rows_that_few_servers_show(code: str, evidence: dict[str, Any]) -> None:
-    [finding] = findings_of(Evidence(parse_url("https://mcp.example.com/mcp"), **evidence))
+    [finding] = Report.of(Evidence(parse_url("https://mcp.example.com/mcp"), **evidence)).findings
     assert finding.code == code
 
 
@@ -498,17 +606,35 @@ def test_every_row_is_on_the_page() -> None:
     assert rows == [(rule.severity or "error", rule.code, rule.meaning) for rule in RULES.values()]
 
 
-def test_evidence_probes_and_findings_import_in_one_direction() -> None:
-    graph = {}
-    for path in Path(doctor.__file__).parent.glob("*.py"):
-        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        graph[path.stem] = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 1 and n.module}
-    order = list(graphlib.TopologicalSorter(graph).static_order())
-    # What is fetched knows nothing of what is said about it, and rules know nothing of how it was fetched.
-    assert order.index("evidence") < order.index("rules") < order.index("findings")
-    assert graph["rules"] | graph["observations"] <= {"evidence", "fronts", "messages", "rules", "stacks"}
+def test_what_is_fetched_and_what_is_said_about_it_are_apart() -> None:
+    """Rules know nothing of how something was fetched, and probes nothing of the rows that will fit."""
+    imported: dict[str, set[str]] = {"rules": set(), "probes": set()}
+    for folder, names in imported.items():
+        for path in (Path(doctor.__file__).parent / folder).glob("*.py"):
+            nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 2 and n.module}
+    assert imported["rules"] == {"evidence", "fronts", "messages", "stacks"}
+    assert "rules" not in imported["probes"]
 
 
-def test_every_row_has_a_test() -> None:
-    here = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_doctor_*.py"))
-    assert [code for code in RULES if f'"{code}"' not in here] == []
+def test_notes_that_many_servers_get() -> None:
+    report = examined(lambda environ, start: with_cors("", 401)(environ, start))
+    notes = {finding.code for finding in report.findings if finding.severity is Severity.NOTE}
+    assert notes >= {"local_network_access", "nosniff_missing", "foreign_origin_unknown"}
+
+
+@pytest.mark.parametrize(
+    ("code", "step", "status"), [("delete_not_405", "DELETE", 500), ("unknown_session_not_404", "POST", 400)]
+)
+def test_the_end_of_a_session(code: str, step: str, status: int) -> None:
+    def alter(request: Request, response: Response) -> Response | None:
+        response.headers["Mcp-Session-Id"] = "a"
+        response.headers["Access-Control-Expose-Headers"] = "Mcp-Session-Id"
+        if request.method == "DELETE":
+            return with_cors("no", 500 if step == "DELETE" else 204)
+        is_unknown = request.headers.get("Mcp-Session-Id", "a") != "a"
+        return with_cors("no such session", 400 if step == "POST" else 404) if is_unknown else None
+
+    found = codes(examined(altered(alter)))
+    assert found.pop(code) == RULES[code].severity
+    assert found == {}

@@ -17,6 +17,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.responses import Response
@@ -38,6 +39,8 @@ def cors(fault: str) -> dict[str, Any]:
         del settings["allow_headers"]
     if fault == "starlette-default-methods":
         del settings["allow_methods"]
+    if fault == "starlette-no-port":
+        settings["allow_origins"] = ["http://localhost"]
     if fault == "starlette-no-delete":
         settings["allow_methods"] = ["GET", "POST"]
     if fault == "sdk-no-expose":
@@ -101,7 +104,7 @@ def starlette(fault: str) -> Any:
         origin = request.headers.get("Origin")
         if not is_own_host(request.headers.get("Host")):
             return JSONResponse({"error": "Host not served"}, 421)
-        if origin is not None and not checks.is_allowed_origin(origin):
+        if origin is not None and fault != "starlette-no-port" and not checks.is_allowed_origin(origin):
             return JSONResponse({"error": "Origin not allowed"}, 403)
         body = await request.body()
         if fault == "starlette-500-no-cors" and b'"tools/list"' in body:
@@ -113,7 +116,10 @@ def starlette(fault: str) -> Any:
     route: Any = Route("/mcp", mcp, methods=methods)
     if fault == "starlette-mount-redirect":
         route = Mount("/mcp", routes=[Route("/", mcp, methods=methods)])
-    return Starlette(routes=[route], middleware=[Middleware(CORSMiddleware, **cors(fault))])
+    middleware = [Middleware(CORSMiddleware, **cors(fault))]
+    if fault == "starlette-trusted-host":
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=["mcp.example.com"]))
+    return Starlette(routes=[route], middleware=middleware)
 
 
 async def main() -> None:

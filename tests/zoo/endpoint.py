@@ -145,7 +145,8 @@ class _Quiet(WSGIRequestHandler):
 def serve_wsgi(make_app: Callable[[str], Any]) -> None:
     """Run the named servers under the standard library's WSGI server, with threads, as ``runserver`` does."""
     for fault in sys.argv[1:]:
-        server = make_server("127.0.0.1", 0, make_app(fault), _Threaded, _Quiet)
+        kind = WSGIServer if "one-worker" in fault else _Threaded
+        server = make_server("127.0.0.1", 0, make_app(fault), kind, _Quiet)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         announce(fault, server.server_port)
     until_closed()

@@ -21,7 +21,7 @@ NAMES = ALLOW_HEADERS.split(", ")
 
 def make_app(fault: str) -> Any:
     app = flask.Flask(__name__)
-    endpoint = Endpoint()
+    endpoint = Endpoint(sessions=fault != "flask-cookie-session")
     settings: dict[str, Any] = {
         "origins": [APP, "https://admin.example.com"],
         "allow_headers": NAMES,
@@ -40,6 +40,8 @@ def make_app(fault: str) -> Any:
     if fault == "flask-other-resource":
         settings = {"resources": {r"/api/*": settings}}
 
+    asked: list[str] = []
+
     def is_allowed(origin: str) -> bool:
         if fault == "flask-regex-hole":
             return origin.startswith(APP)
@@ -50,6 +52,9 @@ def make_app(fault: str) -> Any:
         request = flask.request
         if not is_own_host(request.host):
             return {"error": "Host not served"}, 421
+        asked.append(request.method)
+        if fault == "flask-limit" and len(asked) > 8:
+            return {"error": "8 per 1 minute"}, 429
         if not is_allowed(request.headers.get("Origin", APP)):
             return {"error": "Origin not allowed"}, 403
         if fault == "flask-login" and request.method != "OPTIONS":
@@ -64,10 +69,21 @@ def make_app(fault: str) -> Any:
         return None
 
     def mcp() -> Any:
+        if fault == "flask-cookie-session" and flask.request.method == "POST":
+            message = flask.request.get_json()
+            if message["method"] != "initialize" and "sid" not in flask.request.cookies:
+                return {
+                    "jsonrpc": "2.0",
+                    "id": None,
+                    "error": {"code": -32000, "message": "Server not initialized"},
+                }, 400
         if fault == "flask-crash" and flask.request.method == "POST":
             raise RuntimeError("the database is away")
         status, headers, body = endpoint.answer(flask.request.method, flask.request.headers, flask.request.get_data())
-        return flask.Response(body, status, headers)
+        response = flask.Response(body, status, headers)
+        if fault == "flask-cookie-session" and b'"serverInfo"' in body:
+            response.set_cookie("sid", "1", httponly=True)
+        return response
 
     def document(**_: Any) -> Any:
         return documents(flask.request.host_url.rstrip("/"))[flask.request.path]

@@ -106,7 +106,14 @@ function expressApp(fault) {
     if (origin && !origins.includes(origin)) return response.status(403).json({ error: "Origin not allowed" });
     next();
   });
-  if (fault !== "express-cors-last") app.use(cors(options));
+  if (fault === "express-list-throws") {
+    options.origin = (origin, done) => (!origin || origin === OTHER ? done(null, true) : done(new Error("Not allowed by CORS")));
+  }
+  if (fault === "express-routes-only") {
+    app.post("/mcp", cors(options));
+    app.get("/mcp", cors(options));
+    app.delete("/mcp", cors(options));
+  } else if (fault !== "express-cors-last") app.use(cors(options));
   if (fault === "express-ok-rate-limit") app.use(rateLimit({ windowMs: 60_000, limit: 1000 }));
   app.use(express.json());
   if (fault === "express-sdk-host") app.use(hostHeaderValidation(["mcp.example.com"]));
@@ -132,7 +139,7 @@ function expressApp(fault) {
       const message = id ? "Session not found" : "Bad Request: No valid session ID provided";
       return response.status(id ? 404 : 400).json({ jsonrpc: "2.0", id: null, error: { code: -32000, message } });
     }
-    await transport.handleRequest(request, response, request.body);
+    await transport.handleRequest(request, response, fault === "express-no-body" ? undefined : request.body);
   });
   const withSession = async (request, response) => {
     const transport = transports[request.headers["mcp-session-id"]];

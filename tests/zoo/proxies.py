@@ -105,6 +105,10 @@ def _nginx_locations(name: str, inner: Ports) -> str:
         "nginx-two-layers": PREFLIGHT + ADD + PASS + "proxy_buffering off;" + cors,
         "nginx-strips-origin": quick + 'proxy_set_header Origin "";' + plain,
         "nginx-drops-authorization": quick + 'proxy_set_header Authorization "";' + token,
+        "nginx-hides-session": quick + "proxy_hide_header Mcp-Session-Id;" + plain,
+        "nginx-drops-session": quick + 'proxy_set_header Mcp-Session-Id "";' + plain,
+        "nginx-denies": f"deny all; {quick} {plain}",
+        "nginx-moved": "return 301 http://www.mcp.zoo.test$request_uri;",
         "nginx-502": quick + nothing,
         "nginx-502-bare": PASS + nothing,
         "nginx-503": PREFLIGHT + ADD + "return 503;",
@@ -150,6 +154,9 @@ def haproxy(ports: Ports, inner: Ports, folder: Path) -> str:
     upstreams = {"haproxy-503": "nothing", "haproxy-504": "aiohttp-upstream-slow"}
     rules = {
         "haproxy-deny-methods": "http-request deny unless { method GET POST DELETE }",
+        "haproxy-strips-origin": "http-request del-header Origin",
+        "haproxy-deny-delete": "http-request deny if { method DELETE }",
+        "haproxy-deny-pages": "http-request deny if { req.hdr(Sec-Fetch-Mode) cors }",
         "haproxy-drops-headers": "http-response del-header Access-Control-Allow-Origin",
         "haproxy-two-layers": f"http-response add-header Access-Control-Allow-Origin {APP}",
     }

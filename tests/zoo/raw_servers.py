@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import sys
@@ -49,6 +50,17 @@ class Handler(BaseHTTPRequestHandler):
             if self.fault == "raw-preflight-hang":
                 closed.wait()
                 return None
+        if self.fault == "raw-list-crashes" and b"tools/list" in body:
+            self.close_connection = True
+            return None
+        if self.fault == "raw-stream-limit" and self.command == "GET":
+            self.send_response(503)
+            self.send_header("Access-Control-Allow-Origin", APP)
+            self.send_header("Vary", "Origin")
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"timeout")
+            return None
         if self.fault == "raw-hang":
             closed.wait()
             return None
@@ -73,6 +85,10 @@ class Handler(BaseHTTPRequestHandler):
         if is_result and self.fault == "raw-cut-body":
             data = data[: len(data) // 2]
             length = len(data)
+        if is_result and self.fault == "raw-pretty-event":
+            data = b"data: " + json.dumps(json.loads(data), indent=2).encode() + b"\n\n"
+            length = len(data)
+            headers["Content-Type"] = "text/event-stream"
         if is_result and self.fault == "raw-log-line":
             data = b"log: answering\n" + data
             length = len(data)
@@ -132,8 +148,8 @@ def main() -> None:
             announce(fault, other_protocol(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n"))
             continue
         handler = type("Named", (Handler,), {"fault": fault, "endpoint": Endpoint()})
-        server = (V6Server if fault == "raw-v6-only" else ThreadingHTTPServer)(
-            ("::1" if fault == "raw-v6-only" else "127.0.0.1", 0), handler
+        server = (V6Server if "-v6-" in fault else ThreadingHTTPServer)(
+            ("::1" if "-v6-" in fault else "127.0.0.1", 0), handler
         )
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +41,7 @@ ORIGIN_CHECKS: dict[str, Callable[[str], object]] = {
     "wsgi-any-origin": lambda origin: True,
     "wsgi-ok-subdomains": lambda origin: re.fullmatch(r"https://([a-z0-9-]+\.)*example\.com", origin),
     "wsgi-ok-case": lambda origin: origin.lower() == APP,
+    "wsgi-localhost-hole": lambda origin: origin == APP or origin.startswith("http://localhost"),
     "wsgi-ok-two-origins": lambda origin: origin in (APP, "https://admin.example.com"),
 }
 
@@ -47,14 +51,24 @@ MISSPELLED = {"wsgi-origin-case": "https://App.Example.com", "wsgi-origin-port":
 
 def make_app(fault: str) -> Any:
     endpoint = Endpoint(sessions="stateless" not in fault)
-    has_login = fault.startswith("oauth-") or fault in ("wsgi-403-for-401", "wsgi-login-page")
+    has_login = fault.startswith("oauth-") or fault in (
+        "wsgi-403-for-401",
+        "wsgi-200-for-401",
+        "wsgi-302-for-401",
+        "wsgi-no-way-in",
+        "wsgi-login-page",
+        "wsgi-login-everywhere",
+    )
     check = ORIGIN_CHECKS.get(fault, lambda origin: origin == APP)
 
     def cors(origin: str | None, *, preflight: bool = False) -> list[tuple[str, str]]:
         if origin is None or not check(origin) or origin != MISSPELLED.get(fault, origin):
             return [("Vary", "Origin")]
         allowed = f"{APP}, https://admin.example.com" if fault == "wsgi-two-values" else origin
-        headers = [("Access-Control-Allow-Origin", allowed)]
+        if fault == "wsgi-quoted-origin":
+            allowed = f'"{origin}"'
+        misspelled = "s" if fault == "wsgi-misspelled-header" else ""
+        headers = [(f"Access-Control-Allow-Origin{misspelled}", allowed)]
         if fault == "wsgi-star-credentials":
             headers = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Credentials", "true")]
         if fault == "wsgi-two-layers":
@@ -79,7 +93,11 @@ def make_app(fault: str) -> Any:
     def refused(status: int, base: str) -> Answer:
         answer = failed(status, "Unauthorized" if status == 401 else "Forbidden")
         metadata = f"{base}{PRM}" if fault == "oauth-ok-root" else f"{base}{PRM}/mcp"
-        named = "" if fault == "oauth-named-nowhere" else f', resource_metadata="{metadata}"'
+        named = (
+            ""
+            if fault in ("oauth-named-nowhere", "wsgi-login-everywhere", "wsgi-no-way-in")
+            else f', resource_metadata="{metadata}"'
+        )
         if status == 401 and fault != "oauth-no-www":
             answer[1]["WWW-Authenticate"] = f'Bearer realm="mcp"{named}'
         return answer
@@ -97,7 +115,11 @@ def make_app(fault: str) -> Any:
             return refused(401, base), public
         if is_resource and fault == "oauth-prm-redirect":
             return (302, {"Location": f"{base}/login"}, b""), public
-        if path not in found or (is_resource and fault in ("oauth-prm-missing", "oauth-named-nowhere")):
+        if (
+            path not in found
+            or fault == "wsgi-no-way-in"
+            or (is_resource and fault in ("oauth-prm-missing", "oauth-named-nowhere"))
+        ):
             return None
         if not is_resource and fault == "oauth-as-missing":
             return None
@@ -122,6 +144,10 @@ def make_app(fault: str) -> Any:
         if has_login and headers.get("Authorization") != f"Bearer {TOKEN}":
             if fault == "wsgi-login-page":
                 return 200, {"Content-Type": "text/html"}, b"<!doctype html><title>Log in</title><form method=post>"
+            if fault == "wsgi-302-for-401":
+                return 302, {"Location": f"{base}/login"}, b""
+            if fault == "wsgi-200-for-401":
+                return failed(200, "Unauthorized: missing or invalid token", -32001, 1)
             return refused(403 if fault == "wsgi-403-for-401" else 401, base)
         if fault == "wsgi-landing-page" and method == "GET":
             return 200, {"Content-Type": "text/html"}, b"<!doctype html><h1>An MCP server</h1>"
@@ -138,6 +164,26 @@ def make_app(fault: str) -> Any:
                 data = json.dumps(message | {"id": message["id"] + 1000}).encode()
             if fault == "wsgi-null-id" and "result" in message:
                 data = json.dumps(message | {"id": None}).encode()
+            if fault == "wsgi-nan" and b'"tools":' in data and b"capabilities" not in data:
+                data = data.replace(b'"type": "object"', b'"type": "object", "maximum": NaN')
+            if fault == "wsgi-python-text" and "result" in message:
+                data = str(message).encode()
+            if fault == "wsgi-named-event" and "result" in message:
+                data = b"event: response\ndata: " + data + b"\n\n"
+                extra["Content-Type"] = "text/event-stream"
+            if fault == "wsgi-gzip-label":
+                extra["Content-Encoding"] = "gzip"
+            if fault == "wsgi-latin1" and b'"tools":' in data and b"capabilities" not in data:
+                data = data.replace(b"numbers", b"num\xe9ros")
+                extra["Content-Type"] = "application/json; charset=iso-8859-1"
+            if fault == "wsgi-session-null" and "Mcp-Session-Id" in extra:
+                extra["Mcp-Session-Id"] = "null"
+            if fault == "wsgi-error-null" and "result" in message:
+                data = json.dumps(message | {"error": None}).encode()
+            if fault == "wsgi-empty-arrays" and "capabilities" in message.get("result", {}):
+                data = data.replace(b'"tools": {}', b'"tools": []')
+            if fault == "wsgi-status-500" and b'"tools":' in data and b"capabilities" not in data:
+                status = 500
             if fault == "wsgi-no-jsonrpc" and "result" in message:
                 data = json.dumps({key: value for key, value in message.items() if key != "jsonrpc"}).encode()
             if fault == "wsgi-ok-old-revision":
@@ -154,7 +200,7 @@ def make_app(fault: str) -> Any:
                 data = json.dumps([message]).encode()
         return status, extra, data
 
-    def application(environ: Any, start_response: Any) -> list[bytes]:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
         headers = {k[5:].replace("_", "-").title(): v for k, v in environ.items() if k.startswith("HTTP_")}
         headers["MCP-Protocol-Version"] = headers.pop("Mcp-Protocol-Version", None)
         headers = {name: value for name, value in headers.items() if value is not None}
@@ -181,6 +227,19 @@ def make_app(fault: str) -> Any:
             login = "https://github.dev/pf-signin?id=zoo&cluster=euw&port=8000"
             signs = {"Location": login, "X-Served-By": "tunnels-prod-rel-euw-v3-cluster", "WWW-Authenticate": "tunnel"}
             return send((302, signs, b""), [])
+        if fault == "wsgi-login-everywhere" and not is_preflight and headers.get("Authorization") != f"Bearer {TOKEN}":
+            return send(refused(401, base), cors(origin))
+        if is_preflight and fault == "oauth-ok-no-options" and path.startswith("/.well-known/"):
+            return send((405, {"Allow": "GET"}, b""), [])
+        if fault == "wsgi-late-stream" and method == "GET":
+            time.sleep(5)
+            return send((200, {"Content-Type": "text/event-stream"}, b""), cors(origin))
+        if fault == "wsgi-one-worker" and method == "GET":
+            start_response("200 OK", [("Content-Type", "text/event-stream"), *cors(origin)])
+            return pings()
+        if fault == "wsgi-list-page" and b"tools/list" in body:
+            page = b"<!doctype html><title>Just a moment...</title>"
+            return send((200, {"Content-Type": "text/html"}, page), cors(origin))
         if path != "/mcp" and has_login and (found := document(path, base)) is not None:
             answer, more = found
             is_closed = is_preflight and not more
@@ -189,9 +248,17 @@ def make_app(fault: str) -> Any:
             return send((405, {"Allow": "GET"}, b"") if is_closed else (204, {}, b"") if is_preflight else answer, more)
         if origin is not None and not check(origin) and fault != "wsgi-same-host-rebinding":
             return send(failed(403, "Origin not allowed"), [("Vary", "Origin")])
+        if is_preflight and fault == "wsgi-options-503":
+            return send((503, {}, b""), [])
+        if is_preflight and fault == "wsgi-slow-preflight":
+            time.sleep(2)
         if is_preflight:
             return send((204, {}, b""), cors(origin, preflight=True))
+        if fault == "wsgi-bot-rule" and "Sec-Fetch-Mode" in headers:
+            return send((403, {"Content-Type": "text/plain"}, b"Bots are not welcome"), cors(origin))
         answer = mcp(method, headers, body, base) if path == "/mcp" else failed(404, "Not found")
+        if fault == "wsgi-one-version" and headers.get("MCP-Protocol-Version", "2025-03-26") != "2025-03-26":
+            answer = failed(400, "Bad Request: Unsupported protocol version (supported versions: 2025-03-26)")
         if fault == "wsgi-refused-202" and answer[0] == 202:
             answer = failed(400, "Unknown method notifications/initialized")
         unreadable = {
@@ -204,6 +271,13 @@ def make_app(fault: str) -> Any:
         return send(answer, [] if unreadable.get(fault) else cors(origin))
 
     return application
+
+
+def pings() -> Iterator[bytes]:
+    """A stream that is not ended by this side."""
+    while True:
+        yield b": ping\n\n"
+        time.sleep(0.2)
 
 
 def single_page_app(fault: str) -> Any:

@@ -3,12 +3,16 @@
 It calls the server as pages would, through :class:`flask_mcp_cors.testing.Browser`, and as ``curl`` would, to tell a
 server that is broken from one that only browsers cannot use.
 
-``probes`` and ``login`` ask and add to the ``evidence``; ``rules`` and ``observations`` are the table of findings,
-which reads it; ``findings`` goes through that table; ``report`` prints.
+``probes`` ask and add to the ``evidence``; ``rules`` are the table of findings, which reads it; ``findings`` goes
+through that table; ``report`` prints.
 """
 
-from .findings import RULES
 from .probes import examine
+from .probes import gather
 from .report import Report
+from .rules import TABLE
 
-__all__ = ["examine", "Report", "RULES"]
+#: Every code, once, in the order in which causes explain consequences.
+RULES = TABLE.rules
+
+__all__ = ["examine", "gather", "Report", "RULES"]

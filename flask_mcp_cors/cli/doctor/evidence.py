@@ -1,14 +1,17 @@
 """What an examination has fetched. It is only appended to; findings are read from it and nowhere else.
 
-Probes (``probes.py``, ``login.py``) add to it. They name each fetch by its step. Rules (``rules.py``) look steps up.
+Probes add to it and name each fetch by its step. Rules look steps up.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from ...testing import CORSError
@@ -16,6 +19,7 @@ from ...testing import Exchange
 from ...testing import HeaderList
 from ...testing import NetworkResponse
 from ...testing.checks import REDIRECT_STATUSES
+from ...testing.urls import parse_url
 from ...testing.urls import URL
 from ..findings import Severity
 from .messages import Message
@@ -24,6 +28,16 @@ from .messages import Reading
 from .messages import Revision
 from .messages import REVISIONS
 from .wire import Fault
+
+#: A page that nobody has, and a name that an attacker would own: RFC 2606 keeps the domain free.
+FOREIGN_ORIGIN = "https://foreign.invalid"
+FOREIGN_HOST = "rebound.invalid"
+
+#: How many dots of a host are replaced by another character, one at a time.
+MAX_DOTS = 3
+
+
+_LOGIN_ERROR = re.compile(r"unauthori[sz]ed|unauthenticated|not authenticated|(missing|invalid|no).{0,12}token", re.I)
 
 
 @dataclass
@@ -43,6 +57,12 @@ class Fetched:
     exchanges: tuple[Exchange, ...] = ()
     #: The body ended before its ``Content-Length``.
     is_short: bool = False
+    #: The server has ended it.
+    is_ended: bool = False
+    #: How many bytes of it came, before they were decoded.
+    received: int = 0
+    #: Seconds until the response began.
+    waited: float = 0.0
     #: The message in the request.
     sent: Message | None = None
     #: What the request is for.
@@ -75,7 +95,10 @@ class Fetched:
         """The JSON-RPC response, and what is wrong with it."""
         if self.is_short:
             return Reading(None, "body_short")
-        return read_message(self.body, self.headers.get("content-type", ""), self.sent)
+        read = read_message(self.body, self.headers.get("content-type", ""), self.sent)
+        # Many errors carry a label that their text does not keep; the status says enough.
+        is_error = self.status is not None and self.status >= 400 and read.fault == "json_invalid"
+        return Reading(None) if is_error else read
 
     @property
     def message(self) -> Message | None:
@@ -127,15 +150,42 @@ def location_of(response: NetworkResponse, url: str) -> str:
         return location
 
 
+def lost_in(answers: Iterable[Fetched]) -> list[Fetched]:
+    """Those of one session's requests that were refused while others were served: some workers do not know it."""
+    known = [f for f in answers if f.status is not None and f.status != 429]
+    lost = [f for f in known if f.result is None]
+    return lost if len(lost) < len(known) else []
+
+
+def is_login_error(fetched: Fetched) -> bool:
+    """Does an error of JSON-RPC, with a status that is none, ask for a token?"""
+    error = (fetched.message or {}).get("error")
+    words = str(error.get("message")) if isinstance(error, dict) else ""
+    is_error = fetched.status is not None and 200 <= fetched.status < 300
+    return is_error and _LOGIN_ERROR.search(words) is not None
+
+
+class Fact(NamedTuple):
+    """Something known that is no fetch."""
+
+    step: str
+    origin: str = ""
+    #: What was found.
+    what: str = ""
+    #: Where, unless it is the endpoint.
+    url: str = ""
+
+
 @dataclass
 class Evidence:
     """All that is known of one server."""
 
     url: URL
     token: str | None = None
+    #: The pages that were to connect.
+    origins: tuple[str, ...] = ()
     fetches: list[Fetched] = field(default_factory=list)
-    #: Facts that are no fetches: step, origin, what was found.
-    facts: list[tuple[str, str, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     #: (origin, revision) → how its conversation ended.
     verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
     #: Origin, place, what works there.
@@ -146,6 +196,8 @@ class Evidence:
     revisions: tuple[Revision, ...] = REVISIONS
     #: Is the server on this machine or in a private network?
     is_local: bool = False
+    #: How many requests it took.
+    requests: int = 0
 
     @property
     def href(self) -> str:
@@ -167,9 +219,28 @@ class Evidence:
         """The first of them."""
         return next(self.of(*steps, origin=origin), None)
 
-    def found(self, step: str) -> list[tuple[str, str]]:
-        """The facts of a step: origin and what was found."""
-        return [(origin, what) for name, origin, what in self.facts if name == step]
+    def found(self, step: str) -> Iterator[Fact]:
+        """The facts of a step."""
+        return (fact for fact in self.facts if fact.step == step)
+
+    def responses(self, url: str = "") -> list[tuple[NetworkResponse, bytes]]:
+        """Every response of the endpoint, or of another URL, preflights included, with what was read of its body."""
+        near = [f for f in self.fetches if f.url == (url or self.href)]
+        return [(e.response, f.body) for f in near for e in f.exchanges if e.response is not None]
+
+    def refusals(self) -> Iterator[Fetched]:
+        """Each 401 that a page can read and that was sent no credentials."""
+        for f in self.fetches:
+            is_read = f.status == 401 and f.origin and f.url == self.href and f.method == "POST"
+            if is_read and not f.step.startswith("behind") and "Authorization" not in f.exchanges[-1].request.headers:
+                yield f
+
+    def is_own(self, url: str) -> bool:
+        """Is it a URL of this server?"""
+        try:
+            return parse_url(url).origin == self.url.origin
+        except ValueError:
+            return False
 
     @property
     def plain(self) -> list[Fetched]:
@@ -183,8 +254,8 @@ class Evidence:
                 continue
             if revision.is_two_endpoints:
                 return b"event: endpoint" in fetched.body or b"event:endpoint" in fetched.body
-            if fetched.status == 401:
-                return None
+            if fetched.status in (401, 429):
+                return None  # not known yet
             return revision.is_agreed_in(fetched.result)
         return revision in self.revisions and revision not in REVISIONS
 
@@ -199,9 +270,29 @@ class Evidence:
         return any(f.status == 401 for f in [*self.plain, *self.of("without a token")])
 
     @property
+    def is_stream_moved(self) -> bool:
+        """Is GET alone redirected, so that the transport of 2024 may be somewhere else?"""
+        moved, posted = self.first("GET stream of 2024"), self.posted
+        is_moved = moved is not None and bool(moved.location)
+        return is_moved and (posted is None or posted.location is None) and self.speaks_nothing
+
+    @property
     def speaks_nothing(self) -> bool:
         """Is no revision spoken, not even after a login?"""
         return all(self.speaks(revision) is False for revision in self.revisions)
 
 
+#: The steps of a login that are no messages to the endpoint.
+RESOURCE_STEP, SERVER_STEP = "protected resource metadata", "authorization server metadata"
+TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
+LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
+
 FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")
+
+
+def sessions_asked(evidence: Evidence) -> list[list[Fetched]]:
+    """The requests that asked for one session again and again, session by session."""
+    by_place: dict[tuple[str, str], list[Fetched]] = {}
+    for f in evidence.of("session again"):
+        by_place.setdefault((f.origin, f.revision), []).append(f)
+    return list(by_place.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from typing import cast
+from typing import NamedTuple
 
 from ..findings import Finding
 from ..findings import in_order
@@ -16,45 +17,54 @@ from .evidence import Evidence
 from .evidence import Fetched
 from .messages import negotiated
 from .messages import REVISIONS
-from .observations import OBSERVATIONS
 from .rules import Case
-from .rules import FAILURES
+from .rules import EVERYTHING
 from .rules import Rule
+from .rules import TABLE
+from .rules import Table
 from .rules import Values
 from .stacks import cure_for
 from .stacks import stacks_of
 
-#: Every code, once, in the order in which causes explain consequences.
-RULES: Mapping[str, Rule] = {rule.code: rule for rule in (*FAILURES, *OBSERVATIONS)}
 
-#: What is wrong with an answer even where the client goes on.
-_MESSAGE_FAULTS = {"answer_in_array", "id_is_text"}
+class _Found(NamedTuple):
+    """A finding, and what it is about."""
+
+    finding: Finding
+    origin: str
+    revision: str
+    url: str
+    #: Method and status of a failure.
+    kind: str = ""
 
 
-def findings_of(evidence: Evidence) -> list[Finding]:
-    """All findings, the one that explains most first, each with the place that it is about."""
-    found: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
+def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
+    """All findings, the one that explains most first, each with the place that it is about.
+
+    :param table: another table, without a row, to see whether anybody misses it.
+    """
     several = len({origin for origin, _ in evidence.verdicts}) > 1
-    failures = list(_failures(evidence))
+    failures = list(_failures(evidence, table))
     if "connects" in evidence.verdicts.values():
         # Whatever curl gets: a page connects.
-        failures = [failure for failure in failures if failure[1]]
-    of_pages = {f.code for f, origin, _ in failures if origin and f.severity is Severity.ERROR}
-    same: dict[tuple[str, str], Finding] = {}
-    for finding, origin, revision in [*failures, *_observed(evidence)]:
+        failures = [failure for failure in failures if failure.origin]
+    of_pages = {f.finding.code for f in failures if f.origin and f.finding.severity is Severity.ERROR}
+    places: dict[Finding, tuple[dict[str, None], dict[str, None]]] = {}
+    same: dict[tuple[str, ...], Finding] = {}
+    for finding, origin, revision, url, kind in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
-        if "*" in RULES[finding.code].explains and finding.severity is Severity.ERROR:
-            # It is about the whole server: said once, with the words of the first message that meets it.
-            finding = same.setdefault((finding.code, origin), finding)
-        origins, revisions = found.setdefault(finding, ({}, {}))
+        if finding.severity is Severity.ERROR and table.rules[finding.code].is_one_cause:
+            # Said once, with the words of the first message that meets it.
+            finding = same.setdefault((finding.code, origin, url, kind), finding)
+        origins, revisions = places.setdefault(finding, ({}, {}))
         origins.update({origin: None} if several and origin else {})
         revisions.update({revision: None} if revision else {})
-    placed = [replace(finding, place=place_of(*map(list, where))) for finding, where in found.items()]
-    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in placed):
+    if any(f.severity is Severity.ERROR and f.code != "no_conversation" for f in places):
         # A conversation that fails has its cause by then.
-        placed = [f for f in placed if f.code != "no_conversation"]
-    return _explained(in_order(placed))
+        places = {finding: where for finding, where in places.items() if finding.code != "no_conversation"}
+    placed = {replace(f, place=place_of(list(of), list(in_))): set(of) for f, (of, in_) in places.items()}
+    return _explained(in_order(placed), placed, table)
 
 
 def place_of(origins: list[str], revisions: list[str]) -> str:
@@ -70,69 +80,66 @@ def is_failed(fetched: Fetched) -> bool:
     if fetched.is_rejected:
         return True
     if fetched.sent is None:
-        return False
+        return fetched.status in (502, 503, 504)  # nobody's answer to GET or DELETE
     if fetched.step == "initialize" and not fetched.origin and not fetched.reading.fault:
         # Without a browser: an answer from something that is not MCP is a failure, too.
         return negotiated(fetched.result) not in {revision.name for revision in REVISIONS}
     if "id" not in fetched.sent:
         return bool(fetched.status and fetched.status >= 400)
-    return fetched.status != 0 and (fetched.result is None or bool(fetched.reading.fault))
+    if fetched.status == 0:
+        return False
+    return fetched.result is None or bool(fetched.reading.fault) or (fetched.status or 0) >= 400
 
 
-def _failures(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
+def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
     for fetched in evidence.fetches:
         if not is_failed(fetched) or (fetched.fault is not None and fetched.fault.code == "gave_up"):
             continue
         case = Case(evidence, fetched)
-        for rule in FAILURES:
-            fits = cast(Callable[[Case], "bool | Values | None"], rule.seen)(case)
-            if not fits:
+        for rule in table.failures:
+            if not (fits := rule.seen(case)):
                 continue
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
-            severity = rule.severity or fetched.weight or Severity.ERROR
+            severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
             finding = _finding(rule, severity, values, case.stacks, console)
-            yield finding, fetched.origin, fetched.revision
+            kind = f"{fetched.method} {case.status}" if rule.code == "response_without_cors" else ""
+            yield _Found(finding, fetched.origin, fetched.revision, fetched.url, kind)
             break
 
 
-def _observed(evidence: Evidence) -> Iterator[tuple[Finding, str, str]]:
-    own = [(e.response, f.body) for f in evidence.fetches for e in f.exchanges if e.response and f.url == evidence.href]
-    stacks = stacks_of(own)
-    for rule in OBSERVATIONS:
-        for values in cast(Callable[[Evidence], Iterator[Values]], rule.seen)(evidence):
+def _observed(evidence: Evidence, table: Table) -> Iterator[_Found]:
+    stacks = stacks_of(evidence.responses())
+    for rule in table.observations:
+        for values in rule.seen(evidence):
             severity = cast(Severity, values.get("severity", rule.severity))
             finding = _finding(rule, severity, values, stacks, None)
-            yield finding, str(values.get("origin", "")), str(values.get("revision", ""))
+            origin, revision, url = (str(values.get(key, "")) for key in ("origin", "revision", "url"))
+            yield _Found(finding, origin, revision, url)
 
 
-def _finding(rule: Rule, severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
+def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
     """Fill in the templates. Whatever a server sent is made safe to print here, and nowhere else."""
     safe = {key: printable(str(value), 600) for key, value in values.items()}
     cure = rule.cure.format_map(safe)
-    if rule.topic and (words := cure_for(rule.topic, stacks)):
+    if words := cure_for(str(values.get("topic", rule.topic)), stacks):
         cure += f" ({words})"
     shown = None if console is None else printable(console, 1000)
-    return Finding(rule.code, severity, "", rule.sentence.format_map(safe), cure, shown)
+    return Finding(rule.code, severity, "", rule.sentence.format_map(safe).strip(), cure, shown)
 
 
-def _explained(findings: list[Finding]) -> list[Finding]:
-    """Put the error that explains most first, and its consequences behind it."""
-    errors = [f for f in findings if f.severity is Severity.ERROR]
-    order = list(RULES)
-    causes = [f for f in errors if RULES[f.code].explains]
+def _explained(findings: list[Finding], origins: Mapping[Finding, set[str]], table: Table) -> list[Finding]:
+    """Put the error that explains most first, and its consequences for the same pages behind it."""
+    order, rules = list(table.rules), table.rules
+    causes = [f for f in findings if f.severity is Severity.ERROR and rules[f.code].explains]
     if not causes:
         return findings
-    main = min(causes, key=lambda f: ("*" not in RULES[f.code].explains, order.index(f.code)))
-    explains = RULES[main.code].explains
-    failing = {rule.code for rule in FAILURES} | {"no_conversation", "question_blocked", "params_not_allowed"}
+    main = min(causes, key=lambda f: (not set(EVERYTHING) & set(rules[f.code].explains), order.index(f.code)))
+    explained = table.explained_by(main.code)
 
     def because(finding: Finding) -> Finding:
-        is_consequence = finding.code in explains or ("*" in explains and finding.code in failing)
-        if finding is main or not (is_consequence or finding.code == main.code):
-            return finding
-        return replace(finding, because=main.code)
+        is_same_page = not origins[main] or origins[finding] <= origins[main]
+        is_consequence = finding is not main and finding.code in explained and is_same_page
+        return replace(finding, because=main.code) if is_consequence else finding
 
-    return sorted(
-        map(because, findings), key=lambda f: (f is not main, (f.because is None and 0) or f.because is not None)
-    )
+    return sorted(map(because, findings), key=lambda f: (f is not main, f.because is not None))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import cast
 from typing import NamedTuple
+from typing import NoReturn
 
 from ..._version import __version__
 from ...core.headers import is_token
@@ -144,9 +145,25 @@ def events(data: bytes) -> Iterator[tuple[str, str]]:
 def parse_json(text: str | bytes) -> object:
     """The value of a JSON text; ``None`` where it is none, or nested without end."""
     try:
-        return cast(object, json.loads(text))
+        return cast(object, json.loads(text, parse_constant=_refuse))
     except (ValueError, RecursionError):
         return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _holds_nan(text: str) -> bool:
+    """Is it JSON but for NaN and Infinity, which Python writes and no browser reads?"""
+    try:
+        return _is_response(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
+
+
+#: What is wrong with an answer where clients go on all the same.
+LENIENT_FAULTS = ("answer_in_array", "id_is_text")
 
 
 class Reading(NamedTuple):
@@ -169,24 +186,32 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
     """
     essence = content_type.partition(";")[0].strip().lower()
     if essence == "text/event-stream":
-        values = [parse_json(data) for _, data in events(body)]
+        found = list(events(body))
+        values = [parse_json(data) for _, data in found]
         responses = [value for value in values if _is_response(value)]
         if not values and _is_response(value := parse_json(body)):
             return _checked(value, "content_type_wrong", sent)
         if not values and b"data:" in body:
             return Reading(None, "answer_unended")
-        return _checked(responses[0] if responses else None, "", sent)
+        pairs = zip(found, values, strict=True)
+        # The transport of 2024 names its endpoint in the data of an event.
+        unread = [data for (kind, data), value in pairs if value is None and data.strip() and kind != "endpoint"]
+        if not responses and unread:
+            return Reading(None, "json_nan" if any(map(_holds_nan, unread)) else "event_not_json")
+        named = [_is_response(value) for (kind, _), value in zip(found, values, strict=True) if kind == "message"]
+        return _checked(responses[0] if responses else None, "" if any(named) else "event_named", sent)
     text = body.decode("utf-8-sig", "replace")
     value, fault = parse_json(text), ""
     if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
         return Reading(read.message, "content_type_wrong")
     if value is None and text.strip():
+        if _holds_nan(text):
+            return Reading(None, "json_nan")
         at = re.search(r'\{\s*"(?:jsonrpc|id|result|error)"', text)
         value = None if at is None else _first_json(text[at.start() :])
-        if at is not None:
-            fault = "json_surrounded" if value is not None else "json_cut"
-            if value is None:
-                return Reading(None, fault)
+        fault = "json_surrounded" if value is not None else "json_cut" if at is not None else "json_invalid"
+        if value is None:
+            return Reading(None, fault if at is not None or essence == "application/json" else "")
     if not fault and essence != "application/json":
         fault = "content_type_wrong"
     return _checked(value, fault, sent)
@@ -219,7 +244,52 @@ def _checked(value: object, fault: str, sent: Message | None) -> Reading:
         given = value.get("id")
         if given != asked or isinstance(given, bool):
             fault = fault or ("id_is_text" if given == str(asked) else "id_differs")
+    if "result" in value and "error" in value:
+        fault = fault or "result_and_error"
+    if sent is not None and malformed(str(sent.get("method")), value.get("result")):
+        fault = fault or "result_malformed"
     return Reading(cast(Message, value), fault)
+
+
+def malformed(method: str, result: object) -> str:
+    """What of a result is not as the MCP schema has it, as far as clients check; nothing, if all is well.
+
+    >>> malformed("initialize", {"protocolVersion": "2025-11-25", "capabilities": [], "serverInfo": {}})
+    'capabilities is an array and not an object'
+    >>> malformed("tools/list", {"tools": [{"name": "add"}]})
+    'inputSchema of a tool is missing'
+    """
+    if not isinstance(result, dict):
+        return ""
+    due: list[tuple[str, object, type]] = []
+    if method == "initialize" and isinstance(result.get("protocolVersion"), str):
+        capabilities, server = result.get("capabilities"), result.get("serverInfo")
+        due += [("capabilities", capabilities, dict), ("serverInfo", server, dict)]
+        if isinstance(capabilities, dict):
+            named = ((name, capabilities[name]) for name in ("tools", "prompts", "resources") if name in capabilities)
+            due += [(f"capabilities.{name}", value, dict) for name, value in named]
+        if isinstance(server, dict):
+            due += [(f"serverInfo.{key}", server.get(key), str) for key in ("name", "version")]
+    if method == "tools/list":
+        tools = result.get("tools")
+        due.append(("tools", tools, list))
+        for tool in tools if isinstance(tools, list) else ():
+            schema = tool.get("inputSchema") if isinstance(tool, dict) else None
+            due += [("a tool", tool, dict), ("inputSchema of a tool", schema, dict)]
+            if isinstance(schema, dict):
+                due.append(("inputSchema.type of a tool", schema.get("type"), str))
+                due += [("inputSchema.properties of a tool", schema[k], dict) for k in ("properties",) if k in schema]
+    for name, value, kind in due:
+        if not isinstance(value, kind):
+            return f"{name} is missing" if value is None else f"{name} is {_kind(value)} and not {_KINDS[kind]}"
+    return ""
+
+
+_KINDS: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string"}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "a number or a boolean")
 
 
 def words_of(body: bytes) -> str:

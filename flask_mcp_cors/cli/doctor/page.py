@@ -6,6 +6,8 @@ import json
 import threading
 import zlib
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from typing import Literal
 
@@ -17,17 +19,23 @@ from ...testing import NetworkRequest
 from ...testing import NetworkResponse
 from ...testing.messages import Body
 from ...testing.transport import TransportError
+from ...testing.urls import parse_url
+from ..terminal import printable
 from .evidence import Fetched
 from .messages import events
 from .messages import Headers
 from .messages import Message
 from .messages import read_message
 from .wire import fault_of
+from .wire import Undecodable
 from .wire import Unsendable
 from .wire import Wire
 
 #: How much of a body is read at most.
 MAX_BODY = 1 << 20
+
+#: Seconds for an answer while a stream is open.
+MEANWHILE = 4.0
 
 Engine = Literal["chromium", "firefox", "webkit"]
 
@@ -46,6 +54,7 @@ class _PreflightsOnly:
         self._wire = wire
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Send it if it is a preflight."""
         if request.method != "OPTIONS":
             raise _NotSent
         return self._wire.send(request)
@@ -81,6 +90,23 @@ class Page:
         read = _Reader(self._wire, enough or _is_answered, patience)
         return _fetch(self._browser, read, url, method, headers or {}, message, body)
 
+    @contextmanager
+    def holding_open(self, url: str, headers: Headers) -> Iterator[None]:
+        """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
+        timeout = self._wire.timeout
+        pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
+        try:
+            response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
+        except OSError:
+            yield  # then nothing is open, and nothing held up
+            return
+        try:
+            self._wire.timeout = min(timeout, MEANWHILE)
+            yield
+        finally:
+            self._wire.timeout = timeout
+            response.body.close()
+
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
         browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks=self._engine)
@@ -101,7 +127,7 @@ def _fetch(
     try:
         response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
         fetched.headers = response.headers
-        fetched.body, fetched.is_short = read(response.body, browser.network[-1].response, method)
+        read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status
     except (OSError, ValueError) as error:
         fetched.fault = fault_of(error if isinstance(error, OSError) else Unsendable(str(error)), url)
@@ -116,28 +142,32 @@ def _fetch(
         else:
             fetched.barred = error.console_message if isinstance(error, CORSError) else str(error)
     fetched.exchanges = tuple(browser.network[before:])
+    fetched.waited = read.wire.waited
     return fetched
 
 
 def _is_answered(body: bytes) -> bool:
     """Has the one event come that a POST's stream is for? It may stay open after that."""
-    return any(read_message(f"data: {data}\n\n".encode(), "text/event-stream").message for _, data in events(body))
+    found = list(events(body))
+    if any(kind == "endpoint" for kind, _ in found):
+        return True  # the transport of 2024: nothing more comes for a POST
+    return any(read_message(f"data: {data}\n\n".encode(), "text/event-stream").message for _, data in found)
 
 
 class _Reader:
     """Reads a body as far as it is there in time and needed, and closes it."""
 
     def __init__(self, wire: Wire, enough: Enough, patience: float | None) -> None:
-        self._wire = wire
+        self.wire = wire
         self._enough = enough
         self._patience = patience
 
-    def __call__(self, content: Body, response: NetworkResponse | None, method: str) -> tuple[bytes, bool]:
-        """The body, decoded; and whether it ended before its ``Content-Length``."""
+    def __call__(self, fetched: Fetched, content: Body, response: NetworkResponse | None) -> None:
+        """Note the body, decoded, and how it ended."""
         chunks, close = content.chunks(), content.close
         headers = HeaderList() if response is None else response.headers
         # A little less than the time-out of the socket, which would make an error of a stream that is only quiet.
-        patience = 0.9 * min(self._wire.timeout, self._wire.seconds_left)
+        patience = 0.9 * min(self.wire.timeout, self.wire.seconds_left)
         patience = patience if self._patience is None else min(patience, self._patience)
         rung = threading.Event()
 
@@ -159,7 +189,9 @@ class _Reader:
                     break
             else:
                 is_whole = not rung.is_set()
-        except (OSError, ValueError, zlib.error) as error:
+        except zlib.error as error:
+            raise Undecodable(printable(headers.get("Content-Encoding", ""), 40)) from error
+        except (OSError, ValueError) as error:
             # Closed by the alarm: what came so far is what there is. Else it broke off.
             if not rung.is_set():
                 if isinstance(error, ConnectionError):
@@ -168,7 +200,8 @@ class _Reader:
         finally:
             alarm.cancel()
             close()
-        return body, is_whole and method != "HEAD" and length < _announced(headers)
+        fetched.body, fetched.is_ended, fetched.received = body, is_whole, length
+        fetched.is_short = is_whole and fetched.method != "HEAD" and length < _announced(headers)
 
 
 def _announced(headers: HeaderList) -> int:
@@ -206,11 +239,10 @@ def send_plain(
         response = wire.send(sent)
         exchange.response = response
         fetched.headers = response.headers
-        fetched.body, fetched.is_short = _Reader(wire, enough or _is_answered, patience)(
-            response.body, response, method
-        )
+        _Reader(wire, enough or _is_answered, patience)(fetched, response.body, response)
         fetched.status = response.status
-    except (OSError, zlib.error) as error:
+    except OSError as error:
         fetched.fault = fault_of(error, url)
     fetched.exchanges = (exchange,)
+    fetched.waited = wire.waited
     return fetched

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 from ..findings import Finding
@@ -17,6 +17,8 @@ from .evidence import Evidence
 from .findings import findings_of
 from .findings import place_of
 from .messages import REVISIONS
+from .rules import TABLE
+from .rules import Table
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,16 @@ class Report:
     findings: tuple[Finding, ...]
     #: How many requests it took.
     requests: int
+    #: What all of it was read from.
+    evidence: Evidence = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, evidence: Evidence, origins: Sequence[str], requests: int) -> Report:
-        """Read the evidence."""
-        several = len(origins) > 1
+    def of(cls, evidence: Evidence, table: Table = TABLE) -> Report:
+        """Read the evidence.
+
+        :param table: another table of findings.
+        """
+        several = len(evidence.origins) > 1
         works: dict[str, list[str]] = {}
         for origin, place, what in evidence.works:
             said = works.setdefault(place_of([origin] if several and origin else [], [place] if place else []), [])
@@ -44,11 +51,12 @@ class Report:
                 said.append(what)
         return cls(
             evidence.href,
-            tuple(origins),
+            evidence.origins,
             dict(evidence.verdicts),
             {place: tuple(what) for place, what in works.items()},
-            tuple(findings_of(evidence)),
-            requests,
+            tuple(findings_of(evidence, table)),
+            evidence.requests,
+            evidence,
         )
 
     @property
@@ -86,10 +94,8 @@ class Report:
         blocks += [finding_text(finding) for finding in self.findings if finding.because is None]
         folded = [finding for finding in self.findings if finding.because is not None]
         if folded:
-            lines = [_in_a_line(finding) for finding in folded]
-            blocks.append(
-                "\n".join([f"Probably because of {folded[0].because}, and gone with it (--json has all)", *lines])
-            )
+            cause = f"Probably caused by {folded[0].because}: mending that should remove these (--json has all)"
+            blocks.append("\n".join([paragraph(cause), *map(_in_a_line, folded)]))
         blocks.append(f"{counted(self.findings)}; {self.requests} request{'s' * (self.requests != 1)}")
         return "\n\n".join(blocks)
 

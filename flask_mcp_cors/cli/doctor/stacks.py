@@ -22,18 +22,25 @@ _HEADER_SIGNS = {
     "gunicorn": r"(?m)^server: gunicorn",
     "aiohttp": r"(?m)^server: .*aiohttp",
     "Express": r"(?m)^x-powered-by: express",
+    "Next.js": r"(?m)^x-powered-by: next",
     "PHP": r"(?m)^x-powered-by: php",
     "Rails": r"(?m)^x-runtime: ",
 }
 _BODY_SIGNS = {
     "Starlette": r"^Disallowed CORS (origin|method|headers)",
     "Spring": r"^Invalid CORS request",
+    "Express": r"<pre>Cannot (GET|POST|OPTIONS|DELETE) /",
     "Django": r"CSRF verification failed|DisallowedHost|csrfmiddleware|<h1>Bad Request \(400\)</h1>",
     "Rails": r"Blocked hosts?:|InvalidAuthenticityToken",
     "MCP SDK": r"^\W*Invalid (Host|Origin) header",
     "HAProxy": r"No server is available to handle this request",
 }
+#: What a proxy is called that is not recognised.
+A_PROXY = "a proxy"
 _PROXIES = {"nginx", "Caddy", "Cloudflare", "Apache", "IIS", "HAProxy"}
+
+#: What people call what shows itself under another name.
+_CALLED = {"Werkzeug": "if it is Flask", "uvicorn": "Starlette, FastAPI"}
 
 #: Topic → stack → the cure in its words.
 CURES: Mapping[str, Mapping[str, str]] = {
@@ -44,7 +51,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "Express": "cors({allowedHeaders: […]})",
         "nginx": "add_header Access-Control-Allow-Headers … always",
         "rs/cors": "AllowedHeaders",
-        "Werkzeug": "flask-cors: allow_headers",
+        "Werkzeug": "extra_allow_headers of MCPCors, allow_headers of flask-cors",
     },
     "methods": {
         "Starlette": "CORSMiddleware(allow_methods=[…])",
@@ -53,55 +60,71 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "Express": "cors({methods: […]})",
         "nginx": "add_header Access-Control-Allow-Methods … always",
         "rs/cors": "AllowedMethods",
+        "Werkzeug": "allow_methods of MCPCors, methods of flask-cors",
     },
     "origins": {
         "Starlette": "CORSMiddleware(allow_origins=[…])",
-        "uvicorn": "Starlette: CORSMiddleware(allow_origins=[…])",
+        "uvicorn": "CORSMiddleware(allow_origins=[…])",
         "Django": "CORS_ALLOWED_ORIGINS",
         "Spring": "CorsConfiguration.setAllowedOrigins",
         "Express": "cors({origin: […]})",
         "nginx": "a map of $http_origin with whole origins",
-        "Werkzeug": "flask-cors: origins; MCPCors: origins",
+        "rs/cors": "AllowedOrigins",
+        "Werkzeug": "origins of flask-cors or MCPCors",
+    },
+    "coverage": {
+        "uvicorn": "app.add_middleware(CORSMiddleware, …)",
+        "Django": "CorsMiddleware first in MIDDLEWARE, and CORS_URLS_REGEX has to match the path",
+        "Spring": "CorsConfigurationSource for the path, and http.cors() in the security chain",
+        "Express": "app.use(cors({origin: […], …})) before the routes",
+        "nginx": "add_header in the location of the path; a location with add_header of its own inherits none",
+        "rs/cors": "wrap the whole handler; the origin, too, has to be in AllowedOrigins",
+        "Werkzeug": "MCPCors(app, origins=[…]); with flask-cors: resources has to match the path",
     },
     "expose": {
-        "Starlette": "expose_headers",
-        "uvicorn": "Starlette: CORSMiddleware(expose_headers=[…])",
+        "Starlette": "CORSMiddleware(expose_headers=[…])",
+        "uvicorn": "CORSMiddleware(expose_headers=[…])",
         "Django": "CORS_EXPOSE_HEADERS",
+        "Spring": "CorsConfiguration.setExposedHeaders",
         "Express": "cors({exposedHeaders: […]})",
         "nginx": "add_header Access-Control-Expose-Headers … always",
-        "Werkzeug": "flask-cors: expose_headers",
+        "rs/cors": "ExposedHeaders",
+        "Werkzeug": "extra_expose_headers of MCPCors, expose_headers of flask-cors",
     },
     "every": {
-        "nginx": "nginx: add_header … always, or errors and 202 go without",
-        "uvicorn": "Starlette: CORSMiddleware outermost, around ServerErrorMiddleware",
+        "nginx": "add_header … always, or errors and 202 go without",
+        "uvicorn": "CORSMiddleware outermost, around ServerErrorMiddleware",
+        "Django": "CorsMiddleware first in MIDDLEWARE",
         "Express": "app.use(cors()) before everything else",
-        "aiohttp": "aiohttp: on_response_prepare sees streams and errors too",
+        "aiohttp": "on_response_prepare sees streams and errors too",
+        "Werkzeug": "CORS for the whole app; @cross_origin sees the answers of its view only",
     },
     "preflight": {
-        "nginx": "nginx: in if ($request_method = OPTIONS) repeat every add_header, for none is inherited there; "
-        "auth_request off for OPTIONS",
+        "nginx": "in if ($request_method = OPTIONS) repeat every add_header, for none is inherited there; auth_request "
+        "off for OPTIONS",
         "Express": "app.use(cors()) before authentication and limits",
-        "uvicorn": "Starlette: add CORSMiddleware last, so that it is outermost",
+        "uvicorn": "add CORSMiddleware last, so that it is outermost",
         "Django": "CorsMiddleware first in MIDDLEWARE",
-        "Apache": "Apache: no Require or RewriteRule for OPTIONS",
-        "IIS": "IIS: take OPTIONSVerbHandler out, or use the IIS CORS module",
+        "Apache": "no Require or RewriteRule for OPTIONS",
+        "IIS": "take OPTIONSVerbHandler out, or use the IIS CORS module",
+        "Werkzeug": "let before_request functions return None for OPTIONS",
     },
     "csrf": {"Django": "@csrf_exempt", "Rails": "skip_forgery_protection", "Werkzeug": "csrf.exempt(view)"},
     "host": {
         "Django": "ALLOWED_HOSTS",
         "Rails": "config.hosts",
         "MCP SDK": "TransportSecuritySettings(allowed_hosts=[…]) / allowedHosts",
-        "nginx": "nginx: proxy_set_header Host $http_host",
+        "nginx": "proxy_set_header Host $http_host",
     },
     "stream": {
-        "nginx": "nginx: proxy_buffering off; gzip off for text/event-stream",
+        "nginx": "proxy_buffering off; gzip off for text/event-stream",
         "Express": "compression(): skip text/event-stream, or res.flush()",
     },
     "proxy_headers": {
-        "nginx": "nginx: proxy_set_header, or no proxy_set_header that empties it",
+        "nginx": "proxy_set_header, or no proxy_set_header that empties it",
         "Apache": "WSGIPassAuthorization On",
     },
-    "upstream": {"nginx": "nginx: proxy_pass, error.log", "HAProxy": "HAProxy: the backend's health check"},
+    "upstream": {"nginx": "proxy_pass, error.log", "HAProxy": "the backend's health check", "Caddy": "reverse_proxy"},
 }
 
 
@@ -115,7 +138,8 @@ def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
         found |= {stack for stack, sign in _BODY_SIGNS.items() if re.search(sign, text)}
         if _is_rs_cors(response):
             found.add("rs/cors")
-    return found
+    # What serves Django may be Werkzeug's or uvicorn's: the cure is Django's.
+    return found - {"Werkzeug", "uvicorn"} if "Django" in found else found
 
 
 def _is_rs_cors(response: NetworkResponse) -> bool:
@@ -127,9 +151,17 @@ def _is_rs_cors(response: NetworkResponse) -> bool:
 
 def proxy_in(stacks: set[str]) -> str:
     """The proxy's name, or a general word."""
-    return next(iter(sorted(stacks & _PROXIES)), "a proxy")
+    return next(iter(sorted(stacks & _PROXIES)), A_PROXY)
 
 
 def cure_for(topic: str, stacks: set[str]) -> str:
-    """The cure in the words of what was recognised; nothing where that says nothing."""
-    return "; ".join(words for stack, words in CURES.get(topic, {}).items() if stack in stacks)
+    """The cure in the words of what was recognised; nothing where that says nothing.
+
+    >>> cure_for("expose", {"nginx", "Starlette", "uvicorn"})
+    'Starlette: CORSMiddleware(expose_headers=[…]); nginx: add_header Access-Control-Expose-Headers … always'
+    """
+    said: dict[str, str] = {}
+    for stack, words in CURES.get(topic, {}).items():
+        if stack in stacks:
+            said.setdefault(words, _CALLED.get(stack, stack))
+    return "; ".join(f"{stack}: {words}" for words, stack in said.items())

@@ -9,6 +9,7 @@ import time
 from http.client import InvalidURL
 from typing import NamedTuple
 
+from ...testing import HeaderList
 from ...testing import HTTPTransport
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
@@ -17,6 +18,9 @@ from ..terminal import printable
 
 #: After that many requests without an answer in time there is nothing more to learn.
 MAX_SILENCES = 4
+
+#: Seconds that a request has to have had before it counts as unanswered, at the end of all the time.
+FAIR_TIME = 3.0
 
 #: What a browser accepts, as far as the standard library can decode it. Servers compress only where it is asked for.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
@@ -49,6 +53,10 @@ class Unsendable(OSError):
     """The URL cannot be asked: it is malformed, or no host can have this name."""
 
 
+class Undecodable(OSError):
+    """The body is not what its ``Content-Encoding`` says."""
+
+
 class Fault(NamedTuple):
     """Why there was no whole HTTP answer."""
 
@@ -70,7 +78,12 @@ class Wire:
         self.timeout = timeout
         self.left = limit
         self.sent = 0
+        #: How long the last response took to begin.
+        self.waited = 0.0
+        #: An origin that is called at another address: ``localhost`` is two.
+        self.instead = ("", "")
         self._silences = 0
+        self._has_answer = False
         self._end = time.monotonic() + total
         self._context = context
 
@@ -85,22 +98,35 @@ class Wire:
         return self.left <= 0 or self._silences >= MAX_SILENCES or self.seconds_left <= 0
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
+        """Send it, unless the time or the number is used up.
+
+        :raises OSError: there was no answer, or nothing was sent.
+        """
         if self.is_exhausted:
             raise Exhausted("no more requests")
         self.left -= 1
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
-        if "Accept-Encoding" not in request.headers:
-            headers = type(request.headers)([*request.headers.pairs, ACCEPT_ENCODING])
-            request = NetworkRequest(request.method, request.url, headers, request.body)
+        headers, url = request.headers, request.url
+        if "Accept-Encoding" not in headers:
+            headers = HeaderList([*headers.pairs, ACCEPT_ENCODING])
+        if self.instead[0] and url.startswith(self.instead[0]):
+            url = self.instead[1] + url.removeprefix(self.instead[0])
+        request = NetworkRequest(request.method, url, headers, request.body)
+        start = time.monotonic()
         call = _Call(HTTPTransport(timeout, self._context), request)
         call.start()
         call.join(timeout)
+        self.waited = time.monotonic() - start
         try:
-            return call.take()
+            response = call.take()
         except TimeoutError:
             self._silences += 1
+            if self._has_answer and timeout < min(self.timeout, FAIR_TIME):
+                raise Exhausted("no more time") from None  # a server that has answered was not given its time
             raise
+        self._has_answer = True
+        return response
 
 
 class _Call(threading.Thread):
@@ -115,10 +141,11 @@ class _Call(threading.Thread):
         self._result: NetworkResponse | Exception | None = None
 
     def run(self) -> None:
+        """Send it, and keep what comes."""
         result: NetworkResponse | Exception
         try:
             result = self._transport.send(self._request)
-        except Exception as error:  # raised again where somebody waits for it
+        except Exception as error:  # whatever it is: raised again where somebody waits for it
             result = error
         with self._lock:
             self._result = result
@@ -162,6 +189,9 @@ def fault_of(error: Exception, url: str) -> Fault:
         return Fault("gave_up", "The doctor stopped: its time is over, or too many requests had no answer.", "")
     if isinstance(error, (Unsendable, UnicodeError)):
         return Fault("url_malformed", f"{url} is not a URL that can be asked.", "write a whole URL, with a valid host")
+    if isinstance(error, Undecodable):
+        words = f"The body of an answer of {url} is not encoded as its Content-Encoding says: {error}."
+        return Fault("undecodable", words, "send Content-Encoding with bodies that are so encoded, by one layer only")
     if isinstance(error, TransportError):
         sentence, fix = _KINDS[error.kind]
         return Fault(error.kind, sentence.format(url=url), fix)
@@ -170,8 +200,8 @@ def fault_of(error: Exception, url: str) -> Fault:
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
     if isinstance(error, ssl.SSLCertVerificationError):
-        words = f"The certificate of {url} is not valid: {error.verify_message}."
-        fix = "browsers fail too, without a word about CORS; install a valid certificate (for your own CA: --cacert)"
+        words = f"The certificate of {url} is not valid: {error.verify_message.rstrip('.')}."
+        fix = "install a valid certificate, for browsers refuse this one (for your own CA: --cacert)"
         return Fault("certificate", words, fix)
     if isinstance(error, ssl.SSLError):
         words = f"There is no TLS at {url} ({error.reason or 'handshake failed'})."

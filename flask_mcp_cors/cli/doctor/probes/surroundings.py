@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from contextlib import closing
 from contextlib import suppress
 from ipaddress import ip_address
 from ipaddress import IPv6Address
 
-from ...testing.urls import BAD_PORTS
-from ...testing.urls import DEFAULT_PORTS
-from ...testing.urls import is_loopback
-from ...testing.urls import parse_url
-from .evidence import Evidence
+from ....testing.urls import BAD_PORTS
+from ....testing.urls import DEFAULT_PORTS
+from ....testing.urls import is_loopback
+from ....testing.urls import parse_url
+from ..evidence import Evidence
+from ..evidence import Fact
 
 
-def look_around(evidence: Evidence, origins: Sequence[str]) -> bool:
+def look_around(evidence: Evidence) -> bool:
     """Can any page ask this URL?"""
     url = evidence.url
     evidence.is_local = is_local(url.host)
     if url.port in BAD_PORTS:
-        evidence.facts.append(("port_blocked", "", str(url.port)))
+        evidence.facts.append(Fact("port_blocked", "", str(url.port)))
         return False
     if url.host in ("0.0.0.0", "[::]"):
-        evidence.facts.append(("unspecified_address", "", url.host))
+        evidence.facts.append(Fact("unspecified_address", "", url.host))
     if url.host == "localhost":
         _both_localhosts(evidence)
+    elif other := {"127.0.0.1": "::1", "[::1]": "127.0.0.1"}.get(url.host):
+        _other_loopback(evidence, other)
     if evidence.is_local:
-        for origin in origins:
+        for origin in evidence.origins:
             _local_network_access(evidence, origin)
     return True
 
@@ -36,7 +38,7 @@ def look_around(evidence: Evidence, origins: Sequence[str]) -> bool:
 def may_ask(evidence: Evidence, origin: str) -> bool:
     """May a page of *origin* send anything there?"""
     if origin.startswith("https:") and not evidence.url.is_potentially_trustworthy():
-        evidence.facts.append(("mixed_content", origin, ""))
+        evidence.facts.append(Fact("mixed_content", origin))
         return False
     return True
 
@@ -72,7 +74,7 @@ def _local_network_access(evidence: Evidence, origin: str) -> None:
         return  # an application's own scheme
     if not is_loopback(page.host):
         step = "local_network_access" if page.is_potentially_trustworthy() else "local_network_insecure"
-        evidence.facts.append((step, origin, ""))
+        evidence.facts.append(Fact(step, origin))
 
 
 def _both_localhosts(evidence: Evidence) -> None:
@@ -80,9 +82,15 @@ def _both_localhosts(evidence: Evidence) -> None:
     port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
     listening = [shown for address, shown in (("::1", "[::1]"), ("127.0.0.1",) * 2) if _listens(address, port)]
     if len(listening) == 2:
-        evidence.facts.append(("localhost_twice", "", str(port)))
+        evidence.facts.append(Fact("localhost_twice", "", str(port)))
     elif listening:
-        evidence.facts.append(("localhost_once", "", f"{listening[0]}:{port}"))
+        evidence.facts.append(Fact("localhost_once", "", f"{listening[0]}:{port}"))
+
+
+def _other_loopback(evidence: Evidence, other: str) -> None:
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    if not _listens(evidence.url.host.strip("[]"), port) and _listens(other, port):
+        evidence.facts.append(Fact("other loopback", "", f"{'[::1]' if other == '::1' else other}:{port}"))
 
 
 def _listens(address: str, port: int) -> bool:

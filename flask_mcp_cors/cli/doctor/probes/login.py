@@ -9,77 +9,91 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 from urllib.parse import urljoin
 
-from ...testing.urls import parse_url
-from ..findings import Severity
-from ..terminal import printable
-from .evidence import Evidence
-from .evidence import Fetched
-from .messages import NEWEST_WITH_SESSIONS
-from .messages import parse_json
-from .page import Page
-from .page import send_plain
+from ....testing.urls import parse_url
+from ...findings import Severity
+from ...terminal import printable
+from ..evidence import Fact
+from ..evidence import Fetched
+from ..evidence import REGISTRATION_STEP
+from ..evidence import RESOURCE_STEP
+from ..evidence import SERVER_STEP
+from ..evidence import TOKEN_STEP
+from ..messages import NEWEST_WITH_SESSIONS
+from ..messages import parse_json
+from ..page import Page
+from ..page import send_plain
+from ..wire import fault_of
+from ..wire import Unsendable
+from .asking import Asker
 from .surroundings import is_local
-from .wire import fault_of
-from .wire import Unsendable
-from .wire import Wire
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
-_RESOURCE = "protected resource metadata"
-_SERVER = "authorization server metadata"
+#: Steps whose 401 no page has read.
+_UNREAD = ("behind", "behind, without a token", "without a token")
 _BARE = "/.well-known/oauth-protected-resource"
 
 
 class Login:
     """The way to a login, from one page."""
 
-    def __init__(self, evidence: Evidence, wire: Wire, page: Page, say: Callable[[str], None]) -> None:
-        self.ev = evidence
-        self.wire = wire
+    def __init__(self, asker: Asker, page: Page) -> None:
+        self.asker = asker
+        self.ev = asker.ev
         self.page = page
-        self.say = say
 
     def follow(self, *, registers: bool) -> None:
         """Follow a 401 as far as a client can without a person."""
-        refused = self._refused()
+        refused = next((f for f in self.ev.refusals() if f.origin == self.page.origin), None)
+        if refused is not None:
+            self._works("401", "JavaScript can read the 401")
+        else:
+            # It cannot be read yet, which has findings of its own. Whoever mends that goes on with the next step.
+            refused = next((f for f in self.ev.of(*_UNREAD) if f.status == 401), None)
         if refused is None:
             return
-        self._works("401", "JavaScript can read the 401")
-        readable = refused.headers.get("www-authenticate", "")
-        if readable:
+        challenge = refused.headers.get("www-authenticate", "")
+        if challenge and refused.step not in _UNREAD:
             self._works("challenge", "JavaScript can read WWW-Authenticate")
-        found = _RESOURCE_METADATA.search(readable)
+        found = _RESOURCE_METADATA.search(challenge)
         named = (found[1] or found[2]) if found else None
         document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
         if document is None:
+            if any(fact.origin == self.page.origin for fact in self.ev.found("metadata nowhere")):
+                self._as_before()
             return
         self._works("discovery", "the protected resource metadata")
         resource = document.get("resource")
         self._fact("resource", resource if isinstance(resource, str) else repr(resource))
         servers = document.get("authorization_servers")
         if not isinstance(servers, list) or not servers or not isinstance(servers[0], str):
-            self._fact("no authorization servers", "")
+            self._fact("no authorization servers")
             return
         self._authorization_server(servers[0], registers=registers)
 
-    def _refused(self) -> Fetched | None:
-        """The readable 401 to this page, without a token."""
-        for f in self.ev.fetches:
-            is_mine = f.status == 401 and f.origin == self.page.origin and f.url == self.ev.href
-            if is_mine and f.method == "POST" and "Authorization" not in f.exchanges[-1].request.headers:
-                return f
-        return None
+    def _as_before(self) -> None:
+        """Before resource metadata, until 2025-03-26, the authorization server was at the host of the endpoint."""
+        for url in _server_urls(self.ev.url.origin):
+            fetched = self._get(url, SERVER_STEP)
+            document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
+            if isinstance(document, dict):
+                self._works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
+                self._judge_metadata(self.ev.url.origin, document)
+                return
+        self._fact("login nowhere")
 
     def _works(self, place: str, what: str) -> None:
         self.ev.works.append((self.page.origin, place, what))
 
-    def _fact(self, step: str, what: str) -> None:
-        self.ev.facts.append((step, self.page.origin, what))
+    def _fact(self, step: str, what: str = "", url: str = "") -> None:
+        self.ev.facts.append(Fact(step, self.page.origin, what, url))
+
+    def _noted(self, fetched: Fetched, step: str, weight: Severity | None = None) -> Fetched:
+        return self.asker.note(fetched, step, self.page.origin, weight=weight)
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -94,81 +108,56 @@ class Login:
         self._fact("private place", url)
         return False
 
-    def _note(self, fetched: Fetched, step: str, weight: Severity | None) -> Fetched:
-        fetched.step, fetched.origin, fetched.weight = step, self.page.origin, weight
-        return self.ev.add(fetched)
-
     def _get(self, url: str, step: str) -> Fetched | None:
         """A document, fetched as clients do: with a header of MCP's, and if need be without."""
         if not self._may_ask(url):
             return None
-        self.say(f"discovery: {printable(url)}")
-        fetched = self._note(
-            self.page.fetch(url, "GET", {"MCP-Protocol-Version": NEWEST_WITH_SESSIONS.name}), step, None
-        )
+        self.asker.say(f"discovery: {printable(url)}")
+        fetched = self._noted(self.page.fetch(url, "GET", {"MCP-Protocol-Version": NEWEST_WITH_SESSIONS.name}), step)
         if fetched.blocked is None:
             return fetched
-        plain = self._note(self.page.fetch(url, "GET"), step, None)
+        plain = self._noted(self.page.fetch(url, "GET"), step)
         if plain.status == 200:
-            fetched.weight = Severity.WARNING
+            fetched.weight = Severity.NOTE  # clients ask again without the header, as this does
         return plain if not plain.is_rejected else fetched
 
     def _resource(self, urls: Iterable[str], *, is_named: bool) -> dict[str, Any] | None:
         """The document of the resource, or what kept it from the page."""
+        statuses: list[str] = []
         for url in urls:
-            fetched = self._get(url, _RESOURCE)
+            fetched = self._get(url, RESOURCE_STEP)
             if fetched is None or fetched.fault is not None:
                 return None
-            if fetched.is_rejected:
-                if is_named or not self._is_absent(fetched):
-                    self._stopped(fetched)
-                    return None
+            # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
+            status = self._plain(url).status if fetched.is_rejected else fetched.status
+            if status in (401, 403, 404, 410) and not is_named:
+                # Nobody has said that it is there. Some logins cover every path.
+                statuses.append(f"{status}")
                 continue
             document = parse_json(fetched.body)
-            if fetched.status == 200 and isinstance(document, dict):
+            if status == 200 and isinstance(document, dict):
                 return document
-            if fetched.status in (404, 410) and not is_named:
-                continue
-            shown = printable(url, 200)
-            if fetched.status in (401, 403):
-                self._fact("metadata", f"protected {shown} {fetched.status}")
-            elif fetched.status in (404, 410):
-                self._fact("metadata", f"missing {shown} {self._below_mount(url)}")
-            elif fetched.status == 200:
-                kind = fetched.headers.get("content-type", "something else")
-                self._fact("metadata", f"not_json {shown} {kind}")
+            if status in (401, 403):
+                self._fact("metadata protected", f"{status}", url)
+            elif status in (404, 410):
+                self._fact("metadata missing", self._below_mount(url), url)
+            elif fetched.is_rejected:
+                fetched.weight = Severity.ERROR
+            elif status == 200:
+                self._fact("metadata not json", fetched.headers.get("content-type", "something else"), url)
             else:
-                self._fact("metadata", f"error {shown} {fetched.status}")
+                self._fact("metadata error", f"{status}", url)
             return None
-        self._fact("metadata", "nowhere")
+        self._fact("metadata nowhere", " and ".join(dict.fromkeys(statuses)))
         return None
 
-    def _is_absent(self, fetched: Fetched) -> bool:
-        """Is a place that the page cannot read not there at all?"""
-        return fetched.fault is None and self._plain_status(fetched.url) in (404, 410)
-
-    def _plain_status(self, url: str) -> int | None:
-        return self._plain(url).status
-
-    def _plain(self, url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Fetched:
+    def _plain(self, url: str) -> Fetched:
         """Without a browser: is it CORS, or is nothing there?"""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            fetched = send_plain(self.wire, url, method, parse_url(url).authority, named, body=body)
+            fetched = send_plain(self.asker.wire, url, "GET", parse_url(url).authority, {})
         except ValueError as error:
-            fetched = Fetched(method, url, fault=fault_of(Unsendable(str(error)), url))
-        return self._note(fetched, "without a browser", None)
-
-    def _stopped(self, fetched: Fetched) -> None:
-        """A page cannot read it. Without a browser it shows whether it is CORS."""
-        response = self._plain(fetched.url)
-        shown = printable(fetched.url, 200)
-        if response.status in (401, 403):
-            self._fact("metadata", f"protected {shown} {response.status}")
-        elif response.status in (404, 410):
-            self._fact("metadata", f"missing {shown} {self._below_mount(fetched.url)}")
-        else:
-            fetched.weight = Severity.ERROR
+            fetched = Fetched("GET", url, fault=fault_of(Unsendable(str(error)), url))
+        return self._noted(fetched, "without a browser")
 
     def _below_mount(self, url: str) -> str:
         """The document of an app below a mount point is often served below it, too, where no client looks."""
@@ -185,7 +174,7 @@ class Login:
                 (f"{mount}{_BARE}/{rest}".rstrip("/"), f"{mount}{_BARE}", f"{mount}{_BARE}/{path}")
             ):
                 other = urljoin(parsed.href, place)
-                if self._may_ask(other) and self._plain_status(other) == 200:
+                if self._may_ask(other) and self._plain(other).status == 200:
                     return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
 
@@ -195,27 +184,28 @@ class Login:
         try:
             urls = _server_urls(issuer)
         except ValueError:
-            self._fact("issuer malformed", printable(issuer, 200))
+            self._fact("issuer malformed", issuer)
             return
-        shown = printable(issuer, 200)
         blocked: Fetched | None = None
         document: object = None
         for url in urls:
-            fetched = self._get(url, _SERVER)
+            fetched = self._get(url, SERVER_STEP)
             if fetched is None or fetched.fault is not None:
                 return
             if fetched.is_rejected:
-                blocked = blocked or (None if self._is_absent(fetched) else fetched)
+                blocked = blocked or (None if self._plain(url).status in (404, 410) else fetched)
             elif fetched.status == 200 and isinstance(document := parse_json(fetched.body), dict):
                 break
             elif fetched.status == 200:
                 blocked = blocked or fetched
         if not isinstance(document, dict):
             if blocked is None:
-                self._fact("authorization server", f"missing {shown}")
+                self._fact("authorization server missing", url=issuer)
                 return
             blocked.weight = Severity.ERROR if blocked.is_rejected else None
-            self._fact("authorization server", f"hidden {shown}")
+            kind = blocked.headers.get("content-type", "something else")
+            why = "it has no CORS headers" if blocked.is_rejected else f"it is not JSON, but {kind}"
+            self._fact("authorization server hidden", why, issuer)
             return
         self._works("authorization server", "its metadata")
         self._judge_metadata(issuer, document)
@@ -223,11 +213,11 @@ class Login:
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
-            if self._usable(tried, "token endpoint"):
+            if self._usable(tried, TOKEN_STEP):
                 self._works("authorization server", "its token endpoint answers a page")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
-            if self._usable(asked, "registration endpoint"):
+            if self._usable(asked, REGISTRATION_STEP):
                 self._works("authorization server", "a page may register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
@@ -237,18 +227,23 @@ class Login:
         named = document.get("issuer")
         if isinstance(named, str) and named.rstrip("/") != issuer.rstrip("/"):
             self._fact("issuer mismatch", named)
-        missing = [
-            key for key in ("authorization_endpoint", "token_endpoint") if not isinstance(document.get(key), str)
-        ]
+        due = ("authorization_endpoint", "token_endpoint")
+        missing = [key for key in due if not isinstance(document.get(key), str)]
         if missing:
             self._fact("endpoints missing", " and ".join(missing))
+        if not isinstance(document.get("response_types_supported"), list):
+            self._fact("response types missing")
+        if "registration_endpoint" not in document and not document.get("client_id_metadata_document_supported"):
+            self._fact("registration missing")
         methods = document.get("code_challenge_methods_supported")
         if not isinstance(methods, list) or "S256" not in methods:
-            self._fact("pkce missing", "")
+            self._fact("pkce missing", "" if methods is None else "the official TypeScript client does")
 
     def _usable(self, fetched: Fetched, step: str) -> bool:
+        if fetched.failed_at_preflight and fetched.fault is None:
+            self.asker.again(fetched, self.page.origin)
         # What this machine does not reach a browser may: rows of their own say so.
-        self._note(fetched, step, None if fetched.fault is not None else Severity.ERROR)
+        self._noted(fetched, step, None if fetched.fault is not None else Severity.ERROR)
         return not fetched.is_rejected
 
     def _register(self, url: str, authorize: object) -> None:
@@ -261,7 +256,7 @@ class Login:
             "response_types": ["code"],
         }
         made = self.page.fetch(url, "POST", {"Content-Type": "application/json"}, body=json.dumps(wanted))
-        self._note(made, "registration", Severity.ERROR)
+        self._noted(made, "registration", Severity.ERROR)
         client = parse_json(made.body)
         client_id = client.get("client_id") if isinstance(client, dict) else None
         if made.is_rejected:

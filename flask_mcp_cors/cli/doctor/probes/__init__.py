@@ -1,0 +1,181 @@
+"""What is asked, and in which order. A probe adds to the evidence; it says nothing about it.
+
+Only messages that read are sent: ``initialize``, ``server/discover``, ``tools/list``, notifications, ``GET``, the
+``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.origins import is_serialized_origin
+from ....testing.urls import parse_url
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..fronts import front_of
+from ..messages import authorization
+from ..messages import first_message
+from ..messages import initialize
+from ..messages import negotiated
+from ..messages import NEWEST_WITH_SESSIONS
+from ..messages import post_headers
+from ..messages import Revision
+from ..messages import REVISIONS
+from ..page import Engine
+from ..page import Page
+from ..report import Report
+from ..wire import Wire
+from .asking import Asker
+from .conversations import BLOCKED
+from .conversations import CONNECTS
+from .conversations import Conversations
+from .conversations import has_event
+from .conversations import PATIENCE
+from .login import Login
+from .preflights import Preflights
+from .strangers import Strangers
+from .surroundings import look_around
+from .surroundings import may_ask
+
+#: Enough for every probe, and an end for a server that answers everything with a riddle.
+REQUESTS_PER_ORIGIN = 120
+
+
+def examine(
+    url: str,
+    origins: Sequence[str],
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 10.0,
+    total: float = 14.0,
+    browser: Engine = "chromium",
+    login: bool = False,
+    context: ssl.SSLContext | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
+    """Examine the MCP endpoint at *url* as browser clients on pages of *origins*.
+
+    :param token: a bearer token, for servers that want one.
+    :param headers: more headers for the endpoint: an API key, a tenant.
+    :param timeout: seconds for each request.
+    :param total: seconds for all of them.
+    :param browser: whose rules hold.
+    :param login: follow the login as far as a client can without a person, registration included.
+    :param context: how certificates are verified.
+    :param say: takes a line whenever there is progress.
+    :raises ValueError: *url* or an origin is none that a browser has.
+    """
+    for origin in origins:
+        if not is_serialized_origin(origin):
+            raise ValueError(f"{origin!r} is no origin as browsers write it: scheme://host, with no slash at the end")
+    parsed = parse_url(url if "://" in url else f"http://{url}")
+    if parsed.userinfo:
+        raise ValueError("a browser's fetch refuses a URL with user and password; use --token")
+    evidence = Evidence(parsed, token, tuple(origins))
+    wire = Wire(timeout, REQUESTS_PER_ORIGIN * (1 + len(origins)), total, context)
+    gather(Asker(evidence, wire, dict(headers or {}), browser, say), login=login)
+    evidence.requests = wire.sent
+    return Report.of(evidence)
+
+
+def gather(asker: Asker, *, login: bool) -> None:
+    """Ask everything, the most important first."""
+    ev, preflights, strangers = asker.ev, Preflights(asker), Strangers(asker)
+    may_be_asked = look_around(ev)
+    for fact in ev.found("localhost_once"):
+        if ev.url.scheme == "http":
+            asker.wire.instead = (ev.url.origin, f"http://{fact.what}")  # browsers try both addresses
+    is_reachable = may_be_asked and _is_there(asker)
+    pages = []
+    for origin in ev.origins:
+        if not is_reachable or not may_ask(ev, origin):
+            ev.verdicts.update({(origin, revision.name): BLOCKED for revision in REVISIONS})
+            continue
+        talk = Conversations(asker, asker.page(origin), preflights)
+        pages.append(talk)
+        # The newest first: where the time runs out, the oldest are left out.
+        for revision in reversed(ev.revisions):
+            may_ask_it = asker.may_go_on(f"{revision.name} from {origin}")
+            ev.verdicts[origin, revision.name] = talk.converse(revision) if may_ask_it else "not asked"
+    if not is_reachable:
+        return
+    strangers.ask_as_foreign_origin()
+    for talk in pages:
+        if ev.token is not None and asker.may_go_on("the answer without a token"):
+            _without_token(asker, talk.page)
+        if ev.wants_login and asker.may_go_on("the login"):
+            Login(asker, talk.page).follow(registers=login)
+    strangers.ask(talk.page.origin for talk in pages)
+    for talk in pages:
+        if CONNECTS in {verdict for (origin, _), verdict in ev.verdicts.items() if origin == talk.page.origin}:
+            talk.ask_for_errors()
+
+
+def _is_there(asker: Asker) -> bool:
+    """Ask without a browser, as ``curl`` would: what the server speaks, and whether it is one."""
+    ev = asker.ev
+    for revision in reversed(REVISIONS):
+        asker.say(f"{revision.name} without a browser")
+        last = _speak(asker, revision)
+        if last.fault is not None and last.fault.code not in ("timeout", "gave_up", "broke_off"):
+            last.weight = Severity.ERROR
+            return False
+        front = front_of(last.network)
+        if front is not None and last.message is None:
+            last.weight = Severity.ERROR
+            if front.code == "airtunes":
+                return False
+            break
+        if last.status == 429 or (revision is NEWEST_WITH_SESSIONS and last.fault is not None):
+            break
+    _as_negotiated(ev)
+    posted = ev.posted
+    if posted is not None and (posted.reading.fault or (ev.speaks_nothing and not ev.is_stream_moved)):
+        posted.weight = Severity.ERROR
+    return posted is None or posted.fault is None
+
+
+def _speak(asker: Asker, revision: Revision) -> Fetched:
+    """The first message of a revision, without a browser."""
+    if revision.is_two_endpoints:
+        headers = {"Accept": "text/event-stream"} | authorization(asker.ev.token)
+        step = "GET stream of 2024"
+        return asker.plain(step, "GET", headers, revision=revision, patience=PATIENCE, enough=has_event)
+    message = first_message(revision)
+    headers = asker.headers(revision, message)
+    fetched = asker.plain(str(message["method"]), "POST", headers, message, revision=revision)
+    if not revision.is_stateless:
+        asker.end_session(fetched, revision)
+    return fetched
+
+
+def _as_negotiated(ev: Evidence) -> None:
+    """A version older than Streamable HTTP, negotiated over it: the official clients go on with that."""
+    versions = {negotiated(f.result) for f in ev.plain if f.step == "initialize"}
+    ev.revisions = tuple(
+        NEWEST_WITH_SESSIONS._replace(name=r.name) if r.is_two_endpoints and r.name in versions else r
+        for r in REVISIONS
+    )
+
+
+def _without_token(asker: Asker, page: Page) -> None:
+    """What somebody without the token is told: that is where a login begins."""
+    message = initialize(NEWEST_WITH_SESSIONS.name)
+    headers = post_headers(NEWEST_WITH_SESSIONS, message, None)
+    plain = asker.plain("without a token", "POST", headers, message)
+    asker.end_session(plain, NEWEST_WITH_SESSIONS)
+    if plain.status in (401, 403):
+        fetched = asker.page(page.origin).fetch(asker.ev.href, "POST", headers | asker.more, message=message)
+        weight = Severity.ERROR if fetched.is_rejected else None
+        asker.note(fetched, "initialize without a token", page.origin, NEWEST_WITH_SESSIONS, weight)
+        if fetched.failed_at_preflight:
+            step = "behind, without a token"
+            behind = asker.plain(step, "POST", headers | {"Origin": page.origin}, message, origin=page.origin)
+            if behind.status == 401 and ALLOW_ORIGIN not in behind.headers:
+                behind.weight = Severity.ERROR  # whoever mends the preflight meets this next

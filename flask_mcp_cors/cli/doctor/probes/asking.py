@@ -1,0 +1,136 @@
+"""Sending: every request of a probe goes through here, and is noted under its step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..messages import authorization
+from ..messages import first_message
+from ..messages import Headers
+from ..messages import Message
+from ..messages import negotiated
+from ..messages import post_headers
+from ..messages import Revision
+from ..messages import REVISIONS
+from ..page import Engine
+from ..page import Enough
+from ..page import Page
+from ..page import send_plain
+from ..wire import Wire
+
+
+class Asker:
+    """What all probes of one examination share.
+
+    :param more: headers of the user, for the endpoint only.
+    :param say: takes a line whenever there is progress.
+    """
+
+    def __init__(
+        self, evidence: Evidence, wire: Wire, more: Headers, browser: Engine, say: Callable[[str], None]
+    ) -> None:
+        self.ev = evidence
+        self.wire = wire
+        self.more = more
+        self.browser = browser
+        self.say = say
+
+    def may_go_on(self, what: str) -> bool:
+        """Is there time for this? If not, that is noted."""
+        self.say(what)
+        if self.wire.is_exhausted:
+            self.ev.not_asked.append(what)
+        return not self.wire.is_exhausted
+
+    def page(self, origin: str) -> Page:
+        """A page of this origin, with an empty preflight cache."""
+        return Page(self.wire, origin, self.ev.href, self.browser)
+
+    def note(
+        self,
+        fetched: Fetched,
+        step: str,
+        origin: str = "",
+        revision: Revision | None = None,
+        weight: Severity | None = None,
+    ) -> Fetched:
+        """Remember a fetch.
+
+        :param weight: how bad it is if it is rejected.
+        """
+        fetched.step, fetched.origin, fetched.weight = step, origin, weight
+        fetched.revision = "" if revision is None else revision.name
+        return self.ev.add(fetched)
+
+    def plain(
+        self,
+        step: str,
+        method: str,
+        headers: Headers,
+        message: Message | None = None,
+        *,
+        origin: str = "",
+        revision: Revision | None = None,
+        patience: float | None = None,
+        enough: Enough | None = None,
+    ) -> Fetched:
+        """A request to the endpoint as ``curl`` would send it.
+
+        :param origin: the page that it is about; the header is one of *headers*.
+        """
+        headers = headers | self.more
+        host = headers.pop("Host", self.ev.url.authority)
+        fetched = send_plain(self.wire, self.ev.href, method, host, headers, message, patience=patience, enough=enough)
+        return self.note(fetched, step, origin, revision)
+
+    def again(self, fetched: Fetched, origin: str) -> None:
+        """The same preflight without a browser, which drops its body."""
+        sent = fetched.exchanges[-1].request
+        headers = dict(sent.headers.items())
+        again = send_plain(self.wire, sent.url, "OPTIONS", headers.pop("Host"), headers)
+        self.note(again, "preflight again", origin)
+
+    def first(self, step: str, revision: Revision, headers: Headers, origin: str = "") -> Fetched:
+        """A first message without a browser, with these headers; the session that it opens is ended."""
+        message = first_message(revision)
+        headers = self.headers(revision, message) | headers
+        fetched = self.plain(step, "POST", headers, message, origin=origin)
+        self.end_session(fetched, revision)
+        return fetched
+
+    def headers(self, revision: Revision, message: Message, session: str | None = None) -> Headers:
+        """What a client's JavaScript sets for a message."""
+        return post_headers(revision, message, self.ev.token, session)
+
+    @property
+    def announced_token(self) -> str | None:
+        """The token that preflights announce: the names count, no value is ever sent with one."""
+        return "TOKEN" if self.ev.token is None and self.ev.wants_login else self.ev.token
+
+    def end_session(self, fetched: Fetched, revision: Revision) -> None:
+        """End the session that a probe has opened, if it has."""
+        session = None if fetched.network is None else fetched.network.headers.get("Mcp-Session-Id")
+        if session is not None:
+            headers = {"Mcp-Session-Id": session} | authorization(self.ev.token)
+            if revision.names_itself:
+                headers["MCP-Protocol-Version"] = negotiated(fetched.result) or revision.name
+            self.plain("DELETE of a probe", "DELETE", headers)
+
+    @property
+    def spoken(self) -> Revision | None:
+        """A revision to ask in: one that is spoken, or that might be after a login."""
+        usable = [r for r in self.ev.revisions if not r.is_two_endpoints and self.ev.speaks(r) is not False]
+        return usable[-1] if usable else None
+
+    @property
+    def has_sessions(self) -> bool:
+        """Does the server open sessions?"""
+        return any(self.opens_session(revision) for revision in REVISIONS)
+
+    def opens_session(self, revision: Revision) -> bool:
+        """Does the server open a session when this revision is agreed on?"""
+        answers = (f for f in self.ev.plain if negotiated(f.result) == revision.name)
+        return any("Mcp-Session-Id" in f.headers for f in answers)

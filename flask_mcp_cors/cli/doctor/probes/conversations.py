@@ -1,0 +1,324 @@
+"""Conversations as a client in a page has them, revision by revision; and whether a page can read errors."""
+
+from __future__ import annotations
+
+from urllib.parse import urljoin
+
+from ...findings import Severity
+from ..evidence import Fetched
+from ..evidence import lost_in
+from ..findings import is_failed
+from ..messages import events
+from ..messages import Headers
+from ..messages import initialize
+from ..messages import INITIALIZED
+from ..messages import LENIENT_FAULTS
+from ..messages import Message
+from ..messages import NEWEST_WITH_SESSIONS
+from ..messages import param_headers
+from ..messages import post_headers
+from ..messages import request
+from ..messages import Revision
+from ..messages import stream_headers
+from ..page import Enough
+from ..page import Page
+from .asking import Asker
+from .preflights import Preflights
+
+#: Seconds that a stream may stay quiet before it is left alone. A quiet stream is not broken.
+PATIENCE = 1.5
+
+#: How often a session is asked for again: a load balancer sends some of these to another worker.
+REPEATS = 4
+
+CONNECTS = "connects"
+BLOCKED = "cannot connect"
+REFUSED = "refused"
+LOGIN = "log in first"
+NOT_SPOKEN = "not spoken"
+
+
+class Conversations:
+    """The conversations of one page."""
+
+    def __init__(self, asker: Asker, page: Page, preflights: Preflights) -> None:
+        self.asker = asker
+        self.ev = asker.ev
+        self.page = page
+        self.preflights = preflights
+
+    def converse(self, revision: Revision) -> str:
+        """Talk as a client of this revision does; how it ended."""
+        speaks = self.ev.speaks(revision)
+        if revision.is_two_endpoints:
+            return self._two_endpoints(revision) if speaks or self.ev.is_stream_moved else NOT_SPOKEN
+        if speaks is False and any(self.ev.speaks(other) for other in self.ev.revisions):
+            if revision.is_stateless:
+                headers = post_headers(revision, request(revision, "server/discover"), self.asker.announced_token)
+                self._ask(revision, "first question", "POST", headers, None)
+            return NOT_SPOKEN
+        if not self._may_post(revision):
+            return BLOCKED
+        return self._stateless(revision) if revision.is_stateless else self._with_session(revision)
+
+    def ask_for_errors(self) -> None:
+        """Errors have to be readable as well: a broken body, an unknown session, an unknown path."""
+        page, revision = self.page, self._newest
+        if not self.asker.may_go_on(f"errors from {page.origin}"):
+            return
+        headers = self.asker.headers(revision, INITIALIZED) | self.asker.more
+        broken = page.fetch(self.ev.href, "POST", headers, body='{"jsonrpc": ')
+        self.asker.note(broken, "broken body", page.origin)
+        if self.asker.has_sessions:
+            message = request(revision, "tools/list")
+            headers = self.asker.headers(revision, message, "unknown-to-the-server") | self.asker.more
+            unknown = page.fetch(self.ev.href, "POST", headers, message=message)
+            self.asker.note(unknown, "unknown session", page.origin)
+        url = urljoin(self.ev.href, "/no-such-path-of-the-doctor")
+        self.asker.note(page.fetch(url, "GET"), "unknown path", page.origin)
+
+    # --- sending ------------------------------------------------------------------------------------------------
+
+    def _fetch(
+        self,
+        revision: Revision,
+        step: str,
+        method: str,
+        headers: Headers,
+        *,
+        message: Message | None = None,
+        weight: Severity | None = Severity.ERROR,
+        enough: Enough | None = None,
+        patience: float | None = None,
+    ) -> Fetched:
+        """Fetch as the page does; look closer where it is stopped."""
+        fetched = self.page.fetch(
+            self.ev.href, method, headers | self.asker.more, message=message, enough=enough, patience=patience
+        )
+        return self._looked_at(fetched, step, revision, weight)
+
+    def _ask(self, revision: Revision, step: str, method: str, headers: Headers, weight: Severity | None) -> Fetched:
+        """The preflight of such a fetch, and nothing else."""
+        return self._looked_at(self.page.ask(self.ev.href, method, headers | self.asker.more), step, revision, weight)
+
+    def _looked_at(self, fetched: Fetched, step: str, revision: Revision, weight: Severity | None) -> Fetched:
+        self.asker.note(fetched, step, self.page.origin, revision, weight)
+        self.preflights.look_closer(self.page, fetched)
+        return fetched
+
+    def _works(self, revision: Revision, what: str) -> None:
+        self.ev.works.append((self.page.origin, revision.name, what))
+
+    def _may_post(self, revision: Revision) -> bool:
+        """Ask for every header at once that the client is going to send with a message."""
+        session = "SESSION" if self.asker.opens_session(revision) else None
+        headers = post_headers(revision, request(revision, "tools/list"), self.asker.announced_token, session)
+        if revision.is_stateless:
+            headers["Mcp-Name"] = "tool"
+        return not self._ask(revision, "tools/list", "POST", headers, Severity.ERROR).is_rejected
+
+    def _ended(self, fetched: Fetched, revision: Revision) -> str | None:
+        """The verdict where a first message was not answered with what it asks for."""
+        if fetched.status == 401 and self.ev.token is None:
+            fetched.weight = None
+            return LOGIN
+        if fetched.is_rejected:
+            return BLOCKED
+        if fetched.status == 401:
+            return REFUSED
+        if is_failed(fetched):
+            if self.ev.speaks(revision) is False:
+                fetched.weight = None
+                return NOT_SPOKEN
+            return None if fetched.reading.fault in LENIENT_FAULTS else REFUSED
+        return None
+
+    # --- revision by revision -----------------------------------------------------------------------------------
+
+    def _stateless(self, revision: Revision) -> str:
+        listed = None
+        for method in ("server/discover", "tools/list"):
+            message = request(revision, method)
+            listed = self._fetch(revision, method, "POST", self.asker.headers(revision, message), message=message)
+            if verdict := self._ended(listed, revision):
+                return verdict
+            if method == "server/discover" and not revision.is_agreed_in(listed.result):
+                return NOT_SPOKEN
+        self._works(revision, "server/discover, tools/list")
+        names = param_headers((listed.result or {}).get("tools") if listed else None)
+        headers = post_headers(revision, request(revision, "tools/list"), self.asker.announced_token)
+        headers |= {"Mcp-Name": "tool"} | dict.fromkeys(names or ["Mcp-Param-Doctor"], "x")
+        asked = self._ask(revision, "params", "POST", headers, Severity.ERROR if names else None)
+        if not asked.is_rejected:
+            self._works(revision, "Mcp-Param-* headers are allowed")
+        return CONNECTS
+
+    def _with_session(self, revision: Revision) -> str:
+        message = initialize(revision.name)
+        first = self._fetch(revision, "initialize", "POST", self.asker.headers(revision, message), message=message)
+        if verdict := self._ended(first, revision):
+            return verdict
+        session = None if first.network is None else first.network.headers.get("Mcp-Session-Id")
+        is_over = False
+        try:
+            if not revision.is_agreed_in(first.result):
+                return NOT_SPOKEN
+            is_readable = session is None or "mcp-session-id" in first.headers
+            verdict, done = CONNECTS if is_readable else BLOCKED, ["initialize"]
+            for step in (INITIALIZED, request(revision, "tools/list")):
+                name = str(step["method"])
+                fetched = self._fetch(revision, name, "POST", self.asker.headers(revision, step, session), message=step)
+                if fetched.is_rejected:
+                    return BLOCKED
+                if is_failed(fetched):
+                    if session is not None:
+                        self._is_lost(revision, session, fetched)
+                    elif first.network is not None and "Set-Cookie" in first.network.headers:
+                        self._with_cookie(revision, step, first.network.headers.getall("Set-Cookie"))
+                    if fetched.reading.fault not in LENIENT_FAULTS:
+                        return REFUSED
+                done.append(name)
+            if session is not None and is_readable:
+                done.append("the session id is readable")
+            if revision == self._newest:
+                if session is not None and self._is_lost(revision, session):
+                    verdict = REFUSED
+                # The verdict stands: what follows is less than a client needs.
+                self.ev.verdicts[self.page.origin, revision.name] = verdict
+                done += self._stream(revision, session)
+                done += self._end(revision, session)
+                is_over = True
+            self._works(revision, ", ".join(done))
+            return verdict
+        finally:
+            if not is_over:
+                self.asker.end_session(first, revision)
+
+    def _with_cookie(self, revision: Revision, message: Message, cookies: list[str]) -> None:
+        """Is the session in a cookie? No page sends it; this does."""
+        cookie = "; ".join(value.partition(";")[0] for value in cookies)
+        headers = self.asker.headers(revision, message) | {"Origin": self.page.origin, "Cookie": cookie}
+        self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
+
+    @property
+    def _newest(self) -> Revision:
+        """The newest revision with sessions that the server speaks: only there the stream is waited for."""
+        usable = [r for r in self.ev.revisions if not r.is_stateless and not r.is_two_endpoints]
+        return next((r for r in reversed(usable) if self.ev.speaks(r)), NEWEST_WITH_SESSIONS)
+
+    def _is_lost(self, revision: Revision, session: str, unanswered: Fetched | None = None) -> bool:
+        """Is the session known to one worker only? Then some requests are answered and some are not."""
+        message = request(revision, "tools/list")
+        headers = self.asker.headers(revision, message, session) | self.asker.more
+        answers = []
+        for _ in range(REPEATS):
+            again = self.page.fetch(self.ev.href, "POST", headers, message=message)
+            answers.append(self.asker.note(again, "session again", self.page.origin, revision))
+        if unanswered is not None and "id" in (unanswered.sent or {}):
+            answers.append(unanswered)
+        is_lost = bool(lost_in(answers))
+        if is_lost and unanswered is not None:
+            unanswered.step, unanswered.weight = "session again", None
+        return is_lost
+
+    def _stream(self, revision: Revision, session: str | None) -> list[str]:
+        """The ``GET`` that opens a stream for messages of the server's own."""
+        headers = stream_headers(revision, self.ev.token, session)
+        weight = Severity.WARNING
+        opened = self._fetch(revision, "GET stream", "GET", headers, weight=weight, enough=has_event, patience=PATIENCE)
+        is_late = opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight
+        if is_late:
+            opened.weight = None  # a row of its own
+        coding = "" if opened.network is None else opened.network.headers.get("Content-Encoding", "")
+        if is_late or (coding not in ("", "identity") and not has_event(opened.body)):
+            plain = headers | {"Accept-Encoding": "identity", "Origin": self.page.origin}
+            step = "GET stream uncompressed"
+            self.asker.plain(step, "GET", plain, origin=self.page.origin, patience=PATIENCE, enough=bool)
+        if opened.is_rejected:
+            return []
+        if opened.status == 405:
+            return ["no GET stream (405, which is allowed)"]
+        if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):
+            return [f"no GET stream ({opened.status})"]
+        if not opened.is_ended:
+            self._ask_meanwhile(revision, session, headers)
+        how = "open, and quiet" if not opened.is_ended else "it ends at once, without an event"
+        done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else how}"]
+        if any(line.startswith(b"id:") for line in opened.body.splitlines()):
+            resumed = headers | {"Last-Event-ID": "1"}
+            asked = self._ask(revision, "GET stream, resumed", "GET", resumed, Severity.WARNING)
+            if not asked.is_rejected:
+                done.append("it can be resumed")
+        return done
+
+    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers) -> None:
+        """Send a message while the stream is open, as clients do. The one worker of a server is then busy."""
+        message = request(revision, "tools/list")
+        with self.page.holding_open(self.ev.href, headers | self.asker.more):
+            named = self.asker.headers(revision, message, session) | self.asker.more
+            asked = self.page.fetch(self.ev.href, "POST", named, message=message)
+        self.asker.note(asked, "during the stream", self.page.origin, revision)
+
+    def _end(self, revision: Revision, session: str | None) -> list[str]:
+        """``DELETE``, which ends the session. A client that may not is still a client."""
+        if session is None:
+            return ["no session to end"]
+        headers = stream_headers(revision, self.ev.token, session)
+        ended = self._fetch(revision, "DELETE of the session", "DELETE", headers, weight=Severity.WARNING)
+        if ended.is_rejected:
+            self.asker.plain("DELETE of a probe", "DELETE", headers)
+            return []
+        return ["DELETE" if ended.status != 405 else "no DELETE (405, which is allowed)"]
+
+    def _two_endpoints(self, revision: Revision) -> str:
+        """HTTP with SSE: an event of the GET stream says where messages go, and the answers come over the stream."""
+        headers = stream_headers(revision, self.ev.token, None) | self.asker.more
+        message = initialize(revision.name)
+        sent: list[Fetched] = []
+
+        def is_answered(body: bytes) -> bool:
+            found = list(events(body))
+            endpoint = next((data for kind, data in found if kind == "endpoint"), None)
+            if endpoint is None:
+                return False
+            if not sent:
+                sent.append(self._post_to(revision, endpoint, message))
+            is_message = any(kind == "message" for kind, _ in found)
+            return is_message or not sent[0].status or sent[0].status >= 400
+
+        opened = self.page.fetch(self.ev.href, "GET", headers, enough=is_answered, patience=2 * PATIENCE)
+        self._looked_at(opened, "GET stream of 2024", revision, Severity.ERROR)
+        if opened.is_rejected:
+            return BLOCKED
+        if not sent:
+            return NOT_SPOKEN
+        if sent[0].is_rejected:
+            return BLOCKED
+        if sent[0].status == 0:
+            self._works(revision, "GET stream names its endpoint, which may be POSTed to")
+            return CONNECTS
+        if (sent[0].status or 0) >= 400 or b'"result"' not in opened.body:
+            return REFUSED
+        self._works(revision, "GET stream names its endpoint, and initialize is answered over the stream")
+        return CONNECTS
+
+    def _post_to(self, revision: Revision, endpoint: str, message: Message) -> Fetched:
+        try:
+            url = urljoin(self.ev.href, endpoint)
+        except ValueError:
+            url = endpoint
+        if self.ev.is_own(url):
+            headers = self.asker.headers(revision, message) | self.asker.more
+            posted = self.page.fetch(url, "POST", headers, message=message)
+            posted.sent = None  # the answer comes over the stream
+        else:
+            # The token goes to nobody whom the user has not named.
+            headers = post_headers(revision, message, self.asker.announced_token)
+            posted = self.page.ask(url, "POST", headers)
+        weight = Severity.ERROR if posted.is_rejected else None
+        return self.asker.note(posted, "message of 2024", self.page.origin, revision, weight)
+
+
+def has_event(body: bytes) -> bool:
+    """Has a whole event come?"""
+    return any(events(body))

@@ -1,0 +1,108 @@
+"""Why a page is stopped: the same again with one thing changed at a time, and the message behind the preflight."""
+
+from __future__ import annotations
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import REQUEST_HEADERS
+from ....core.headers import REQUEST_METHOD
+from ....testing import CORSErrorReason as R
+from ....testing.urls import DEFAULT_PORTS
+from ...findings import Severity
+from ..evidence import Fetched
+from ..messages import NEWEST_WITH_SESSIONS
+from ..page import Page
+from .asking import Asker
+
+#: The answer itself says what is wrong: there is nothing to find out by changing the question.
+_PLAIN_REASONS = (
+    R.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE,
+    R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE,
+    R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE,
+    R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE,
+    R.PREFLIGHT_MULTIPLE_ALLOW_ORIGIN_VALUES,
+    R.PREFLIGHT_DISALLOWED_REDIRECT,
+)
+
+
+class Preflights:
+    """Looks closer where a page is stopped."""
+
+    def __init__(self, asker: Asker) -> None:
+        self.asker = asker
+        self.ev = asker.ev
+        self._varied: set[str] = set()
+
+    def look_closer(self, page: Page, fetched: Fetched) -> None:
+        """What the refusal says, what is behind it, and what changes it."""
+        is_stopped = fetched.is_rejected or fetched.status == 403
+        if not is_stopped or fetched.url != self.ev.href or fetched.barred is not None:
+            return
+        is_preflight = fetched.failed_at_preflight and fetched.fault is None and fetched.last is not None
+        if page.origin not in self._varied:
+            self._varied.add(page.origin)
+            self._look_behind(page, fetched)
+            if is_preflight:
+                self._vary(page, fetched)
+        elif is_preflight:
+            if fetched.method != "POST":
+                self.asker.again(fetched, page.origin)
+            tried = {f.step.partition("=")[2] for f in self.ev.fetches if f.step.startswith("varied: header=")}
+            for name in fetched.sent_names if tried else ():
+                if name not in tried:
+                    self._passes(page, "header", name, names=name)
+
+    def _look_behind(self, page: Page, fetched: Fetched) -> None:
+        """Send the message as if the preflight had passed."""
+        behind = self.asker.first("behind", NEWEST_WITH_SESSIONS, {"Origin": page.origin}, page.origin)
+        refused = fetched.last.status if fetched.last is not None and fetched.failed_at_preflight else 403
+        is_second_list = b"origin" in behind.body.lower() and behind.status == 403 != refused
+        is_unreadable = behind.status == 401 and ALLOW_ORIGIN not in behind.headers
+        if is_second_list or (is_unreadable and fetched.failed_at_preflight):
+            behind.weight = Severity.ERROR  # whoever mends the preflight meets this next
+
+    def _vary(self, page: Page, fetched: Fetched) -> None:
+        """Change one thing of a refused preflight at a time, until it is answered with CORS headers."""
+        self.asker.again(fetched, page.origin)
+        response = fetched.last
+        if response is None or response.status in (401, 421, 429) or response.status >= 500:
+            return
+        if fetched.blocked is None or fetched.blocked.reason in _PLAIN_REASONS:
+            return
+        if self._passes(page, "no fetch metadata", names=",".join(fetched.sent_names), method=fetched.method):
+            return
+        if self._passes(page, "no headers"):
+            for name in fetched.sent_names:
+                self._passes(page, "header", name, names=name)
+        elif not self._passes(page, "GET", method="GET"):
+            for kind, spelled in spellings(page.origin):
+                self._passes(page, kind, spelled, origin=spelled, names=",".join(fetched.sent_names))
+
+    def _passes(
+        self, page: Page, kind: str, value: str = "", *, method: str = "POST", origin: str = "", names: str = ""
+    ) -> bool:
+        """Send a preflight that is changed in one thing."""
+        headers = {"Origin": origin or page.origin, REQUEST_METHOD: method} | (
+            {REQUEST_HEADERS: names} if names else {}
+        )
+        varied = self.asker.plain(f"varied: {kind}={value}", "OPTIONS", headers, origin=page.origin)
+        is_answered = varied.status is not None and 200 <= varied.status < 300
+        return is_answered and varied.headers.get(ALLOW_ORIGIN) in ("*", page.origin)
+
+
+def spellings(origin: str) -> list[tuple[str, str]]:
+    """How people write an origin on a list, and browsers never do.
+
+    >>> dict(spellings("https://app.example.com"))["the default port"]
+    'https://app.example.com:443'
+    """
+    scheme, _, host = origin.partition("://")
+    capitals = ".".join(label.capitalize() for label in host.split("."))
+    found = [("slash", f"{origin}/"), ("upper case", origin.upper()), ("capitals", f"{scheme}://{capitals}")]
+    name, _, port = host.rpartition(":")
+    if scheme in DEFAULT_PORTS:
+        if port.isdecimal():
+            found.append(("no port", f"{scheme}://{name}"))
+        else:
+            found.append(("the default port", f"{origin}:{DEFAULT_PORTS[scheme]}"))
+    other = {"http": "https", "https": "http"}.get(scheme)
+    return [*found, ("the other scheme", f"{other}://{host}")] if other else found

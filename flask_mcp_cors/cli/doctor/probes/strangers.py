@@ -1,0 +1,133 @@
+"""Who else may call: foreign pages, pages whose origin only looks like an allowed one, and DNS rebinding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import REQUEST_HEADERS
+from ....core.headers import REQUEST_METHOD
+from ....testing.urls import is_loopback
+from ....testing.urls import parse_url
+from ..evidence import Fetched
+from ..evidence import FOREIGN_HOST
+from ..evidence import FOREIGN_ORIGIN
+from ..evidence import MAX_DOTS
+from ..messages import first_message
+from .asking import Asker
+
+
+class Strangers:
+    """Asks as those whom the server should refuse."""
+
+    def __init__(self, asker: Asker) -> None:
+        self.asker = asker
+        self.ev = asker.ev
+
+    def ask(self, origins: Iterable[str]) -> None:
+        """Ask as look-alikes of *origins*, and on a local server under another name."""
+        for origin in origins:
+            self._look_alikes(origin)
+        if self.ev.is_local:
+            self._foreign_host()
+
+    def ask_as_foreign_origin(self) -> None:
+        """MCP: servers MUST validate Origin, and answer 403 where it is not valid."""
+        revision = self.asker.spoken
+        if revision is None or not self.asker.may_go_on("a foreign page"):
+            return
+        sent = {"Origin": FOREIGN_ORIGIN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+        foreign = self.asker.first("foreign origin", revision, sent)
+        if foreign.status == 403:
+            self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is refused with 403")
+        elif self._is_refused(foreign):
+            self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is not served ({foreign.status})")
+        if foreign.result is None:
+            return
+        message = first_message(revision)
+        headers = self.asker.headers(revision, message)
+        asked = self.asker.page(FOREIGN_ORIGIN).ask(self.ev.href, "POST", headers)
+        self.asker.note(asked, "foreign preflight")
+        if asked.is_rejected and not revision.is_stateless and not self.ev.token:
+            # Without a preflight only this much may be sent.
+            simple = {"Accept": headers["Accept"], "Content-Type": "text/plain;charset=UTF-8", "Origin": FOREIGN_ORIGIN}
+            self.asker.end_session(self.asker.plain("foreign simple", "POST", simple, message), revision)
+
+    def _is_refused(self, fetched: Fetched) -> bool:
+        """Is a stranger not served, and not just as everybody else?"""
+        everybody = {f.status for f in self.ev.plain}
+        return fetched.result is None and fetched.status not in {None, 401, 429, *everybody}
+
+    def _works(self, what: str) -> None:
+        self.ev.works.append(("", "", what))
+
+    def _look_alikes(self, origin: str) -> None:
+        """Origins that a list with holes takes for an allowed one."""
+        foreign = self.ev.first("foreign origin")
+        is_open = foreign is None or foreign.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
+        if is_open or not self.asker.may_go_on(f"look-alikes of {origin}"):
+            return
+        mine = (f for f in self.ev.fetches if f.origin == origin and f.url == self.ev.href)
+        if not any(r.headers.get(ALLOW_ORIGIN) == origin for f in mine for r in (f.network, f.preflight) if r):
+            return
+        names = "authorization,content-type" if self.ev.wants_login or self.ev.token else "content-type"
+        for kind, spelled in look_alikes(origin):
+            headers = {"Origin": spelled, REQUEST_METHOD: "POST", REQUEST_HEADERS: names}
+            asked = self.asker.plain("look-alike preflight", "OPTIONS", headers)
+            if asked.headers.get(ALLOW_ORIGIN) == spelled and (revision := self.asker.spoken) is not None:
+                self.asker.first(f"look-alike: {kind}", revision, {"Origin": spelled})
+            if self.asker.wire.is_exhausted:
+                self.ev.not_asked.append(f"look-alikes of {origin}")
+                return
+
+    def _foreign_host(self) -> None:
+        """DNS rebinding: a page under an attacker's name, which now leads here, is same-origin with this server."""
+        revision = self.asker.spoken
+        if revision is None or not self.asker.may_go_on("a foreign Host"):
+            return
+        port = "" if self.ev.url.port is None else f":{self.ev.url.port}"
+        host = f"{FOREIGN_HOST}{port}"
+        headers = {"Host": host, "Origin": f"{self.ev.url.scheme}://{host}"}
+        if self.asker.first("foreign host", revision, headers).result is not None:
+            return
+        # That may have been for the Origin, which such a page's GET does not carry.
+        bare = self.asker.first("foreign host, no origin", revision, {"Host": host})
+        if self._is_refused(bare):
+            self._works(f"a foreign Host is not served ({bare.status})")
+
+
+def look_alikes(origin: str) -> list[tuple[str, str]]:
+    """Kind and origin.
+
+    >>> look_alikes("https://app.example.com")[0]
+    ('host as prefix', 'https://app.example.com.foreign.invalid')
+    """
+    try:
+        url = parse_url(origin)
+    except ValueError:
+        return []  # an application's own scheme
+    host, port = url.host, "" if url.port is None else f":{url.port}"
+    # Many lists let local pages in, too, for development.
+    local = [("host as prefix", f"http://{name}.foreign.invalid") for name in ("localhost", "127.0.0.1")]
+    if host.startswith("[") or is_loopback(host):
+        return [("null", "null"), ("host as prefix", f"{url.scheme}://{host}.foreign.invalid{port}"), *local]
+    domain = host.partition(".")[2] if host.count(".") > 1 else host
+    other = "http" if url.scheme == "https" else "https"
+    dotted = f"{url.scheme}://{{}}{port}"
+    found = [
+        ("host as prefix", f"{origin}.foreign.invalid"),
+        ("host as prefix", dotted.format(f"{host}.foreign.invalid")),
+        ("host as suffix", dotted.format(f"evil{host}")),
+        ("host as suffix", dotted.format(f"evil{domain}")),
+        ("host in the middle", dotted.format(f"evil-{host}.foreign.invalid")),
+        ("host as suffix", f"https://foreign.invalid/{host}"),
+        ("another scheme", f"{other}://{host}{port}"),
+        ("another port", f"{url.scheme}://{host}:8443"),
+        ("subdomain", dotted.format(f"evil.{host}")),
+        ("subdomain", dotted.format(f"evil.{domain}")),
+        ("null", "null"),
+        *local,
+    ]
+    dots = [at for at, character in enumerate(host) if character == "."][:MAX_DOTS]
+    found += [("another character for a dot", dotted.format(f"{host[:at]}x{host[at + 1 :]}")) for at in dots]
+    return list({spelled: (kind, spelled) for kind, spelled in reversed(found)}.values())[::-1]

@@ -1,0 +1,24 @@
+"""The table of findings: what was seen, under which code, in which words, and what to change.
+
+``failures`` are read in order for every request that failed; the first row that fits says why. ``observations`` look
+at the whole evidence. Both only read. The documentation's table of codes is made from these rows.
+"""
+
+from .admission import ADMISSION
+from .answers import ANSWERS
+from .answers import REFUSALS
+from .case import Case
+from .conversations import ENDS
+from .conversations import WAYS
+from .login import LOGIN
+from .messages import MESSAGES
+from .network import NETWORK
+from .preflights import PREFLIGHTS
+from .rule import EVERYTHING
+from .rule import Rule
+from .rule import Table
+from .rule import Values
+
+TABLE = Table((*NETWORK, *PREFLIGHTS, *REFUSALS, *MESSAGES, *ANSWERS), (*WAYS, *ADMISSION, *LOGIN, *ENDS))
+
+__all__ = ["Case", "EVERYTHING", "Rule", "TABLE", "Table", "Values"]

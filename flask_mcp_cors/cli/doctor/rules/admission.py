@@ -1,0 +1,399 @@
+"""Observations on who may call: origins, hosts, and the headers that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....core.headers import ALLOW_CREDENTIALS
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import MAX_AGE
+from ....core.headers import split_list
+from ....testing import HeaderList
+from ....testing.preflight import Answer
+from ....testing.preflight import Question
+from ....testing.quirks import QUIRKS
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..evidence import FOREIGN_HOST
+from ..evidence import FOREIGN_ORIGIN
+from ..evidence import MAX_DOTS
+from ..stacks import A_PROXY
+from ..stacks import proxy_in
+from ..stacks import stacks_of
+from .rule import Observation
+from .rule import Values
+from .seen import each
+from .seen import Seen
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+_DOT = "another character for a dot"
+_SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
+
+_NAME_ORIGINS = (
+    "name the origins that may call (origins=[…]) in an exact list and refuse others with 403 (MCPCors does)"
+)
+_NAME_HOSTS = "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs)"
+_SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
+
+
+def _has_credentials(f: Fetched) -> bool:
+    """Is the foreign origin echoed, with credentials?"""
+    return f.headers.get(ALLOW_ORIGIN) == FOREIGN_ORIGIN and f.headers.get(ALLOW_CREDENTIALS) == "true"
+
+
+def _any_credentials(ev: Evidence) -> Iterator[Values]:
+    yield from ({"foreign": FOREIGN_ORIGIN} for f in ev.of("foreign origin") if _has_credentials(f))
+
+
+def _served(*, to_pages: bool) -> Seen:
+    """A foreign origin is served: *to_pages*, or only to what is no browser, because its preflight fails."""
+
+    def seen(ev: Evidence) -> Iterator[Values]:
+        f = ev.first("foreign origin")
+        if f is None or f.result is None or _has_credentials(f):
+            return
+        preflight, simple = ev.first("foreign preflight"), ev.first("foreign simple")
+        is_stopped = preflight is not None and preflight.is_rejected and (simple is None or simple.result is None)
+        if to_pages == is_stopped:
+            return
+        may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
+        at_home = ev.is_local and ev.token is None
+        proxy = proxy_in(stacks_of(ev.responses()))
+        # Where another origin gets other headers, Origin does arrive, unless it is the proxy that sends them.
+        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
+        is_seen = bool(seen) and proxy == A_PROXY
+        allowed = f.headers.get(ALLOW_ORIGIN)
+        hint = "" if may_read or is_seen else f"see whether {proxy} in front drops Origin, and let it pass Origin on"
+        # A list that never sees another origin answers as if it had.
+        is_same = bool(hint) and allowed is not None and allowed in ev.origins
+        hint = f"; if the server does validate it: {hint}" if hint and not is_same else hint
+        values = {
+            "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
+            "read": " and read its answers" if may_read else "",
+            "foreign": FOREIGN_ORIGIN,
+            "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
+        }
+        yield {"severity": ERROR, **values} if at_home and to_pages else values
+
+    return seen
+
+
+def _foreign_unknown(ev: Evidence) -> Iterator[Values]:
+    yield from ({} for f in ev.of("foreign origin") if f.status == 401 and not _has_credentials(f))
+
+
+def _let_in(ev: Evidence, kind: str) -> list[str]:
+    """The look-alikes of a kind that get CORS headers."""
+    let_in = []
+    for f in ev.of(f"look-alike: {kind}"):
+        asked = f.exchanges[0].request.headers.get("Origin", "")
+        if f.headers.get(ALLOW_ORIGIN) == asked and f.status not in (403, 421):
+            let_in.append(asked)
+    return let_in
+
+
+def _holes(*kinds: str, is_grave: bool = False) -> Seen:
+    def seen(ev: Evidence) -> Iterator[Values]:
+        has_credentials = any(r.headers.get(ALLOW_CREDENTIALS) == "true" for r, _ in ev.responses())
+        is_open = has_credentials or (not ev.wants_login and ev.token is None)
+        # Where every subdomain is allowed, a name that ends like an allowed one may be one of these.
+        parents = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "subdomain"))
+        # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
+        endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
+        found = {kind: _let_in(ev, kind) for kind in kinds}
+        if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
+            del found[_DOT]  # a comparison that ends before that dot lets both in
+        if found.get("host in the middle"):
+            # An origin that holds the host anywhere explains all the others.
+            found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
+        for kind, let_in in found.items():
+            others = parents if kind != _DOT else parents + endings
+            shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
+            if shown:
+                severity = ERROR if is_grave and is_open else WARNING
+                yield {"severity": severity, "let_in": shown, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}
+
+    return seen
+
+
+#: Kind of look-alike → how such a list comes to be, and how it is closed.
+_HOLES = {
+    "host as prefix": (
+        "the start of the origin is compared (startswith, or a regular expression without an end)",
+        "compare the whole origin with an exact list; anchor a regular expression at its end ($, fullmatch)",
+    ),
+    "host as suffix": (
+        "the end of the origin is compared (endswith, a wildcard without its dot, or a regular expression with .*)",
+        "compare the whole origin with an exact list; in a wildcard keep the dot before the domain",
+    ),
+    _DOT: (
+        "a dot in a regular expression stands for any character",
+        r"compare the whole origin with an exact list, or escape each dot (\., re.escape)",
+    ),
+    "host in the middle": (
+        "the origin is searched for the host anywhere (in, contains, an unanchored regular expression)",
+        "compare the whole origin with an exact list; anchor a regular expression at both ends",
+    ),
+    "null": (
+        "It is on the list, and sandboxed frames and local files send it",
+        "take null off the list: compare with an exact list of whole origins",
+    ),
+    "another scheme": (
+        "only the host is compared, not the scheme: who controls the network can put a page there",
+        "compare the whole origin, scheme included, with an exact list",
+    ),
+    "another port": (
+        "the port is not compared: another program on that host may serve a page there",
+        "compare the whole origin, port included, with an exact list",
+    ),
+}
+
+
+def _subdomains(ev: Evidence) -> Iterator[Values]:
+    if let_in := _let_in(ev, "subdomain"):
+        yield {"let_in": ", ".join(let_in)}
+
+
+def _rebinding(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("foreign host"):
+        if f.result is not None:
+            yield {"host": FOREIGN_HOST, "severity": WARNING if ev.token else ERROR}
+
+
+def _host_not_checked(ev: Evidence) -> Iterator[Values]:
+    bare, full = ev.first("foreign host, no origin"), ev.first("foreign host")
+    if bare is not None and bare.result is not None and full is not None:
+        yield {"host": FOREIGN_HOST, "status": full.status, "severity": NOTE if ev.token else WARNING}
+
+
+def _vary(ev: Evidence) -> Iterator[Values]:
+    """An answer that depends on Origin has to say so, or a cache hands it to another page."""
+    foreign = ev.first("foreign origin")
+    if foreign is None or foreign.network is None:
+        return
+    for f in ev.fetches:
+        response = f.network
+        if response is None or not f.origin or f.url != ev.href or f.method == "OPTIONS":
+            continue
+        if response.status == 401 != foreign.network.status:
+            continue
+        allowed = response.headers.get(ALLOW_ORIGIN)
+        varies = {name.lower() for name in split_list(response.headers.get("Vary", ""))}
+        if allowed not in (None, "*", foreign.network.headers.get(ALLOW_ORIGIN)) and not varies & {"origin", "*"}:
+            yield {}
+            return
+
+
+def _repeated(ev: Evidence) -> Iterator[Values]:
+    names = dict.fromkeys(name for r, _ in ev.responses() for name in _SINGLE if len(r.headers.getall(name)) > 1)
+    yield from ({"header": name} for name in names)
+
+
+def _star_credentials(ev: Evidence) -> Iterator[Values]:
+    heads = (r.headers for r, _ in ev.responses())
+    if any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads):
+        yield {}
+
+
+def _no_nosniff(ev: Evidence) -> Iterator[Values]:
+    answers = [f.network for f in ev.fetches if f.network is not None and f.url == ev.href]
+    if answers and not any("X-Content-Type-Options" in response.headers for response in answers):
+        yield {}
+
+
+def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
+    """The preflights of the endpoint that passed, and the headers of their answers."""
+    for f in ev.fetches:
+        if f.preflight is not None and not f.is_rejected and f.url == ev.href:
+            yield f, f.preflight.headers
+
+
+def _star_authorization(ev: Evidence) -> Iterator[Values]:
+    asked = Question("", "", "POST", ("authorization",), True, False)
+    heads = (head for f, head in _passed(ev) if "authorization" in f.sent_names)
+    if any(Answer.from_headers(head, QUIRKS["chromium"]).refused_header(asked) is not None for head in heads):
+        yield {}
+
+
+def _not_cached(ev: Evidence) -> Iterator[Values]:
+    ages = [head.get(MAX_AGE) for _, head in _passed(ev)]
+    if ages and all(age is None for age in ages):
+        yield {}
+
+
+def _max_age(ev: Evidence) -> Iterator[Values]:
+    ages = (head.get(MAX_AGE, "") for _, head in _passed(ev))
+    bad = next((age for age in ages if age and (not age.isdecimal() or int(age) == 0)), None)
+    if bad is not None:
+        yield {"age": bad}
+
+
+ADMISSION: tuple[Observation, ...] = (
+    Observation(
+        "any_origin_with_credentials",
+        "any origin is allowed, with credentials",
+        _any_credentials,
+        "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
+        "{foreign} and allows credentials.",
+        "name the origins in a list; MCP with bearer tokens does not need Access-Control-Allow-Credentials",
+        "origins",
+        severity=ERROR,
+    ),
+    Observation(
+        "foreign_origin_served",
+        "requests from any origin are served",
+        _served(to_pages=True),
+        "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
+        "answer 403.",
+        "{order}",
+        severity=WARNING,
+    ),
+    Observation(
+        "origin_not_validated",
+        "requests from any origin are served; browsers stop them at the preflight only",
+        _served(to_pages=False),
+        "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers MUST "
+        "validate Origin and answer 403.",
+        "{order}",
+        severity=WARNING,
+    ),
+    Observation(
+        "foreign_origin_unknown",
+        "the 401 comes before Origin validation",
+        _foreign_unknown,
+        "Whether foreign origins are refused does not show without a token: the 401 comes first.",
+        "pass --token",
+        severity=NOTE,
+    ),
+    Observation(
+        "lookalike_allowed",
+        "an origin that only looks like an allowed one is let in",
+        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", is_grave=True),
+        "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
+        "{hole_cure}",
+        "origins",
+        severity=ERROR,
+    ),
+    Observation(
+        "null_allowed",
+        "the origin null is let in",
+        _holes("null", is_grave=True),
+        "The origin null is let in. {how}.",
+        "{hole_cure}",
+        "origins",
+        severity=ERROR,
+    ),
+    Observation(
+        "other_scheme_allowed",
+        "the origin with the other scheme is let in",
+        _holes("another scheme"),
+        "{let_in} is let in as well: {how}.",
+        "{hole_cure}",
+        "origins",
+        severity=WARNING,
+    ),
+    Observation(
+        "other_port_allowed",
+        "the origin with any port is let in",
+        _holes("another port"),
+        "{let_in} is let in as well: {how}.",
+        "{hole_cure}",
+        "origins",
+        severity=WARNING,
+    ),
+    Observation(
+        "subdomains_allowed",
+        "subdomains of an allowed origin are let in",
+        _subdomains,
+        "Subdomains are let in, too: {let_in}.",
+        "if only one host is meant, write its origin without a wildcard",
+        severity=NOTE,
+    ),
+    Observation(
+        "dns_rebinding",
+        "a local server answers for any Host",
+        _rebinding,
+        "This local server answers requests for any Host ({host}). A web site whose name is made to lead to this "
+        "address (DNS rebinding) can use it like its own, whatever CORS says.",
+        _NAME_HOSTS,
+        severity=ERROR,
+    ),
+    Observation(
+        "host_not_checked",
+        "a local server answers for any Host where no Origin is sent",
+        _host_not_checked,
+        "Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is made "
+        "to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and is "
+        "refused ({status}).",
+        _NAME_HOSTS,
+        severity=WARNING,
+    ),
+    Observation(
+        "foreign_host_unknown",
+        "the 401 comes before the check of Host",
+        each("foreign host, no origin", where=lambda f: f.status == 401),
+        "Whether a foreign Host is refused does not show without a token: the 401 comes first.",
+        "pass --token",
+        severity=NOTE,
+    ),
+    Observation(
+        "vary_missing",
+        "Vary: Origin is missing",
+        _vary,
+        f"{ALLOW_ORIGIN} differs by Origin, but Vary: Origin is missing: a cache may hand it to another page.",
+        "send Vary: Origin with every response",
+        severity=WARNING,
+    ),
+    Observation(
+        "header_repeated",
+        "a header is sent twice",
+        _repeated,
+        "{header} is sent more than once: two layers set it, often app and proxy.",
+        "let one layer send it (nginx: take add_header out, or proxy_hide_header)",
+        severity=WARNING,
+    ),
+    Observation(
+        "wildcard_with_credentials",
+        "* together with credentials",
+        _star_credentials,
+        f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
+        'fetches with credentials: "include", and only there the other header matters.',
+        f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
+        severity=WARNING,
+    ),
+    Observation(
+        "wildcard_authorization",
+        "* is to cover Authorization",
+        _star_authorization,
+        "Access-Control-Allow-Headers is *, which does not cover Authorization (Fetch standard). Chromium, Firefox "
+        "and WebKit still let it pass; Chromium warns and repeats the preflight before every request.",
+        "name Authorization: Access-Control-Allow-Headers: *, Authorization",
+        severity=WARNING,
+    ),
+    Observation(
+        "max_age_unused",
+        "Access-Control-Max-Age is 0, negative or not a number",
+        _max_age,
+        f"{MAX_AGE} is {{age}}: a browser keeps no answer to a preflight, and asks before every request.",
+        _SEND_MAX_AGE,
+        severity=WARNING,
+    ),
+    Observation(
+        "preflight_not_cached",
+        "no Access-Control-Max-Age",
+        _not_cached,
+        f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
+        _SEND_MAX_AGE,
+        severity=NOTE,
+    ),
+    Observation(
+        "nosniff_missing",
+        "X-Content-Type-Options is missing",
+        _no_nosniff,
+        "Responses lack X-Content-Type-Options: nosniff.",
+        "send it with every response",
+        severity=NOTE,
+    ),
+)

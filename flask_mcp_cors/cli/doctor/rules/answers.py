@@ -1,0 +1,414 @@
+"""Failures at the message itself: the preflight passed or was not needed, and the answer is not what a client needs."""
+
+from __future__ import annotations
+
+import re
+
+from ....core.headers import ALLOW_ORIGIN
+from ...terminal import printable
+from ..evidence import is_login_error
+from ..evidence import LOGIN_STEPS
+from ..evidence import lost_in
+from ..evidence import sessions_asked
+from ..messages import REVISIONS
+from ..stacks import proxy_in
+from .case import Case
+from .rule import EVERYTHING
+from .rule import Failure
+from .rule import Fits
+from .rule import MESSAGES_ONLY
+from .rule import SEND_ORIGIN
+from .rule import SHARE_SESSIONS
+
+_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
+_TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
+_LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
+_OWN_LIST = (
+    "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
+    "their transport security)"
+)
+
+
+def _changed_header(c: Case) -> Fits:
+    names = {406: "Accept", 415: "Content-Type"}
+    return {"header": names[c.status]} if c.f.sent and c.status in names else False
+
+
+def _has_no_cors(c: Case) -> bool:
+    return not c.is_preflight and c.lacks_allow_origin
+
+
+def _server_error(c: Case) -> Fits:
+    if c.is_preflight or c.status < 500:
+        return False
+    if not c.f.blocked:
+        return {"unreadable": "", "readable": "", "topic": ""}
+    unreadable = f", without {ALLOW_ORIGIN}, so the console blames CORS"
+    return {"unreadable": unreadable, "readable": "; to make errors readable send the CORS headers on every response"}
+
+
+def _unreadable(c: Case) -> Fits:
+    if not _has_no_cors(c):
+        return False
+    if c.f.step in LOGIN_STEPS:
+        order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
+        return {"only": "", "order": order, "topic": ""}
+    if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
+        # The page of another layer: CORS headers on it would cure nothing.
+        proxy = proxy_in(c.stacks)
+        only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
+        order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
+        return {"only": only, "order": order, "topic": ""}
+    such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
+    order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
+    if c.others_have_cors:
+        return {"only": "; other answers of the server have it", "order": order}
+    if not any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
+        return {"only": "", "order": order}
+    only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
+    return {"only": only, "order": f"{order}: apply CORS before the routes"}
+
+
+def _needs_cookie(c: Case) -> Fits:
+    """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
+    with_cookie = c.evidence.first("with its cookie", origin=c.f.origin)
+    if with_cookie is None or c.status < 400 or c.is_preflight or not c.is_endpoint:
+        return False
+    if with_cookie.status is None or with_cookie.status >= 400 or c.f.sent != with_cookie.sent:
+        return False
+    cookie = with_cookie.exchanges[-1].request.headers.get("Cookie", "")
+    return {"cookie": cookie.partition("=")[0]}
+
+
+def _forbidden(c: Case) -> Fits:
+    if c.status != 403 or c.f.origin or c.evidence.token is not None or c.is_preflight:
+        return False
+    login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
+    layer = "see which layer (firewall, deny rule, allow list) refuses them"
+    if c.is_html:
+        proxy = proxy_in(c.stacks)
+        guess = f"The answer is an HTML page: {proxy} or another layer refuses it before the MCP server sees it."
+        return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
+    guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
+    return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
+
+
+def _page_in_place(c: Case) -> Fits:
+    """A page, to a client whose first message has been answered."""
+    if not c.f.sent or c.f.is_rejected or not c.is_html or c.status >= 400:
+        return False
+    title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
+    words = title[2] if title else re.sub(r"<[^>]*>", " ", c.text)
+    return {"words": " ".join(words.split())[:80], "proxy": proxy_in(c.stacks)}
+
+
+def _no_result(c: Case) -> Fits:
+    if c.f.is_rejected:
+        return False
+    if isinstance((c.f.message or {}).get("error"), dict) and c.f.sent:
+        method = c.f.sent.get("method")
+        return {
+            "fix": f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
+        }
+    return {"fix": "see the server's log: this is not CORS"}
+
+
+def _wants_token(c: Case) -> Fits:
+    return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
+
+
+def _second_list(c: Case) -> Fits:
+    if c.is_preflight or not c.f.origin or c.f.step == "behind":
+        return False
+    if c.is_answered_behind:
+        return False  # with its Origin, but without what else a browser sends, it is served
+    if c.f.is_rejected:
+        # Without Origin the same message is served, so that is what is refused.
+        return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
+    return c.status in (403, 421) and c.f.step != "notifications/initialized"
+
+
+def _session_refused(c: Case) -> Fits:
+    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
+        return False
+    proxy = proxy_in(c.stacks)
+    named = c.sent_headers.get("Mcp-Session-Id", "")
+    if named.lower() in ("null", "undefined", "none"):
+        return {
+            "what": f"the answer to initialize has Mcp-Session-Id: {named}, which is no id",
+            "fix": "make an id for each session when it is opened, and send that in Mcp-Session-Id",
+        }
+    if not named:
+        return {
+            "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
+            "the server never sends it",
+            "fix": f"let {proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
+        }
+    if "connects" in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
+        return {
+            "what": "other sessions are served: each session is known to the worker that opened it, and to no other",
+            "fix": SHARE_SESSIONS,
+        }
+    return {
+        "what": "it carries the Mcp-Session-Id of initialize: "
+        + ("no worker keeps that session" if c.status == 404 else "something in front removes that header"),
+        "fix": f"let {proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
+        "or route by Mcp-Session-Id",
+    }
+
+
+def _version_refused(c: Case) -> Fits:
+    return c.status == 400 and bool(re.search("protocol.?version", c.text, re.IGNORECASE))
+
+
+def _is_page(c: Case, words: str = "") -> bool:
+    return c.is_first_plain and c.is_html and c.status < 400 and bool(re.search(words, c.text, re.IGNORECASE))
+
+
+def _is_unsaid(c: Case) -> bool:
+    challenge = "" if c.response is None else c.response.headers.get("WWW-Authenticate", "")
+    return "bearer" in challenge.lower() and "error=" not in challenge
+
+
+def _no_mcp(c: Case) -> Fits:
+    if not c.is_first_plain:
+        return False
+    message = c.f.message or {}
+    error, result = message.get("error"), message.get("result")
+    if isinstance(error, dict):
+        if error.get("code") == -32700:
+            what = f"{c.f.url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
+            fix = (
+                "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body))"
+            )
+            return {"what": what, "fix": f"{fix}, and see whether a proxy drops it"}
+        words = printable(str(error.get("message")), 80)
+        what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
+        return {"what": what, "fix": "see the server's documentation for the methods that it has"}
+    if "result" in message:
+        if isinstance(result, dict) and isinstance(result.get("protocolVersion"), str):
+            return False
+        what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
+        return {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
+    what = f"{c.f.url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+    return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
+
+
+def _unknown_version(c: Case) -> Fits:
+    version = (c.f.result or {}).get("protocolVersion")
+    return {"version": version} if c.is_first_plain and isinstance(version, str) else False
+
+
+REFUSALS: tuple[Failure, ...] = (
+    Failure(
+        "csrf",
+        "a CSRF check refuses POST",
+        lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
+        "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
+        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
+        "counts",
+        "csrf",
+        MESSAGES_ONLY,
+    ),
+    Failure(
+        "status_wrong",
+        "a result has a status of 400 or more",
+        lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
+        "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
+        "answer a result with the status 200",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "server_error",
+        "a message ends in a server error",
+        _server_error,
+        "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
+        "see the server's log for the exception{readable}",
+        "every",
+        EVERYTHING,
+    ),
+    Failure(
+        "request_refused",
+        "CORS lets the page through, and a second check refuses its Origin",
+        _second_list,
+        "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
+        _OWN_LIST,
+        explains=MESSAGES_ONLY,
+    ),
+    Failure(
+        "response_without_cors",
+        f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
+        _unreadable,
+        f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
+        f"body{{only}}.",
+        "{order}",
+        "every",
+    ),
+    Failure(
+        "challenge_unreadable_too",
+        "behind a preflight that fails the 401 lacks CORS headers, too",
+        lambda c: c.f.step.startswith("behind") and c.status == 401,
+        f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
+        "no login starts.",
+        f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
+        "every",
+    ),
+    Failure(
+        "token_not_received",
+        "the answer to a token does not say that it is wrong: it may not arrive",
+        lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
+        "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
+        "may have arrived. A proxy or server in front that drops Authorization is the usual cause.",
+        "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
+        "check whether the token is of this server",
+        "proxy_headers",
+        MESSAGES_ONLY,
+    ),
+    Failure(
+        "token_refused",
+        "the token is not accepted",
+        lambda c: c.status == 401 and c.evidence.token is not None,
+        "{url} does not accept the token: {name} is answered {quoted}.",
+        "pass a valid one in --token",
+        explains=MESSAGES_ONLY,
+    ),
+    Failure(
+        "forbidden_without_token",
+        "403 to a request without token and Origin: 401 is due where a login is meant",
+        _forbidden,
+        "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
+        "{order}",
+        explains=MESSAGES_ONLY,
+    ),
+    Failure(
+        "request_refused_too",
+        "behind a preflight that fails the message is refused for its Origin, too",
+        lambda c: c.f.step == "behind",
+        "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
+        _OWN_LIST,
+    ),
+)
+
+ANSWERS: tuple[Failure, ...] = (
+    Failure(
+        "tls_expected",
+        "the port speaks TLS, and was asked in plain HTTP",
+        lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
+        "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
+        "write https: in the URL",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "answer_empty",
+        "a request is answered without a body",
+        lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
+        "{name} is answered {status} with an empty body: the client waits for its result.",
+        "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
+        "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
+        "as to a stream or a log, return it",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "request_header_changed",
+        "406 or 415: the server does not see Accept or Content-Type as it was sent",
+        _changed_header,
+        "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
+        "it, or the server wants another.",
+        "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
+        "application/json (Content-Type)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "session_in_cookie",
+        "a message is refused because the session is in a cookie",
+        _needs_cookie,
+        "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
+        "the session in a cookie. Pages send none to another origin, and MCP clients keep none.",
+        "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
+        explains=("no_result",),
+    ),
+    Failure(
+        "session_not_received",
+        "a message of a session is refused as one without, or of an unknown session",
+        _session_refused,
+        "{name} is refused for its session ({quoted}), and {what}.",
+        "{fix}",
+        explains=("no_result",),
+    ),
+    Failure(
+        "version_refused",
+        "a message is refused for its MCP-Protocol-Version",
+        _version_refused,
+        "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
+        "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
+    ),
+    Failure(
+        "notification_refused",
+        "a notification is not accepted",
+        lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
+        "{name} is refused ({quoted}): clients stop there.",
+        "answer notifications with 202 and no body",
+    ),
+    Failure(
+        "login_page",
+        "a login page, or another page, in place of a 401",
+        lambda c: _is_page(c, _LOGIN_WORDS),
+        "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
+        "token.",
+        "answer 401 with WWW-Authenticate: Bearer, not a page",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "not_mcp_page",
+        "an HTML page is served for every path",
+        _is_page,
+        "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
+        "does for every path.",
+        "check the URL and its path: it is that of the MCP endpoint, often …/mcp; let the proxy or development server "
+        "route that path to the MCP server",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "error_in_place_of_401",
+        "a JSON-RPC error with status 200 asks for a token, in place of a 401",
+        _wants_token,
+        "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
+        "starts its login at 401 only.",
+        "answer 401 with WWW-Authenticate: Bearer to requests without a token",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "not_mcp",
+        "not an MCP endpoint",
+        _no_mcp,
+        "{what}.",
+        "{fix}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "version_unknown",
+        "initialize is answered with a version that clients do not know",
+        _unknown_version,
+        "initialize is answered with the protocol version {version}, which clients do not know.",
+        f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "page_in_place",
+        "a message is answered with an HTML page",
+        _page_in_place,
+        '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
+        "or a login answers in the server's place.",
+        "exempt {url} from what answers with that page, in {proxy} or in the app; answer errors as JSON, with a "
+        "status of 400 or more",
+        explains=("no_conversation",),
+    ),
+    Failure(
+        "no_result",
+        "a message has no result",
+        _no_result,
+        "{name} is not answered with a result: {quoted}.",
+        "{fix}",
+    ),
+    Failure("cors_error", "another reason of the browser", lambda c: True, "{console}", "see what the console says"),
+)

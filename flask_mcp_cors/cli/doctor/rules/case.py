@@ -1,0 +1,186 @@
+"""A request that failed, and what the evidence says beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ....core.headers import ALLOW_ORIGIN
+from ....testing import CORSErrorReason as R
+from ....testing import HeaderList
+from ....testing.checks import REDIRECT_STATUSES
+from ....testing.errors import CORSFailure
+from ....testing.preflight import Answer
+from ....testing.preflight import Question
+from ....testing.quirks import QUIRKS
+from ...terminal import printable
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..evidence import location_of
+from ..messages import REVISIONS
+from ..messages import words_of
+from ..stacks import proxy_in
+from ..stacks import stacks_of
+
+#: Browsers send names in lower case; this is how MCP writes them.
+_WRITTEN = {name.lower(): name for revision in REVISIONS for name in revision.header_names}
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A preflight that differs from a refused one in one thing."""
+
+    kind: str
+    #: The header name or the origin that it was sent with.
+    value: str
+    passes: bool
+    allow_origin: str | None
+
+
+class Case:
+    """A request that failed, and what is known beside it."""
+
+    def __init__(self, evidence: Evidence, fetched: Fetched) -> None:
+        self.evidence = evidence
+        self.f = fetched
+        self.reason = None if fetched.blocked is None else fetched.blocked.reason
+        self.detail = "" if fetched.blocked is None else fetched.blocked.detail
+        self.response = fetched.last
+        self.status = 0 if self.response is None else self.response.status
+        self.is_preflight = fetched.failed_at_preflight
+        self.is_endpoint = fetched.url == evidence.href
+
+    @property
+    def is_first_plain(self) -> bool:
+        """Is it the ``initialize`` that was sent without a browser?"""
+        return not self.f.origin and self.f.step == "initialize"
+
+    @property
+    def lacks_allow_origin(self) -> bool:
+        """Is there no ``Access-Control-Allow-Origin`` where one is due?"""
+        return self.reason in (R.MISSING_ALLOW_ORIGIN_HEADER, R.PREFLIGHT_MISSING_ALLOW_ORIGIN_HEADER)
+
+    @property
+    def is_posted(self) -> bool:
+        """Is ``initialize`` answered without a browser?"""
+        posted = self.evidence.posted
+        return posted is not None and posted.result is not None
+
+    @cached_property
+    def behind(self) -> Fetched | None:
+        """The message as a page of this origin would send it, without a preflight."""
+        return self.evidence.first("behind", origin=self.f.origin) if self.is_endpoint else None
+
+    @property
+    def has_cors_behind(self) -> bool:
+        """Does the answer to the message itself allow this origin?"""
+        return self.behind is not None and self.behind.headers.get(ALLOW_ORIGIN) in ("*", self.f.origin)
+
+    @property
+    def is_answered_behind(self) -> bool:
+        """Is the message itself answered, if it is sent without a preflight?"""
+        return self.behind is not None and self.behind.result is not None
+
+    @cached_property
+    def body(self) -> bytes:
+        """What the refusal says: browsers drop it, and it is often the best hint there is."""
+        steps = ("preflight again",) if self.is_preflight else ("behind", "initialize", "DELETE of a probe")
+        if self.f.body or not self.f.exchanges:
+            return self.f.body
+        method = "OPTIONS" if self.is_preflight else self.f.method
+        same = (f for f in self.evidence.of(*steps) if (f.url, f.method, f.status) == (self.f.url, method, self.status))
+        return next((f.body for f in same if f.body), b"")
+
+    @cached_property
+    def text(self) -> str:
+        """The beginning of the body, as text."""
+        return self.body[:8000].decode("utf-8", "replace")
+
+    @property
+    def is_html(self) -> bool:
+        """Is the answer a page?"""
+        kind = "" if self.response is None else self.response.headers.get("Content-Type", "")
+        return "html" in kind or self.text.lstrip()[:1] == "<"
+
+    @property
+    def quoted(self) -> str:
+        """The status, and what the body says where it says something."""
+        words = printable(words_of(self.body), 100)
+        return f'{self.status}, "{words}"' if words else f"{self.status}"
+
+    @property
+    def location(self) -> str | None:
+        """Where a redirect leads, the empty string if nowhere; ``None``: it is no redirect."""
+        if self.response is None or self.response.status not in REDIRECT_STATUSES:
+            return None
+        return location_of(self.response, self.f.url)
+
+    @cached_property
+    def stacks(self) -> set[str]:
+        """What answers at this URL."""
+        return stacks_of(self.evidence.responses(self.f.url))
+
+    @property
+    def sent_headers(self) -> HeaderList:
+        """What the last request carried."""
+        return self.f.exchanges[-1].request.headers if self.f.exchanges else HeaderList()
+
+    def variations(self) -> Iterator[Variation]:
+        """The preflights that differ from this one in one thing."""
+        for f in self.evidence.fetches:
+            kind, _, rest = f.step.partition(": ")
+            if kind == "varied" and f.origin == self.f.origin and f.url == self.f.url:
+                what, _, value = rest.partition("=")
+                allowed = f.headers.get(ALLOW_ORIGIN)
+                is_fine = f.status is not None and 200 <= f.status < 300 and allowed in ("*", self.f.origin)
+                yield Variation(what, value, is_fine, allowed)
+
+    def passes_as(self, kind: str) -> bool:
+        """Does the preflight pass if it is changed so?"""
+        return any(v.passes for v in self.variations() if v.kind == kind)
+
+    def refused_names(self) -> list[str]:
+        """Every header name that the preflight asked for in vain: by its list, or because it fails with each alone."""
+        tried = {v.value: v.passes for v in self.variations() if v.kind == "header"}
+        if tried and self.passes_as("no headers"):
+            refused = [name for name in self.f.sent_names if not tried.get(name, True)]
+        else:
+            refused = [name for name in self.f.sent_names if self._is_unlisted(name)]
+        return [_WRITTEN.get(name, name) for name in refused]
+
+    def _is_unlisted(self, name: str) -> bool:
+        """Is a name missing on the list of a preflight's answer? The console names only the first."""
+        if self.f.preflight is None:
+            return False
+        try:
+            answer = Answer.from_headers(self.f.preflight.headers, QUIRKS["chromium"])
+        except CORSFailure:
+            return False  # a list that cannot be read; the status came first
+        question = Question("", "", "POST", (name,), name == "authorization", False)
+        return answer.refused_header(question, authorization_needs_naming=False) is not None
+
+    @property
+    def others_have_cors(self) -> bool:
+        """Does any answer to this page that is no preflight's have ``Access-Control-Allow-Origin``?"""
+        answers = (f.network for f in self.evidence.fetches if f.origin == self.f.origin and not f.is_rejected)
+        return any(response is not None and ALLOW_ORIGIN in response.headers for response in answers)
+
+    def values(self) -> dict[str, object]:
+        """What every template may use."""
+        return {
+            "name": self.f.name,
+            "step": self.f.step,
+            "method": self.f.method,
+            "status": self.status,
+            "quoted": self.quoted,
+            "origin": self.f.origin,
+            "url": self.f.url,
+            "detail": self.detail,
+            "proxy": proxy_in(self.stacks),
+            "location": self.location or "",
+            "barred": self.f.barred,
+            "console": "" if self.f.blocked is None else self.f.blocked.console_message,
+            "start": self.text.lstrip()[:60],
+            "whose": f"The preflight of {self.f.name}" if self.is_preflight else self.f.name,
+        }

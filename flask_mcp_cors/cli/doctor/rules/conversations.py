@@ -1,0 +1,440 @@
+"""Observations on the way to the server, and on conversations that go on, but not as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import EXPOSE_HEADERS
+from ...findings import Severity
+from ..evidence import Evidence
+from ..evidence import Fetched
+from ..evidence import lost_in
+from ..evidence import sessions_asked
+from ..messages import events
+from ..messages import NEWEST_WITH_SESSIONS
+from .rule import EVERYTHING
+from .rule import Observation
+from .rule import SHARE_SESSIONS
+from .rule import Values
+from .seen import at
+from .seen import each
+from .seen import fact
+from .seen import Seen
+
+ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+
+#: Seconds after which a stream that begins has begun late.
+LATE = 4.0
+
+#: Seconds after which a preflight is slow, if messages are not.
+SLOW = 1.5
+
+
+def _is_session_hidden(f: Fetched) -> bool:
+    is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
+    return bool(is_sent) and "mcp-session-id" not in f.headers
+
+
+def _session_hidden(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("initialize"):
+        if f.network is not None and _is_session_hidden(f):
+            yield at(f, exposed=f.network.headers.get(EXPOSE_HEADERS, "missing"))
+
+
+def _is_not_utf8(f: Fetched) -> bool:
+    try:
+        f.body.decode()
+    except UnicodeDecodeError as error:
+        return error.reason != "unexpected end of data"  # that is a body cut short
+    return False
+
+
+def _preflight_slow(ev: Evidence) -> Iterator[Values]:
+    # Where only a preflight was asked for, that is all the time that it took.
+    asked = [f.waited for f in ev.fetches if f.status == 0 and f.url == ev.href and f.preflight is not None]
+    posted = min((f.waited for f in ev.plain if f.method == "POST" and f.status is not None), default=0.0)
+    if asked and min(asked) > max(SLOW, 4 * posted):
+        yield {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
+
+
+def _session_lost(ev: Evidence) -> Iterator[Values]:
+    for answers in sessions_asked(ev):
+        if lost := lost_in(answers):
+            yield at(lost[0], lost=len(lost), all=len(answers))
+
+
+def _is_stream(f: Fetched) -> bool:
+    return f.status == 200 and "event-stream" in f.headers.get("content-type", "")
+
+
+def _is_delayed(f: Fetched) -> bool:
+    """Does it begin late, or never?"""
+    is_never = f.fault is not None and f.fault.code == "timeout" and not f.failed_at_preflight
+    return is_never or (_is_stream(f) and f.waited > LATE)
+
+
+def _stream_delayed(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream"):
+        if _is_delayed(f):
+            ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
+            yield at(f, until="the time is over" if f.fault else f"{f.waited:.0f} seconds are over", ends=ends)
+
+
+def _stream_compressed(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream"):
+        plain = ev.first("GET stream uncompressed", origin=f.origin)
+        is_more = plain is not None and len(plain.body) > len(f.body)
+        coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
+        # The head of the compression comes, and nothing of what is in it.
+        is_head_only = bool(coding) and f.received > 0 and not f.body and not f.is_ended
+        if (_is_stream(f) and not any(events(f.body)) and (is_more or is_head_only)) or (is_more and _is_delayed(f)):
+            yield at(f, coding=coding or "Content-Encoding")
+
+
+def _stream_blocks(f: Fetched) -> bool:
+    return f.fault is not None and f.fault.code == "timeout"
+
+
+def _is_unended(f: Fetched) -> bool:
+    rest = f.body.replace(b"\r\n", b"\n").rpartition(b"\n\n")[2]
+    return _is_stream(f) and b"data:" in rest and rest.endswith(b"\n")
+
+
+def _is_not_404(f: Fetched) -> bool:
+    return f.status is not None and f.status >= 400 and f.status != 404 and b"session" in f.body.lower()
+
+
+#: What GET may be answered: these have reasons, or rows, of their own.
+_FAIR = (400, 401, 403, 405, 429, 502, 503, 504)
+
+
+def _is_not_405(f: Fetched) -> bool:
+    return f.status is not None and 400 <= f.status < 600 and f.status not in _FAIR
+
+
+def _question_blocked(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("first question"):
+        others = (g for g in ev.fetches if g.origin == f.origin and g.url == ev.href and g.weight and g.preflight)
+        if f.blocked is not None and any(not g.failed_at_preflight for g in others):
+            yield at(f)
+
+
+def _negotiated(ev: Evidence) -> Iterator[Values]:
+    for f in ev.plain:
+        version = (f.result or {}).get("protocolVersion")
+        if any(r.name == version and r.name != f.revision and "DELETE" in r.methods for r in ev.revisions[:1]):
+            yield {"asked": f.revision, "version": version}
+            return
+
+
+def _old_only(ev: Evidence) -> Iterator[Values]:
+    oldest = ev.revisions[0]
+    if oldest.is_two_endpoints and ev.speaks(oldest) and not any(ev.speaks(r) for r in ev.revisions[1:]):
+        yield {"url": ev.href}
+
+
+def _old_silent(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("GET stream of 2024"):
+        sent = ev.first("message of 2024", origin=f.origin)
+        is_taken = sent is not None and sent.status is not None and 0 < sent.status < 400
+        if f.origin and sent is not None and is_taken and b"result" not in f.body:
+            yield at(f, url=sent.url)
+
+
+def _unreadable_error(*steps: str) -> Seen:
+    def seen(ev: Evidence) -> Iterator[Values]:
+        for f in ev.of(*steps):
+            is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
+            if is_unread and "connects" in ev.verdicts.values() and f.last and f.last.status != 429:
+                yield at(f, what=("an " if f.step[0] in "aeiou" else "a ") + f.step)
+
+    return seen
+
+
+def _no_conversation(ev: Evidence) -> Iterator[Values]:
+    for origin in {origin for origin, _ in ev.verdicts}:
+        verdicts = {verdict for (about, _), verdict in ev.verdicts.items() if about == origin}
+        if not verdicts & {"connects", "log in first"}:
+            yield {"origin": origin}
+
+
+def _not_asked(ev: Evidence) -> Iterator[Values]:
+    of: dict[str, list[str]] = {}
+    for what in dict.fromkeys(ev.not_asked):
+        name, _, origin = what.partition(" from ")
+        of.setdefault(origin, []).append(name)
+    if of:
+        groups = (", ".join(names) + (f" from {origin}" if origin else "") for origin, names in of.items())
+        yield {"what": "; ".join(groups)}
+
+
+WAYS: tuple[Observation, ...] = (
+    Observation(
+        "port_blocked",
+        "browsers block this port",
+        fact("port_blocked"),
+        "Browsers block port {what}: it belongs to another protocol.",
+        "listen on another port, such as 8000",
+        severity=ERROR,
+    ),
+    Observation(
+        "unspecified_address",
+        "0.0.0.0 or [::] in the URL",
+        fact("unspecified_address"),
+        "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
+        "write http://127.0.0.1",
+        severity=WARNING,
+    ),
+    Observation(
+        "mixed_content",
+        "an https: page and an http: server",
+        fact("mixed_content"),
+        "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
+        "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
+        explains=EVERYTHING,
+        severity=ERROR,
+    ),
+    Observation(
+        "localhost_twice",
+        "something listens at ::1 and at 127.0.0.1",
+        fact("localhost_twice"),
+        "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
+        "server they reach; if these are two servers, that may be the wrong one.",
+        "write 127.0.0.1:{what} to be sure",
+        severity=NOTE,
+    ),
+    Observation(
+        "localhost_once",
+        "the server listens at one of the two addresses of localhost",
+        fact("localhost_once"),
+        "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
+        "write {what}, or listen at both",
+        severity=NOTE,
+    ),
+    Observation(
+        "local_network_insecure",
+        "an http: page and a local server",
+        fact("local_network_insecure"),
+        "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
+        "ask the person (Local Network Access).",
+        "serve the page over HTTPS",
+        severity=WARNING,
+    ),
+    Observation(
+        "local_network_access",
+        "Chromium asks the person before a public page calls a local address",
+        fact("local_network_access"),
+        "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
+        "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
+        "answer.",
+        "tell people to allow it, or serve MCP at a public HTTPS address",
+        severity=NOTE,
+    ),
+    Observation(
+        "session_id_hidden",
+        "JavaScript cannot read Mcp-Session-Id",
+        _session_hidden,
+        f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
+        f"{{exposed}}): the client goes on without its session, and the server does not know it.",
+        f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
+        "expose",
+        ("no_result", "response_without_cors"),
+        severity=ERROR,
+    ),
+    Observation(
+        "preflight_slow",
+        "preflights take seconds, messages do not",
+        _preflight_slow,
+        "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
+        "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
+        "preflight",
+        severity=WARNING,
+    ),
+    Observation(
+        "body_not_utf8",
+        "an answer is not in UTF-8",
+        each("initialize", "tools/list", where=_is_not_utf8),
+        "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
+        "letters are lost.",
+        "send JSON in UTF-8",
+        severity=WARNING,
+    ),
+    Observation(
+        "session_lost",
+        "a session is known to some workers only",
+        _session_lost,
+        "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
+        "worker or instance that did not open the session answered them.",
+        SHARE_SESSIONS,
+        explains=("no_result", "session_not_received"),
+        severity=ERROR,
+    ),
+    Observation(
+        "stream_delayed",
+        "the GET stream begins late or never",
+        _stream_delayed,
+        "The GET stream of {url} sends nothing, not even its status, until {until}: something buffers it. fetch() "
+        "stays pending, and clients take the server for dead.{ends}",
+        "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
+        "stream",
+        severity=WARNING,
+    ),
+    Observation(
+        "stream_compressed",
+        "compression holds back the events of the GET stream",
+        _stream_compressed,
+        "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
+        "that accept it, such as browsers, so curl sees each event at once.",
+        "do not compress text/event-stream, or flush the compressor after each event",
+        "stream",
+        severity=WARNING,
+    ),
+    Observation(
+        "stream_blocks",
+        "nothing else is answered while the GET stream is open",
+        each("during the stream", where=_stream_blocks),
+        "While the GET stream is open, {url} answers nothing else: POST tools/list, sent meanwhile, had no answer. "
+        "One worker serves one request at a time, and clients keep the stream open.",
+        "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
+        "405",
+        severity=ERROR,
+    ),
+    Observation(
+        "event_unended",
+        "an event of the GET stream has no empty line at its end",
+        each("GET stream", where=_is_unended),
+        "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
+        "end each event with an empty line (two line ends), and flush",
+        "stream",
+        severity=WARNING,
+    ),
+    Observation(
+        "get_not_405",
+        "GET is answered 404, 500 or the like where 405 is due",
+        each("GET stream", where=_is_not_405),
+        "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
+        "an error.",
+        "answer GET with 405 Method Not Allowed",
+        severity=WARNING,
+    ),
+    Observation(
+        "delete_not_405",
+        "DELETE of a session is answered with another error than 405",
+        each("DELETE of the session", where=_is_not_405),
+        "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
+        "to answer 405: the official TypeScript client throws an error at anything else.",
+        "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
+        severity=WARNING,
+    ),
+    Observation(
+        "unknown_session_not_404",
+        "an unknown session is answered with another error than 404",
+        each("unknown session", where=_is_not_404),
+        "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
+        "ended begins a new one at 404 only.",
+        "answer messages of unknown sessions with 404",
+        severity=NOTE,
+    ),
+    Observation(
+        "get_not_stream",
+        "GET is answered with something that is no event stream",
+        each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
+        "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
+        "answer GET with a stream (Content-Type: text/event-stream), or with 405",
+        severity=WARNING,
+    ),
+    Observation(
+        "question_blocked",
+        "a client that asks for 2026-07-28 first gets a CORS error",
+        _question_blocked,
+        "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
+        "server's no. The official TypeScript client takes that for a no; others may give up.",
+        "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
+        severity=NOTE,
+    ),
+    Observation(
+        "params_not_allowed",
+        "Mcp-Param-* is not allowed, and no tool needs it yet",
+        each("params", where=lambda f: f.weight is None and f.blocked is not None),
+        "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
+        "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
+        severity=NOTE,
+    ),
+    Observation(
+        "version_negotiated",
+        "a version from before Streamable HTTP is negotiated over it",
+        _negotiated,
+        "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
+        "that transport. The official clients go on with it.",
+        f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
+        severity=NOTE,
+    ),
+    Observation(
+        "old_transport_dead",
+        "the 2024 transport names an endpoint that does not work",
+        each("message of 2024", where=lambda f: f.status is not None and f.status >= 400),
+        "The stream of 2024-11-05 (HTTP+SSE) names the endpoint {url} for messages, and POST there is answered "
+        "{status}.",
+        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix; or serve "
+        "Streamable HTTP",
+        explains=EVERYTHING,
+        severity=ERROR,
+    ),
+    Observation(
+        "old_transport_silent",
+        "a message sent over the 2024 transport is never answered",
+        _old_silent,
+        "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
+        "send each answer as a message event on the stream: with several workers, the one that holds it",
+        explains=EVERYTHING,
+        severity=ERROR,
+    ),
+    Observation(
+        "old_transport",
+        "only the transport of 2024 is spoken at the URL",
+        _old_only,
+        "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
+        "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
+        severity=WARNING,
+    ),
+    Observation(
+        "error_without_cors",
+        "an error of the endpoint lacks CORS headers",
+        _unreadable_error("broken body", "unknown session"),
+        f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
+        "before anything that may fail",
+        "every",
+        severity=WARNING,
+    ),
+    Observation(
+        "path_without_cors",
+        "an unknown path is answered without CORS headers",
+        _unreadable_error("unknown path"),
+        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
+        "error.",
+        f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+        severity=NOTE,
+    ),
+)
+
+#: What is said when all else is.
+ENDS: tuple[Observation, ...] = (
+    Observation(
+        "no_conversation",
+        "no conversation comes to anything",
+        _no_conversation,
+        "No revision's conversation comes to anything, though CORS forbids none of it.",
+        "see the server's log",
+        severity=ERROR,
+    ),
+    Observation(
+        "not_asked",
+        "the time was over before everything was asked",
+        _not_asked,
+        "The time was over. Not asked: {what}.",
+        "run it again with a higher --total",
+        severity=NOTE,
+    ),
+)

@@ -1,0 +1,306 @@
+"""Failures before the server has a say: no answer, no whole answer, or an answer of what stands in front of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from ....core.headers import ALLOW_ORIGIN
+from ...findings import Severity
+from ..fronts import front_of
+from ..fronts import FRONTS
+from ..stacks import proxy_in
+from .case import Case
+from .rule import ANSWER_FIRST
+from .rule import EVERYTHING
+from .rule import Failure
+from .rule import Fits
+from .rule import PREFLIGHT_CODES
+
+_HOST_WORDS = re.compile(
+    r"invalid host|blocked hosts?|disallowedhost|misdirected|<h1>Bad Request \(400\)</h1>|host (name )?not "
+    r"(allowed|served)",
+    re.IGNORECASE,
+)
+_PASS_HOST = "or let the proxy in front pass the Host on as it came"
+_LOGIN_PATH = re.compile(r"log ?in|sign ?in|password|anmeld|oauth2?/|/sso|authori[sz]e", re.IGNORECASE)
+_GATEWAY = {
+    502: "the gateway in front gets no valid answer from the server behind it: it is not running, or listens elsewhere",
+    503: "the gateway, or the server itself, is not available: nothing is up behind it, it is overloaded, starting or "
+    "in maintenance",
+    504: "the server behind the gateway does not answer in time: it hangs, or the wait is longer than the gateway's",
+    511: "a network (hotel, company) wants a login before it lets anything through",
+    520: "the server behind Cloudflare answers with something that is not HTTP, or crashes",
+    521: "the server behind Cloudflare refuses the connection: it is not running, or a firewall stops Cloudflare",
+    522: "Cloudflare gets no connection to the server behind it in time",
+    523: "Cloudflare does not reach the server behind it: the DNS record is wrong",
+    524: "the server behind Cloudflare does not answer in time: a worker hangs, or the work takes over 100 seconds",
+    525: "TLS between Cloudflare and the server behind it fails",
+    526: "Cloudflare does not accept the certificate of the server behind it",
+    530: "Cloudflare does not reach the server behind it: the tunnel is down, or the DNS record is wrong",
+}
+_FAULTS = {
+    "url_malformed": "a URL that the server names cannot be asked",
+    "closed": "the connection is closed without an answer",
+    "not_http": "what answers does not speak HTTP",
+    "broke_off": "a response ends in the middle",
+    "undecodable": "a body is not encoded as its Content-Encoding says",
+    "refused": "nothing listens",
+    "dns": "the name does not resolve",
+    "certificate": "the certificate is not valid",
+    "tls": "there is no TLS at this port",
+    "timeout": "no answer in time",
+    "network": "another error of the network",
+}
+
+
+def _fault(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        if c.f.fault is None or c.f.fault.code != code:
+            return False
+        return {"sentence": c.f.fault.sentence, "fix": c.f.fault.fix}
+
+    return seen
+
+
+def _preflight_fault(*codes: str) -> Callable[[Case], Fits]:
+    return lambda c: c.f.fault is not None and c.f.fault.code in codes and c.is_preflight and c.is_endpoint
+
+
+def _front(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        front = front_of(c.response)
+        if front is None or front.code != code or (not c.f.origin and c.f.result is not None):
+            return False
+        return {"sentence": front.sentence, "fix": front.fix}
+
+    return seen
+
+
+def _rate_limited(c: Case) -> Fits:
+    if c.status != 429:
+        return False
+    if c.is_preflight:
+        what = "OPTIONS, the preflight: preflights count, and a refused one looks like a CORS error"
+        fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
+    elif c.f.blocked:
+        what = f"{c.f.name}, without {ALLOW_ORIGIN}, so JavaScript cannot read it and the console blames CORS"
+        fix = "put CORS before the rate limit, so that its 429 has the headers"
+    else:
+        what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
+    # Where something got through, it is the doctor that asked too much.
+    is_served = "connects" in c.evidence.verdicts.values()
+    return {"what": what, "fix": fix, "severity": Severity.WARNING if is_served else Severity.ERROR}
+
+
+def _gateway(c: Case) -> Fits:
+    if c.status not in _GATEWAY or (c.is_preflight and c.is_endpoint and c.is_posted):
+        return False
+    if c.f.step.startswith("GET stream") and c.is_posted:
+        return {
+            "why": "POST is answered, so the server is up: something ends the stream, such as a time limit",
+            "fix": "exempt the GET stream from time limits and from layers that wait for the whole response (Go: "
+            "http.TimeoutHandler; proxies: their read timeout)",
+            "topic": "stream",
+        }
+    proxy = proxy_in(c.stacks)
+    if c.status == 511:
+        return {"why": _GATEWAY[c.status], "fix": "log in to the network first", "topic": ""}
+    if c.status in (504, 524):
+        fix = (
+            f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; HAProxy: "
+        )
+        return {"why": _GATEWAY[c.status], "fix": fix + "timeout server)", "topic": ""}
+    fix = f"start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to"
+    return {"why": _GATEWAY[c.status], "fix": fix}
+
+
+def _refused(c: Case) -> Fits:
+    """Nothing listens; at the other loopback address something may."""
+    fits = _fault("refused")(c)
+    other = next(c.evidence.found("other loopback"), None)
+    if not fits or other is None:
+        return fits
+    host = c.evidence.url.host
+    return {
+        "sentence": f"Nothing listens at {host}, but something does at {other.what}: the other loopback address.",
+        "fix": f"write {other.what} in the URL, or let the server listen at {host}, too",
+    }
+
+
+def _message_unanswered(c: Case) -> Fits:
+    """Other messages are answered."""
+    if c.f.fault is None or c.is_preflight or not c.is_endpoint or not c.is_posted or c.f.step == "initialize":
+        return False
+    if c.f.fault.code in ("closed", "network", "not_http"):
+        return {"how": "the connection is closed", "why": "crashes"}
+    return {"how": "not in time", "why": "hangs"} if c.f.fault.code == "timeout" else False
+
+
+def _login_redirect(c: Case) -> Fits:
+    if not c.is_endpoint or not c.location:
+        return False
+    try:
+        own, other = urlsplit(c.f.url), urlsplit(c.location)
+    except ValueError:
+        return False
+    if own.path.rstrip("/") == other.path.rstrip("/"):
+        return False  # the same place under another name
+    if own.hostname != other.hostname:
+        return {"where": "another host"}
+    return {"where": "a login page"} if _LOGIN_PATH.search(other.path) else False
+
+
+def _moved(c: Case) -> Fits:
+    if c.location is None:
+        return False
+    url, location = c.f.url, c.location
+    fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    try:
+        one, other = urlsplit(url), urlsplit(location)
+    except ValueError:
+        return {"location": location, "fix": fix}
+    if not c.is_endpoint:
+        fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
+    elif one.path.rstrip("/") == other.path.rstrip("/"):
+        fix = f"give clients that URL: {location}"
+        if one.path != other.path:
+            fix += " (with the slash as the server has it), or route both"
+        if one.scheme != other.scheme == "https":
+            fix = f"give clients the https: URL: {location}"
+        if one.scheme == "https" and other.scheme == "http":
+            fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
+            fix += "redirects keep https:"
+    return {"location": location or "no place at all", "fix": fix}
+
+
+def _host_refused(c: Case) -> Fits:
+    is_refused = c.status == 421 or (c.status in (400, 403) and _HOST_WORDS.search(c.text))
+    if not c.is_endpoint or not is_refused:
+        return False
+    url = c.evidence.url
+    if url.host in ("0.0.0.0", "[::]"):
+        port = "" if url.port is None else f":{url.port}"
+        fix = f"write {url.scheme}://127.0.0.1{port}{url.target}: {url.host} is an address to listen on"
+        return {"fix": fix, "topic": ""}
+    if c.status == 400:
+        fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
+        fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
+        return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
+    fix = (
+        f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
+    )
+    return {"fix": f"{fix}which compare the port, too), {_PASS_HOST}"}
+
+
+NETWORK: tuple[Failure, ...] = (
+    Failure(
+        "preflight_closed",
+        "the connection is closed on OPTIONS only",
+        _preflight_fault("closed", "broke_off", "network", "not_http"),
+        "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
+        "answered, so the server is there and drops OPTIONS.",
+        "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler; "
+        + ANSWER_FIRST,
+        "preflight",
+        PREFLIGHT_CODES,
+    ),
+    Failure(
+        "preflight_timeout",
+        "OPTIONS is never answered",
+        _preflight_fault("timeout"),
+        "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
+        "answered.",
+        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()), and see whether a "
+        "firewall or proxy drops OPTIONS; " + ANSWER_FIRST,
+        "preflight",
+        (*PREFLIGHT_CODES, "not_asked"),
+    ),
+    Failure(
+        "message_unanswered",
+        "one message has no answer, though others have",
+        _message_unanswered,
+        "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
+        "this message {why}.",
+        "see the server's log for what the handler of {name} does",
+        explains=("no_conversation",),
+    ),
+    *(
+        Failure(code, meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}", "", EVERYTHING)
+        for code, meaning in _FAULTS.items()
+    ),
+    Failure(
+        "barred",
+        "the browser rejects the request, and not for CORS",
+        lambda c: c.f.barred is not None and c.f.location is None,
+        "The browser rejects {name} ({url}), and not for CORS: {barred}",
+        "use another URL",
+    ),
+    *(
+        Failure(front.code, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
+        for _, front in FRONTS
+    ),
+    Failure(
+        "rate_limited",
+        "requests, or preflights among them, are answered 429",
+        _rate_limited,
+        "The rate limit of {url} answers 429 to {what}.",
+        "{fix}; wait before the next run",
+        "",
+        ("no_conversation", "response_without_cors"),
+    ),
+    Failure(
+        "body_too_large",
+        "a gateway answers 413",
+        lambda c: c.status == 413,
+        "{name} is answered 413: a gateway in front takes the body for too large. This is not CORS.",
+        "raise the limit of the gateway (nginx: client_max_body_size)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "gateway_error",
+        "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
+        _gateway,
+        "{whose} is answered {status}: {why}. This is not CORS, whatever the console says.",
+        "{fix}",
+        "upstream",
+        EVERYTHING,
+    ),
+    Failure(
+        "login_redirect",
+        "a request is redirected to a login page, or to another host",
+        _login_redirect,
+        "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
+        "the server's place. Neither a preflight nor an MCP client can log in there.",
+        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
+        "with WWW-Authenticate in place of the redirect",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "preflight_redirected",
+        "a preflight is redirected",
+        lambda c: c.is_preflight and _moved(c),
+        "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
+        "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "redirected",
+        "a request is redirected; MCP clients do not follow",
+        _moved,
+        "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
+        '"manual" and stop there.',
+        "{fix}",
+        explains=EVERYTHING,
+    ),
+    Failure(
+        "host_not_served",
+        "the server does not serve the Host of the URL",
+        _host_refused,
+        "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
+        "{fix}",
+        "host",
+        EVERYTHING,
+    ),
+)

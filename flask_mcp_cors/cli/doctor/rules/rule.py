@@ -1,0 +1,106 @@
+"""What a row of the table of findings is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from typing import Generic
+from typing import TypeVar
+
+from ....core.headers import ALLOW_ORIGIN
+from ...findings import Severity
+from ..evidence import Evidence
+from .case import Case
+
+Values = Mapping[str, object]
+#: A row fits (``True``, or values for its sentence) or does not.
+Fits = bool | Values | None
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Seen]):
+    """A row of the table. Sentence and cure are templates: the values of the case fill them."""
+
+    code: str
+    #: For the documentation.
+    meaning: str
+    seen: Seen
+    sentence: str
+    cure: str
+    #: Which words of the stack are added to the cure.
+    topic: str = ""
+    #: Codes that are consequences of this one. ``*``: everything that fails; ``messages``: but preflights.
+    explains: tuple[str, ...] = ()
+    #: ``None``: as bad as the request that failed is important.
+    severity: Severity | None = None
+
+    @property
+    def is_of_preflight(self) -> bool:
+        """Is it about preflights only?"""
+        return self.code.startswith("preflight_") or self.explains == PREFLIGHT_CODES
+
+    @property
+    def is_one_cause(self) -> bool:
+        """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
+        is_one = bool(self.explains) or self.code == "response_without_cors"
+        return is_one and self.code not in ("header_not_allowed", "method_not_allowed")
+
+
+#: Read in order for every request that failed: the first that fits says why.
+Failure = Rule[Callable[[Case], Fits]]
+#: Looks at all of the evidence, and fits as often as it yields.
+Observation = Rule[Callable[[Evidence], Iterable[Values]]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows, in the order in which causes explain consequences."""
+
+    failures: tuple[Failure, ...]
+    observations: tuple[Observation, ...]
+
+    @cached_property
+    def rules(self) -> Mapping[str, Rule[Any]]:
+        """Code → row."""
+        rows: tuple[Rule[Any], ...] = (*self.failures, *self.observations)
+        return {row.code: row for row in rows}
+
+    def explained_by(self, code: str) -> set[str]:
+        """The codes that are consequences of this one."""
+        explains = {*self.rules[code].explains}
+        if explains & {*EVERYTHING, *MESSAGES_ONLY}:
+            failures = {rule.code for rule in self.failures}
+            if MESSAGES_ONLY[0] in explains:
+                # A preflight is refused before any message is sent.
+                failures -= {rule.code for rule in self.failures if rule.is_of_preflight}
+            explains |= failures - {code} | {"no_conversation", "question_blocked", "params_not_allowed"}
+        return explains if self.rules[code].is_one_cause else {*explains, code}
+
+    def without(self, code: str) -> Table:
+        """The table without one row: a test asks whether anybody misses it."""
+        return Table(
+            tuple(rule for rule in self.failures if rule.code != code),
+            tuple(rule for rule in self.observations if rule.code != code),
+        )
+
+
+EVERYTHING = ("*",)
+MESSAGES_ONLY = ("messages",)
+
+#: What follows from a preflight that fails.
+PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", "preflight_not_cached")
+
+ANSWER_FIRST = (
+    "answer OPTIONS with Origin and Access-Control-Request-Method before anything else does, with 2xx and the "
+    "Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
+)
+SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
+SHARE_SESSIONS = (
+    "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
+    "balancer route by Mcp-Session-Id"
+)

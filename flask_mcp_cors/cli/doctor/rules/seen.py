@@ -1,0 +1,38 @@
+"""How rows look at the evidence as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from ..evidence import Evidence
+from ..evidence import Fetched
+from .rule import Values
+
+Seen = Callable[[Evidence], Iterator[Values]]
+
+
+def at(fetched: Fetched, **more: object) -> Values:
+    """What a template may use that is about one fetch."""
+    response = fetched.last
+    return {
+        "origin": fetched.origin,
+        "revision": fetched.revision,
+        "name": fetched.name,
+        "status": fetched.status if response is None else response.status,
+        "url": fetched.url,
+        "type": fetched.headers.get("content-type", "") or "no Content-Type",
+        **more,
+    }
+
+
+def each(*steps: str, where: Callable[[Fetched], object]) -> Seen:
+    """Every fetch of these steps that is so."""
+    return lambda ev: (at(f) for f in ev.of(*steps) if where(f))
+
+
+def fact(step: str) -> Seen:
+    """Every fact of this step."""
+    return lambda ev: (
+        {"origin": f.origin, "what": f.what, "url": f.url or ev.href, "own": ev.url.origin} for f in ev.found(step)
+    )
