@@ -32,8 +32,17 @@ def test_json_may_be_indented_and_an_address_in_brackets_is_none(text, read):
     assert settings_from_config({"MCP_CORS_HOSTS": text}, [])[0] == {"hosts": read}
 
 
-@pytest.mark.parametrize("text", ['"https://a.example', '(["https://a.example', "'[\"https://a.example\"]'"])
+@pytest.mark.parametrize(
+    "text",
+    ['"https://a.example', '(["https://a.example', "'[\"https://a.example\"]'", "'[\"https://a.example'"],
+)
 def test_the_members_of_a_broken_list_are_named_whole(text):
     problems = []
     assert settings_from_config({"MCP_CORS_ORIGINS": text}, problems)[0] == {"origins": ["https://a.example"]}
     assert problems[0].message.endswith('; write ["https://a.example"]')
+
+
+def test_only_the_brackets_of_a_list_are_left_out():
+    problems = []
+    settings_from_config({"MCP_CORS_EXTRA_ALLOW_HEADERS": "(X-A, B-X)"}, problems)
+    assert problems[0].message == 'a list is in square brackets; write ["X-A", "B-X"]'
