@@ -86,6 +86,7 @@ def test_a_bracketed_host_that_is_no_address_is_malformed(host):
         ("4294967295", "255.255.255.255"),
         ("4294967296", None),
         ("08.1", None),
+        ("0x10x.1", None),
     ],
 )
 def test_an_address_as_browsers_serialize_it(host, address):
