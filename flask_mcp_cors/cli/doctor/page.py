@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 from typing import Literal
 
@@ -95,17 +96,17 @@ class Page:
         """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
         timeout = self._wire.timeout
         pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
+        self._wire.timeout = min(timeout, MEANWHILE)
+        response = None
         try:
-            response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
-        except OSError:
-            yield  # then nothing is open, and nothing held up
-            return
-        try:
-            self._wire.timeout = min(timeout, MEANWHILE)
+            # No answer: the one worker may not have noticed yet that the stream before has ended.
+            with suppress(OSError):
+                response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
             yield
         finally:
             self._wire.timeout = timeout
-            response.body.close()
+            if response is not None:
+                response.body.close()
 
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""

@@ -22,6 +22,7 @@ from ..messages import Revision
 from ..messages import stream_headers
 from ..page import Enough
 from ..page import Page
+from ..page import send_plain
 from .asking import Asker
 from .preflights import Preflights
 
@@ -316,6 +317,12 @@ class Conversations:
             headers = post_headers(revision, message, self.asker.announced_token)
             posted = self.page.ask(url, "POST", headers)
         weight = Severity.ERROR if posted.is_rejected else None
+        if posted.failed_at_preflight and posted.blocked is not None and self.ev.is_own(url):
+            # Is it CORS, or is nothing there?
+            pairs = self.asker.headers(revision, message) | self.asker.more | {"Origin": self.page.origin}
+            behind = send_plain(self.asker.wire, url, "POST", self.ev.url.authority, pairs, message, patience=PATIENCE)
+            self.asker.note(behind, "message of 2024, behind", self.page.origin, revision)
+            weight = None if behind.status in (404, 405, 410) else weight
         return self.asker.note(posted, "message of 2024", self.page.origin, revision, weight)
 
 

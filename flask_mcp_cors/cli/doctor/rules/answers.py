@@ -17,6 +17,7 @@ from .rule import EVERYTHING
 from .rule import Failure
 from .rule import Fits
 from .rule import MESSAGES_ONLY
+from .rule import PASS_ERRORS
 from .rule import SEND_ORIGIN
 from .rule import SHARE_SESSIONS
 
@@ -59,6 +60,8 @@ def _unreadable(c: Case) -> Fits:
         only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
         order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
         return {"only": only, "order": order, "topic": ""}
+    if c.status == 200 and c.f.method == "GET" and c.is_html and c.others_have_cors:
+        return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
     order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
     if c.others_have_cors:

@@ -15,6 +15,7 @@ from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
 from .rule import EVERYTHING
 from .rule import Observation
+from .rule import PASS_ERRORS
 from .rule import SHARE_SESSIONS
 from .rule import Values
 from .seen import at
@@ -134,6 +135,15 @@ def _old_only(ev: Evidence) -> Iterator[Values]:
         yield {"url": ev.href}
 
 
+def _old_dead(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("message of 2024", "message of 2024, behind"):
+        is_dead = f.status is not None and f.status >= 400
+        if is_dead and (f.step == "message of 2024" or f.status in (404, 405, 410)):
+            url = f.url.partition("?")[0]
+            prefix = ev.url.target.partition("?")[0].rpartition("/")[0] or "/prefix"
+            yield at(f, url=url, own=ev.href, prefixed=f"such as {prefix}{url.removeprefix(ev.url.origin)}")
+
+
 def _old_silent(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream of 2024"):
         sent = ev.first("message of 2024", origin=f.origin)
@@ -142,12 +152,28 @@ def _old_silent(ev: Evidence) -> Iterator[Values]:
             yield at(f, url=sent.url)
 
 
-def _unreadable_error(*steps: str) -> Seen:
+def is_page(f: Fetched) -> bool:
+    """Is it answered 200 with a page?"""
+    return f.last is not None and f.last.status == 200 and "html" in f.last.headers.get("Content-Type", "")
+
+
+_REPLACED = (
+    "{url} answers 200 with an HTML page in place of an error: to a broken body, an unknown session or GET without a "
+    f"stream, and without {ALLOW_ORIGIN}. Something in front replaces the server's errors by its page."
+)
+
+
+def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
             is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
-            if is_unread and "connects" in ev.verdicts.values() and f.last and f.last.status != 429:
-                yield at(f, what=("an " if f.step[0] in "aeiou" else "a ") + f.step)
+            if not is_unread or "connects" not in ev.verdicts.values() or not f.last or f.last.status == 429:
+                continue
+            what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
+            if f.step != "unknown path" and is_page(f):
+                yield at(f, sentence=_REPLACED.format(url=ev.href), severity=WARNING, fix=PASS_ERRORS, topic="")
+            else:
+                yield at(f, sentence=sentence.format_map(at(f, what=what)), fix=fix.format_map(at(f)))
 
     return seen
 
@@ -373,10 +399,11 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "old_transport_dead",
         "the 2024 transport names an endpoint that does not work",
-        each("message of 2024", where=lambda f: f.status is not None and f.status >= 400),
-        "The stream of 2024-11-05 (HTTP+SSE) names the endpoint {url} for messages, and POST there is answered "
-        "{status}.",
-        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix; or serve "
+        _old_dead,
+        "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
+        "answered {status}.",
+        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix, {prefixed} "
+        "(Python SDK: root_path or the mount path; TypeScript SDK: the path given to SSEServerTransport); or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
         severity=ERROR,
@@ -401,20 +428,29 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "error_without_cors",
         "an error of the endpoint lacks CORS headers",
-        _unreadable_error("broken body", "unknown session"),
-        f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
-        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
-        "before anything that may fail",
+        _unreadable_error(
+            f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+            f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
+            "before anything that may fail",
+            "broken body",
+            "unknown session",
+        ),
+        "{sentence}",
+        "{fix}",
         "every",
         severity=WARNING,
     ),
     Observation(
         "path_without_cors",
         "an unknown path is answered without CORS headers",
-        _unreadable_error("unknown path"),
-        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
-        "error.",
-        f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+        _unreadable_error(
+            f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
+            "CORS error.",
+            f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+            "unknown path",
+        ),
+        "{sentence}",
+        "{fix}",
         severity=NOTE,
     ),
 )
