@@ -38,6 +38,9 @@ MAX_BODY = 1 << 20
 #: Seconds for an answer while a stream is open.
 MEANWHILE = 4.0
 
+#: Seconds for a stream to open that has opened at once before.
+OPENING = 2.0
+
 Engine = Literal["chromium", "firefox", "webkit"]
 
 #: When to stop reading a body that has not ended.
@@ -96,12 +99,13 @@ class Page:
         """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
         timeout = self._wire.timeout
         pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
-        self._wire.timeout = min(timeout, MEANWHILE)
+        self._wire.timeout = min(timeout, OPENING)
         response = None
         try:
             # No answer: the one worker may not have noticed yet that the stream before has ended.
             with suppress(OSError):
                 response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
+            self._wire.timeout = min(timeout, MEANWHILE)
             yield
         finally:
             self._wire.timeout = timeout

@@ -34,7 +34,10 @@ _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Option
 _NAME_ORIGINS = (
     "name the origins that may call (origins=[…]) in an exact list and refuse others with 403 (MCPCors does)"
 )
-_NAME_HOSTS = "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs)"
+_NAME_HOSTS = (
+    "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs; FastMCP: only with "
+    "host_origin_protection=True beside it)"
+)
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
 
 
@@ -155,7 +158,7 @@ _HOLES = {
 
 def _subdomains(ev: Evidence) -> Iterator[Values]:
     if (let_in := _let_in(ev, "subdomain")) and not _let_in(ev, "host in the middle"):
-        yield {"let_in": let_in[0]}
+        yield {"let_in": let_in[-1]}
 
 
 def _rebinding(ev: Evidence) -> Iterator[Values]:

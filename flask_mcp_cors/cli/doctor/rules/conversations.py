@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
@@ -93,8 +94,18 @@ def _stream_compressed(ev: Evidence) -> Iterator[Values]:
             yield at(f, coding=coding or "Content-Encoding")
 
 
-def _stream_blocks(f: Fetched) -> bool:
-    return f.fault is not None and f.fault.code == "timeout"
+def _stream_blocks(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("during the stream"):
+        if f.fault is not None and f.fault.code == "timeout":
+            yield at(f, what="POST tools/list, sent meanwhile, had no answer")
+            return
+    at_once = min((f.waited for f in ev.plain), default=0.0)
+    for stream, f in pairwise(ev.fetches):
+        is_open = stream.step == "GET stream of 2024" and stream.status == 200 and not stream.is_ended
+        if is_open and f.fault is None and f.waited > LATE > 4 * at_once:
+            # The server notices only when it writes again that nobody reads the stream any more.
+            yield at(f, revision="", what=f"the next request waited {f.waited:.0f} seconds, others none")
+            return
 
 
 def _is_unended(f: Fetched) -> bool:
@@ -195,6 +206,16 @@ def _not_asked(ev: Evidence) -> Iterator[Values]:
         yield {"what": "; ".join(groups)}
 
 
+def _localhost_twice(ev: Evidence) -> Iterator[Values]:
+    for f in ev.found("localhost_twice"):
+        other = next(ev.found("localhost_other"), None)
+        if other is None:
+            yield {"what": f.what, "who": "; if these are two servers, that may be the wrong one"}
+        else:
+            who = f", and it is another program: it answers POST initialize with {other.url}. MCP is at 127.0.0.1"
+            yield {"what": f.what, "who": who, "severity": ERROR}
+
+
 WAYS: tuple[Observation, ...] = (
     Observation(
         "port_blocked",
@@ -224,9 +245,9 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "localhost_twice",
         "something listens at ::1 and at 127.0.0.1",
-        fact("localhost_twice"),
+        _localhost_twice,
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
-        "server they reach; if these are two servers, that may be the wrong one.",
+        "server they reach{who}.",
         "write 127.0.0.1:{what} to be sure",
         severity=NOTE,
     ),
@@ -319,9 +340,9 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "stream_blocks",
         "nothing else is answered while the GET stream is open",
-        each("during the stream", where=_stream_blocks),
-        "While the GET stream is open, {url} answers nothing else: POST tools/list, sent meanwhile, had no answer. "
-        "One worker serves one request at a time, and clients keep the stream open.",
+        _stream_blocks,
+        "While the GET stream is open, {url} answers nothing else: {what}. One worker serves one request at a "
+        "time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
         severity=ERROR,

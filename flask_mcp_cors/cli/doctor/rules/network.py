@@ -142,7 +142,10 @@ def _refused(c: Case) -> Fits:
 def _barred(c: Case) -> Fits:
     if c.f.barred is None or c.f.location is not None:
         return False
-    host = urlsplit(c.f.url).hostname or ""
+    try:
+        host = urlsplit(c.f.url).hostname or "."
+    except ValueError:
+        host = "."
     inner = f"{host} looks like a name of a container or internal network, where browsers are not; " * ("." not in host)
     if c.f.step == SERVER_STEP:
         named = "name the public https: URL of the authorization server in authorization_servers, and as its issuer"

@@ -93,7 +93,7 @@ def _method(c: Case) -> Fits:
     if not c.is_preflight:
         return False
     if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
-        return {"how": f"its answer ({c.status}) does not list that"}
+        return {"how": f"its answer has the status {c.status}"}
     if c.f.method == "POST":
         is_alone = c.passes_as("GET")
     else:
@@ -286,7 +286,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "method_not_allowed",
         "a preflight does not allow a method",
         _method,
-        f"The preflight of {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
+        f"The preflight of {{name}} asks for the method {{method}}, and {{how}}: {{method}} is not on the "
+        f"server's list ({ALLOW_METHODS}).",
         f"add {{method}} to {ALLOW_METHODS} for {{url}}, in upper case",
         "methods",
         PREFLIGHT_CODES,
