@@ -119,6 +119,8 @@ def gather(asker: Asker, *, login: bool) -> None:
     for talk in pages:
         if CONNECTS in {verdict for (origin, _), verdict in ev.verdicts.items() if origin == talk.page.origin}:
             talk.ask_for_errors()
+    for talk in pages:
+        talk.end_watch()
 
 
 def _ask_both_localhosts(asker: Asker) -> None:

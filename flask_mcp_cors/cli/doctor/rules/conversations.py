@@ -80,7 +80,13 @@ def _stream_delayed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         if _is_delayed(f):
             ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
-            yield at(f, until="the time is over" if f.fault else f"{f.waited:.0f} seconds are over", ends=ends)
+            until = "the time is over" if f.fault else f"{f.waited:.0f} seconds are over"
+            yield at(f, what=f"sends nothing, not even its status, until {until}", ends=ends)
+    for f in ev.of("GET stream, watched"):
+        held = len(f.body.replace(b"\r\n", b"\n").strip().split(b"\n\n"))  # comments, too
+        if f.is_ended and f.waited > 1 and held > 1:
+            what = f"sends its {held} events in one piece, when it ends after {f.waited:.0f} seconds"
+            yield at(f, what=what, ends="")
 
 
 def _stream_compressed(ev: Evidence) -> Iterator[Values]:
@@ -319,11 +325,12 @@ WAYS: tuple[Observation, ...] = (
     ),
     Observation(
         "stream_delayed",
-        "the GET stream begins late or never",
+        "the GET stream, or its events, come late or never",
         _stream_delayed,
-        "The GET stream of {url} sends nothing, not even its status, until {until}: something buffers it. fetch() "
-        "stays pending, and clients take the server for dead.{ends}",
-        "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
+        "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
+        "for dead.{ends}",
+        "send the headers at once, with a comment line, and flush each event; switch buffering off (X-Accel-Buffering: "
+        "no)",
         "stream",
         severity=WARNING,
     ),

@@ -11,6 +11,7 @@ from ...findings import Severity
 from ..evidence import SERVER_STEP
 from ..fronts import front_of
 from ..fronts import FRONTS
+from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
@@ -212,10 +213,11 @@ def _host_refused(c: Case) -> Fits:
         fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
         fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
         return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
-    fix = (
-        f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
-    )
-    return {"fix": f"{fix}which compare the port, too), {_PASS_HOST}"}
+    fix = f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs"
+    proxy = proxy_in(c.stacks)
+    if proxy != A_PROXY:
+        return {"fix": f"let {proxy} pass the Host on as it came, with its port; if it does: {fix})"}
+    return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
 
 
 NETWORK: tuple[Failure, ...] = (
