@@ -526,6 +526,13 @@ def test_an_authorization_server_that_no_browser_asks_is_not_said_to_lack_cors()
     assert "authorization_server_hidden" not in codes(examined(documents(answered(PRM, 200, document))))
 
 
+def test_an_authorization_server_with_a_name_of_a_container() -> None:
+    document = '{"resource": "x", "authorization_servers": ["https://no-such-name:8443"]}'
+    report = examined(documents(answered(PRM, 200, document)))
+    [fix] = [finding.fix for finding in report.findings if finding.code == "authorization_server_unchecked"]
+    assert fix.startswith("no-such-name looks like a name of a container")
+
+
 def test_503_after_others_were_served_is_a_limit() -> None:
     left = [3]
 
@@ -550,6 +557,24 @@ def test_an_endpoint_of_2024_that_has_lost_its_prefix() -> None:
     found = finding_of(altered(moved), "old_transport_dead")
     assert "such as /prefix/messages" in found
     assert "session=1" not in found
+
+
+def test_a_cure_is_for_what_answered_the_preflight() -> None:
+    def in_front(request: Request, response: Response) -> Response | None:
+        response.headers["X-Powered-By"] = "Express"
+        response.headers["Via"] = "1.1 Caddy"
+        return Response(headers={"Server": "Caddy"}) if request.method == "OPTIONS" else None
+
+    found = finding_of(altered(in_front), "preflight_intercepted")
+    assert "let Caddy and everything in front pass OPTIONS on" in found
+    assert "Express" not in found
+
+
+def test_a_proxy_that_drops_the_port_of_the_host() -> None:
+    found = finding_of(
+        altered(lambda request, response: Response("Invalid Host header", 421, {"Server": "nginx"})), "host_not_served"
+    )
+    assert "let nginx pass the Host on as it came, with its port" in found
 
 
 def test_errors_that_a_page_replaces() -> None:
@@ -670,6 +695,16 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
         ("private_place_named", {"facts": [Fact("private place", ORIGIN, "http://10.0.0.1/")]}),
         ("network", {"fetches": [Fetched("POST", "http://x/", fault=NO_ROUTE, weight=Severity.ERROR)]}),
         ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
+        (
+            "stream_blocks",  # the one worker serves the next request once it sees that nobody reads the stream
+            {
+                "fetches": [
+                    Fetched("POST", "http://x/", status=202, step="initialize", waited=0.1),
+                    Fetched("GET", "http://x/", status=200, step="GET stream of 2024"),
+                    Fetched("POST", "http://x/", status=0, step="first question", waited=8.0),
+                ]
+            },
+        ),
         (
             "cors_error",
             {

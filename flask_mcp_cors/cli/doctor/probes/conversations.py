@@ -31,7 +31,7 @@ from .preflights import Preflights
 PATIENCE = 1.5
 
 #: Seconds for one that is looked at beside everything else.
-WATCH = 4.0
+WATCH = 3.5
 
 #: How often a session is asked for again: a load balancer sends some of these to another worker.
 REPEATS = 4

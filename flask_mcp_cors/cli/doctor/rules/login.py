@@ -114,7 +114,10 @@ def _unchecked(*steps: str) -> Seen:
         for f in ev.of(*steps):
             if f.fault is not None and f.fault.code != "gave_up":
                 severity = ERROR if ev.is_own(f.url) else WARNING
-                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=f.fault.fix)
+                fix = f.fault.fix
+                if f.fault.code == "dns" and "." not in (host := parse_url(f.url).host):
+                    fix = f"{host} looks like a name of a container or internal network: name the public https: URL"
+                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=fix)
 
     return seen
 
