@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from http.server import HTTPServer
 from typing import Any
 
 import pytest
@@ -159,6 +161,28 @@ def test_localhost_where_two_servers_listen(monkeypatch: pytest.MonkeyPatch) -> 
     with serving_wsgi(make_app()) as url:
         report = examine(f"{url.replace('127.0.0.1', 'localhost')}/mcp", [ORIGIN], timeout=2)
     assert codes(report) == {"localhost_twice": "note"}
+
+
+class Stranger(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_error(404)
+
+
+class V6Server(HTTPServer):
+    address_family = socket.AF_INET6
+
+
+def test_another_program_at_the_address_that_browsers_try_first() -> None:
+    with serving_wsgi(make_app()) as url:
+        other = V6Server(("::1", int(url.rpartition(":")[2])), Stranger)
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        try:
+            report = examine(f"{url.replace('127.0.0.1', 'localhost')}/mcp", [ORIGIN], timeout=2)
+        finally:
+            other.shutdown()
+            other.server_close()
+    assert codes(report)["localhost_twice"] == "error"
+    assert any("another program: it answers POST initialize with 404" in f.sentence for f in report.findings)
 
 
 def test_an_address_to_listen_on() -> None:

@@ -384,7 +384,14 @@ def test_a_list_with_a_hole(code: str, is_listed: Callable[[str], bool], let_in:
     report = examined(letting_in(is_listed))
     found = [finding for finding in report.findings if finding.code == code]
     assert any(let_in in finding.sentence for finding in found)
-    assert {finding.severity for finding in found} == {RULES[code].severity}
+    # Without a login any program of that host or network is let in, whatever the table says of the milder case.
+    is_let_in = code in ("other_scheme_allowed", "other_port_allowed")
+    assert {finding.severity for finding in found} == {Severity.ERROR if is_let_in else RULES[code].severity}
+
+
+def test_holes_that_follow_from_another_are_not_said_twice() -> None:
+    found = codes(examined(letting_in(lambda origin: origin.startswith(ORIGIN))))
+    assert found.keys() & {"lookalike_allowed", "other_port_allowed"} == {"lookalike_allowed"}
 
 
 def test_a_proxy_that_drops_origin() -> None:
@@ -470,6 +477,114 @@ def answered(path: str, status: int, body: str = "") -> Callable[[Request], Resp
         return Response(body, status, headers, content_type="text/html") if is_asked else None
 
     return change
+
+
+def finding_of(app: Any, code: str, **options: Any) -> str:
+    report = examined(app, **options)
+    assert codes(report).get(code) == "error", report.to_text()
+    [found] = {f"{finding.sentence} Fix: {finding.fix}" for finding in report.findings if finding.code == code}
+    return found
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+@pytest.mark.parametrize(
+    ("code", "change", "says"),
+    [
+        # The page that a web server has for every path: CORS headers on it cure nothing.
+        (
+            "metadata_not_json",
+            lambda request: (
+                Response(HTML, content_type="text/html") if request.path.startswith("/.well-known/") else None
+            ),
+            "pass /.well-known/oauth-* on to the app",
+        ),
+        (
+            "metadata_missing",
+            answered(PRM, 404, "<center><h1>404 Not Found</h1></center><hr><center>nginx/1.22.1</center>"),
+            "nginx answers so itself",
+        ),
+        (
+            "authorization_servers_missing",
+            answered(PRM, 200, '{"resource": "x", "authorization_servers": "https://login.example.com"}'),
+            "write a list",
+        ),
+        (
+            "barred",
+            answered(PRM, 200, '{"resource": "x", "authorization_servers": ["http://keycloak:8080/realms/mcp"]}'),
+            "keycloak looks like a name of a container or internal network",
+        ),
+    ],
+)
+def test_a_document_that_leads_nowhere(
+    code: str, change: Callable[[Request], Response | None], says: str, token: str | None
+) -> None:
+    assert says in finding_of(documents(change), code, token=token)
+
+
+def test_an_authorization_server_that_no_browser_asks_is_not_said_to_lack_cors() -> None:
+    document = '{"resource": "x", "authorization_servers": ["http://keycloak:8080"]}'
+    assert "authorization_server_hidden" not in codes(examined(documents(answered(PRM, 200, document))))
+
+
+def test_an_authorization_server_with_a_name_of_a_container() -> None:
+    document = '{"resource": "x", "authorization_servers": ["https://no-such-name:8443"]}'
+    report = examined(documents(answered(PRM, 200, document)))
+    [fix] = [finding.fix for finding in report.findings if finding.code == "authorization_server_unchecked"]
+    assert fix.startswith("no-such-name looks like a name of a container")
+
+
+def test_503_after_others_were_served_is_a_limit() -> None:
+    left = [3]
+
+    def limited(request: Request, response: Response) -> Response | None:
+        left[0] -= 1
+        return Response(HTML, 503) if left[0] < 0 else None
+
+    found = finding_of(altered(limited), "rate_limited")
+    assert "looks like a rate limit" in found
+    assert "limit_req" in found
+
+
+def test_an_endpoint_of_2024_that_has_lost_its_prefix() -> None:
+    """Nothing is there: CORS at that place cures nothing."""
+
+    def moved(request: Request, response: Response) -> Response | None:
+        if request.path != "/mcp":
+            return Response(HTML, 405 if request.method == "OPTIONS" else 404)
+        first = stream(b"event: endpoint\ndata: /messages?session=1\n\n")
+        return {"GET": first, "POST": lambda: with_cors("", 405)}.get(request.method, lambda: None)()
+
+    found = finding_of(altered(moved), "old_transport_dead")
+    assert "such as /prefix/messages" in found
+    assert "session=1" not in found
+
+
+def test_a_cure_is_for_what_answered_the_preflight() -> None:
+    def in_front(request: Request, response: Response) -> Response | None:
+        response.headers["X-Powered-By"] = "Express"
+        response.headers["Via"] = "1.1 Caddy"
+        return Response(headers={"Server": "Caddy"}) if request.method == "OPTIONS" else None
+
+    found = finding_of(altered(in_front), "preflight_intercepted")
+    assert "let Caddy and everything in front pass OPTIONS on" in found
+    assert "Express" not in found
+
+
+def test_a_proxy_that_drops_the_port_of_the_host() -> None:
+    found = finding_of(
+        altered(lambda request, response: Response("Invalid Host header", 421, {"Server": "nginx"})), "host_not_served"
+    )
+    assert "let nginx pass the Host on as it came, with its port" in found
+
+
+def test_errors_that_a_page_replaces() -> None:
+    def replaced(request: Request, response: Response) -> Response | None:
+        return Response(HTML, 200, content_type="text/html") if response.status_code in (400, 404, 405) else None
+
+    report = examined(altered(replaced))
+    [found] = [finding for finding in report.findings if finding.code == "error_without_cors"]
+    assert "in place of an error" in found.sentence
+    assert "proxy_intercept_errors off" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -580,6 +695,16 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
         ("private_place_named", {"facts": [Fact("private place", ORIGIN, "http://10.0.0.1/")]}),
         ("network", {"fetches": [Fetched("POST", "http://x/", fault=NO_ROUTE, weight=Severity.ERROR)]}),
         ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
+        (
+            "stream_blocks",  # the one worker serves the next request once it sees that nobody reads the stream
+            {
+                "fetches": [
+                    Fetched("POST", "http://x/", status=202, step="initialize", waited=0.1),
+                    Fetched("GET", "http://x/", status=200, step="GET stream of 2024"),
+                    Fetched("POST", "http://x/", status=0, step="first question", waited=8.0),
+                ]
+            },
+        ),
         (
             "cors_error",
             {

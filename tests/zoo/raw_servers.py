@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b"timeout")
             return None
+        if self.fault in ("raw-stream-held", "raw-ok-late-event") and self.command == "GET":
+            return self.late(6 if self.fault == "raw-stream-held" else 1)
         if self.fault == "raw-hang":
             closed.wait()
             return None
@@ -103,6 +105,20 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(data)
+        return None
+
+    def late(self, events: int) -> None:
+        """A stream whose headers come at once, and all else with its end: a buffer that nobody flushes."""
+        if self.headers.get("Origin") not in (None, APP) or not is_own_host(self.headers.get("Host")):
+            return self.send_error(403)
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", APP)
+        self.send_header("Vary", "Origin")
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        closed.wait(2.5)
+        self.wfile.write(b": ping\n\n" * events)
         return None
 
     def two_endpoints(self) -> None:

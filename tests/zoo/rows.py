@@ -635,6 +635,13 @@ ROWS = (
         "start the server behind",
     ),
     Row(
+        "raw-stream-held",
+        "the stream's headers come at once, its six comments in one piece with its end",
+        "no",
+        "GET stream; one piece",
+        "flush",
+    ),
+    Row(
         "raw-pretty-event",
         "the JSON of an event is written on several lines, of which one begins with data:",
         "yes",
@@ -690,6 +697,7 @@ ROWS = (
         "refused|start the server",
         host="localhost",
     ),
+    _healthy("raw-ok-late-event", "a stream that is quiet at first, then sends one comment and ends"),
     _healthy("raw-ok-localhost", "listens at 127.0.0.1 only, asked as localhost: browsers try both", host="localhost"),
     # the SDK, Starlette, FastMCP
     _healthy("sdk-ok", "official Python SDK, both revisions, strict lists"),

@@ -102,7 +102,8 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
             severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
-            finding = _finding(rule, severity, values, case.stacks, console)
+            stacks = case.answering if rule.topic == "preflight" else case.stacks
+            finding = _finding(rule, severity, values, stacks, console)
             kind = f"{fetched.method} {case.status}" if rule.code == "response_without_cors" else ""
             yield _Found(finding, fetched.origin, fetched.revision, fetched.url, kind)
             break

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 from typing import Literal
 
@@ -37,6 +39,12 @@ MAX_BODY = 1 << 20
 #: Seconds for an answer while a stream is open.
 MEANWHILE = 4.0
 
+#: Seconds in which bytes that come in one go have come.
+AT_ONCE = 0.3
+
+#: Seconds for a stream to open that has opened at once before.
+OPENING = 2.0
+
 Engine = Literal["chromium", "firefox", "webkit"]
 
 #: When to stop reading a body that has not ended.
@@ -58,6 +66,40 @@ class _PreflightsOnly:
         if request.method != "OPTIONS":
             raise _NotSent
         return self._wire.send(request)
+
+
+class Watched(threading.Thread):
+    """A stream in a thread of its own: its first bytes, whatever comes right behind them, and whether it ends then."""
+
+    def __init__(self, response: NetworkResponse) -> None:
+        super().__init__(daemon=True)
+        self._response = response
+        self._start = time.monotonic()
+        self._body = b""
+        self._first = 0.0
+        self._is_ended = False
+
+    def run(self) -> None:
+        """Read until the stream ends, or goes on after its first bytes."""
+        with suppress(OSError, ValueError):  # closed from outside: nothing has come
+            for chunk in self._response.body.chunks():
+                now = time.monotonic() - self._start
+                self._first = self._first or now
+                self._body += chunk
+                if now - self._first > AT_ONCE or len(self._body) > MAX_BODY:
+                    return
+            self._is_ended = True
+
+    def end(self, patience: float) -> Fetched:
+        """What has come by then.
+
+        :param patience: seconds, from the beginning of the stream.
+        """
+        self.join(max(0.0, self._start + patience - time.monotonic()))
+        self._response.body.close()
+        seen = Fetched("GET", "", status=self._response.status, headers=self._response.headers, body=self._body)
+        seen.waited, seen.is_ended = self._first, self._is_ended
+        return seen
 
 
 class Page:
@@ -95,17 +137,27 @@ class Page:
         """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
         timeout = self._wire.timeout
         pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
+        self._wire.timeout = min(timeout, OPENING)
+        response = None
         try:
-            response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
-        except OSError:
-            yield  # then nothing is open, and nothing held up
-            return
-        try:
+            # No answer: the one worker may not have noticed yet that the stream before has ended.
+            with suppress(OSError):
+                response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
             self._wire.timeout = min(timeout, MEANWHILE)
             yield
         finally:
             self._wire.timeout = timeout
-            response.body.close()
+            if response is not None:
+                response.body.close()
+
+    def watch(self, url: str, headers: Headers) -> Watched | None:
+        """Open a ``GET`` stream that is read beside everything else."""
+        pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
+        with suppress(OSError):
+            watched = Watched(self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None)))
+            watched.start()
+            return watched
+        return None
 
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""

@@ -35,6 +35,9 @@ _BODY_SIGNS = {
     "MCP SDK": r"^\W*Invalid (Host|Origin) header",
     "HAProxy": r"No server is available to handle this request",
 }
+#: Those whose header is in every answer of theirs.
+SIGNING = {"Express", "Next.js", "PHP", "Rails"}
+
 #: What a proxy is called that is not recognised.
 A_PROXY = "a proxy"
 _PROXIES = {"nginx", "Caddy", "Cloudflare", "Apache", "IIS", "HAProxy"}

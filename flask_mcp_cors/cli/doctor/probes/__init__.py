@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.origins import is_serialized_origin
+from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ...findings import Severity
 from ..evidence import Evidence
+from ..evidence import Fact
 from ..evidence import Fetched
 from ..fronts import front_of
 from ..messages import authorization
@@ -91,6 +93,8 @@ def gather(asker: Asker, *, login: bool) -> None:
     for fact in ev.found("localhost_once"):
         if ev.url.scheme == "http":
             asker.wire.instead = (ev.url.origin, f"http://{fact.what}")  # browsers try both addresses
+    if any(ev.found("localhost_twice")) and ev.url.scheme == "http":
+        _ask_both_localhosts(asker)
     is_reachable = may_be_asked and _is_there(asker)
     pages = []
     for origin in ev.origins:
@@ -115,6 +119,25 @@ def gather(asker: Asker, *, login: bool) -> None:
     for talk in pages:
         if CONNECTS in {verdict for (origin, _), verdict in ev.verdicts.items() if origin == talk.page.origin}:
             talk.ask_for_errors()
+    for talk in pages:
+        talk.end_watch()
+
+
+def _ask_both_localhosts(asker: Asker) -> None:
+    """Two programs may share the port: browsers reach the one at ``::1``."""
+    ev = asker.ev
+    port = ev.url.port or DEFAULT_PORTS[ev.url.scheme]
+    message = initialize(NEWEST_WITH_SESSIONS.name)
+    answers = []
+    for place in (f"[::1]:{port}", f"127.0.0.1:{port}"):
+        asker.wire.instead = (ev.url.origin, f"http://{place}")
+        answers.append(asker.plain(f"at {place}", "POST", asker.headers(NEWEST_WITH_SESSIONS, message), message))
+        asker.end_session(answers[-1], NEWEST_WITH_SESSIONS)
+    asker.wire.instead = ("", "")
+    is_mcp = [f.result is not None or f.status == 401 for f in answers]
+    is_heard = answers[0].fault is None or answers[0].fault.code != "refused"
+    if is_heard and is_mcp == [False, True]:
+        ev.facts.append(Fact("localhost_other", "", str(port), str(answers[0].status or "nothing")))
 
 
 def _is_there(asker: Asker) -> bool:

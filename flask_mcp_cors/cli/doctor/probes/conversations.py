@@ -22,11 +22,16 @@ from ..messages import Revision
 from ..messages import stream_headers
 from ..page import Enough
 from ..page import Page
+from ..page import send_plain
+from ..page import Watched
 from .asking import Asker
 from .preflights import Preflights
 
 #: Seconds that a stream may stay quiet before it is left alone. A quiet stream is not broken.
 PATIENCE = 1.5
+
+#: Seconds for one that is looked at beside everything else.
+WATCH = 3.5
 
 #: How often a session is asked for again: a load balancer sends some of these to another worker.
 REPEATS = 4
@@ -46,6 +51,8 @@ class Conversations:
         self.ev = asker.ev
         self.page = page
         self.preflights = preflights
+        self._watched: Watched | None = None
+        self._opened: Fetched | None = None
 
     def converse(self, revision: Revision) -> str:
         """Talk as a client of this revision does; how it ended."""
@@ -241,7 +248,9 @@ class Conversations:
         if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):
             return [f"no GET stream ({opened.status})"]
         if not opened.is_ended:
-            self._ask_meanwhile(revision, session, headers)
+            asked = self._ask_meanwhile(revision, session, headers)
+            if asked.fault is None and not opened.body and self.page.origin == self.ev.origins[0]:
+                self._watch(revision)
         how = "open, and quiet" if not opened.is_ended else "it ends at once, without an event"
         done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else how}"]
         if any(line.startswith(b"id:") for line in opened.body.splitlines()):
@@ -251,13 +260,34 @@ class Conversations:
                 done.append("it can be resumed")
         return done
 
-    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers) -> None:
+    def _watch(self, revision: Revision) -> None:
+        """Look longer at a stream that is quiet, in a session of its own, while the rest is asked."""
+        message = initialize(revision.name)
+        named = self.asker.headers(revision, message) | {"Origin": self.page.origin}
+        self._opened = self.asker.plain("initialize to watch", "POST", named, message, origin=self.page.origin)
+        session = self._opened.headers.get("Mcp-Session-Id")
+        if session is not None:
+            named = self.asker.headers(revision, INITIALIZED, session) | {"Origin": self.page.origin}
+            self.asker.plain("initialized to watch", "POST", named, INITIALIZED, origin=self.page.origin)
+        headers = stream_headers(revision, self.ev.token, session) | self.asker.more
+        self._watched = self.page.watch(self.ev.href, headers | {"Accept-Encoding": "identity"})
+
+    def end_watch(self) -> None:
+        """What has come of that stream by now, or soon."""
+        if self._watched is not None:
+            seen = self._watched.end(min(WATCH, self.asker.wire.seconds_left))
+            seen.url = self.ev.href
+            self.asker.note(seen, "GET stream, watched", self.page.origin)
+        if self._opened is not None:
+            self.asker.end_session(self._opened, NEWEST_WITH_SESSIONS)
+
+    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers) -> Fetched:
         """Send a message while the stream is open, as clients do. The one worker of a server is then busy."""
         message = request(revision, "tools/list")
         with self.page.holding_open(self.ev.href, headers | self.asker.more):
             named = self.asker.headers(revision, message, session) | self.asker.more
             asked = self.page.fetch(self.ev.href, "POST", named, message=message)
-        self.asker.note(asked, "during the stream", self.page.origin, revision)
+        return self.asker.note(asked, "during the stream", self.page.origin, revision)
 
     def _end(self, revision: Revision, session: str | None) -> list[str]:
         """``DELETE``, which ends the session. A client that may not is still a client."""
@@ -316,6 +346,12 @@ class Conversations:
             headers = post_headers(revision, message, self.asker.announced_token)
             posted = self.page.ask(url, "POST", headers)
         weight = Severity.ERROR if posted.is_rejected else None
+        if posted.failed_at_preflight and posted.blocked is not None and self.ev.is_own(url):
+            # Is it CORS, or is nothing there?
+            pairs = self.asker.headers(revision, message) | self.asker.more | {"Origin": self.page.origin}
+            behind = send_plain(self.asker.wire, url, "POST", self.ev.url.authority, pairs, message, patience=PATIENCE)
+            self.asker.note(behind, "message of 2024, behind", self.page.origin, revision)
+            weight = None if behind.status in (404, 405, 410) else weight
         return self.asker.note(posted, "message of 2024", self.page.origin, revision, weight)
 
 

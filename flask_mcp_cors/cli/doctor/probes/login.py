@@ -71,7 +71,7 @@ class Login:
         self._fact("resource", resource if isinstance(resource, str) else repr(resource))
         servers = document.get("authorization_servers")
         if not isinstance(servers, list) or not servers or not isinstance(servers[0], str):
-            self._fact("no authorization servers")
+            self._fact("no authorization servers", "" if servers in (None, []) else json.dumps(servers))
             return
         self._authorization_server(servers[0], registers=registers)
 
@@ -129,7 +129,8 @@ class Login:
             if fetched is None or fetched.fault is not None:
                 return None
             # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
-            status = self._plain(url).status if fetched.is_rejected else fetched.status
+            seen = self._plain(url) if fetched.is_rejected else fetched
+            status, is_document = seen.status, isinstance(parse_json(seen.body), dict)
             if status in (401, 403, 404, 410) and not is_named:
                 # Nobody has said that it is there. Some logins cover every path.
                 statuses.append(f"{status}")
@@ -140,11 +141,13 @@ class Login:
             if status in (401, 403):
                 self._fact("metadata protected", f"{status}", url)
             elif status in (404, 410):
-                self._fact("metadata missing", self._below_mount(url), url)
-            elif fetched.is_rejected:
+                own = "nginx answers so itself, before the app" if b"<center>nginx" in seen.body else ""
+                own = own and f"{own}: no location passes this path on (proxy_pass)."
+                self._fact("metadata missing", own or self._below_mount(url), url)
+            elif fetched.is_rejected and (is_document or status != 200):
                 fetched.weight = Severity.ERROR
             elif status == 200:
-                self._fact("metadata not json", fetched.headers.get("content-type", "something else"), url)
+                self._fact("metadata not json", seen.headers.get("content-type", "something else"), url)
             else:
                 self._fact("metadata error", f"{status}", url)
             return None
@@ -192,6 +195,9 @@ class Login:
             fetched = self._get(url, SERVER_STEP)
             if fetched is None or fetched.fault is not None:
                 return
+            if fetched.barred is not None and fetched.location is None:
+                fetched.weight = Severity.ERROR
+                return  # never sent: nothing is known of its headers
             if fetched.is_rejected:
                 blocked = blocked or (None if self._plain(url).status in (404, 410) else fetched)
             elif fetched.status == 200 and isinstance(document := parse_json(fetched.body), dict):

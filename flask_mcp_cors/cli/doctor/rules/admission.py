@@ -34,7 +34,10 @@ _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Option
 _NAME_ORIGINS = (
     "name the origins that may call (origins=[…]) in an exact list and refuse others with 403 (MCPCors does)"
 )
-_NAME_HOSTS = "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs)"
+_NAME_HOSTS = (
+    "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs; FastMCP: only with "
+    "host_origin_protection=True beside it)"
+)
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
 
 
@@ -103,6 +106,8 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
         endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
+        if _let_in(ev, "host as prefix") or _let_in(ev, "host in the middle"):
+            found.pop("another port", None)  # whatever follows the host is let in, a port too
         if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
             del found[_DOT]  # a comparison that ends before that dot lets both in
         if found.get("host in the middle"):
@@ -137,7 +142,7 @@ _HOLES = {
         "compare the whole origin with an exact list; anchor a regular expression at both ends",
     ),
     "null": (
-        "It is on the list, and sandboxed frames and local files send it",
+        "It is on the list; sandboxed frames and local files send it",
         "take null off the list: compare with an exact list of whole origins",
     ),
     "another scheme": (
@@ -152,8 +157,8 @@ _HOLES = {
 
 
 def _subdomains(ev: Evidence) -> Iterator[Values]:
-    if let_in := _let_in(ev, "subdomain"):
-        yield {"let_in": ", ".join(let_in)}
+    if (let_in := _let_in(ev, "subdomain")) and not _let_in(ev, "host in the middle"):
+        yield {"let_in": let_in[-1]}
 
 
 def _rebinding(ev: Evidence) -> Iterator[Values]:
@@ -288,7 +293,7 @@ ADMISSION: tuple[Observation, ...] = (
     Observation(
         "other_scheme_allowed",
         "the origin with the other scheme is let in",
-        _holes("another scheme"),
+        _holes("another scheme", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",
@@ -297,7 +302,7 @@ ADMISSION: tuple[Observation, ...] = (
     Observation(
         "other_port_allowed",
         "the origin with any port is let in",
-        _holes("another port"),
+        _holes("another port", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",

@@ -17,6 +17,7 @@ from .rule import EVERYTHING
 from .rule import Failure
 from .rule import Fits
 from .rule import MESSAGES_ONLY
+from .rule import PASS_ERRORS
 from .rule import SEND_ORIGIN
 from .rule import SHARE_SESSIONS
 
@@ -51,6 +52,9 @@ def _unreadable(c: Case) -> Fits:
     if not _has_no_cors(c):
         return False
     if c.f.step in LOGIN_STEPS:
+        if c.status == 401:
+            only = ": a login in front covers it, too, and nobody who is to log in has a token yet"
+            return {"only": only, "order": f"exempt {c.f.url} from that login, with {ALLOW_ORIGIN}: *", "topic": ""}
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
     if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
@@ -59,6 +63,8 @@ def _unreadable(c: Case) -> Fits:
         only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
         order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
         return {"only": only, "order": order, "topic": ""}
+    if c.status == 200 and c.f.method == "GET" and c.is_html and c.others_have_cors:
+        return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
     order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
     if c.others_have_cors:

@@ -21,6 +21,7 @@ from ..evidence import location_of
 from ..messages import REVISIONS
 from ..messages import words_of
 from ..stacks import proxy_in
+from ..stacks import SIGNING
 from ..stacks import stacks_of
 
 #: Browsers send names in lower case; this is how MCP writes them.
@@ -120,6 +121,13 @@ class Case:
     def stacks(self) -> set[str]:
         """What answers at this URL."""
         return stacks_of(self.evidence.responses(self.f.url))
+
+    @property
+    def answering(self) -> set[str]:
+        """The same without those that sign all of their answers, and not this one: a proxy has answered."""
+        if self.response is None:
+            return self.stacks
+        return self.stacks - (SIGNING - stacks_of([(self.response, self.body)]))
 
     @property
     def sent_headers(self) -> HeaderList:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
@@ -15,6 +16,7 @@ from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
 from .rule import EVERYTHING
 from .rule import Observation
+from .rule import PASS_ERRORS
 from .rule import SHARE_SESSIONS
 from .rule import Values
 from .seen import at
@@ -78,7 +80,13 @@ def _stream_delayed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         if _is_delayed(f):
             ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
-            yield at(f, until="the time is over" if f.fault else f"{f.waited:.0f} seconds are over", ends=ends)
+            until = "the time is over" if f.fault else f"{f.waited:.0f} seconds are over"
+            yield at(f, what=f"sends nothing, not even its status, until {until}", ends=ends)
+    for f in ev.of("GET stream, watched"):
+        held = len(f.body.replace(b"\r\n", b"\n").strip().split(b"\n\n"))  # comments, too
+        if f.is_ended and f.waited > 1 and held > 1:
+            what = f"sends its {held} events in one piece, when it ends after {f.waited:.0f} seconds"
+            yield at(f, what=what, ends="")
 
 
 def _stream_compressed(ev: Evidence) -> Iterator[Values]:
@@ -92,8 +100,18 @@ def _stream_compressed(ev: Evidence) -> Iterator[Values]:
             yield at(f, coding=coding or "Content-Encoding")
 
 
-def _stream_blocks(f: Fetched) -> bool:
-    return f.fault is not None and f.fault.code == "timeout"
+def _stream_blocks(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("during the stream"):
+        if f.fault is not None and f.fault.code == "timeout":
+            yield at(f, what="POST tools/list, sent meanwhile, had no answer")
+            return
+    at_once = min((f.waited for f in ev.plain), default=0.0)
+    for stream, f in pairwise(ev.fetches):
+        is_open = stream.step == "GET stream of 2024" and stream.status == 200 and not stream.is_ended
+        if is_open and f.fault is None and f.waited > LATE > 4 * at_once:
+            # The server notices only when it writes again that nobody reads the stream any more.
+            yield at(f, revision="", what=f"the next request waited {f.waited:.0f} seconds, others none")
+            return
 
 
 def _is_unended(f: Fetched) -> bool:
@@ -134,6 +152,15 @@ def _old_only(ev: Evidence) -> Iterator[Values]:
         yield {"url": ev.href}
 
 
+def _old_dead(ev: Evidence) -> Iterator[Values]:
+    for f in ev.of("message of 2024", "message of 2024, behind"):
+        is_dead = f.status is not None and f.status >= 400
+        if is_dead and (f.step == "message of 2024" or f.status in (404, 405, 410)):
+            url = f.url.partition("?")[0]
+            prefix = ev.url.target.partition("?")[0].rpartition("/")[0] or "/prefix"
+            yield at(f, url=url, own=ev.href, prefixed=f"such as {prefix}{url.removeprefix(ev.url.origin)}")
+
+
 def _old_silent(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream of 2024"):
         sent = ev.first("message of 2024", origin=f.origin)
@@ -142,12 +169,28 @@ def _old_silent(ev: Evidence) -> Iterator[Values]:
             yield at(f, url=sent.url)
 
 
-def _unreadable_error(*steps: str) -> Seen:
+def is_page(f: Fetched) -> bool:
+    """Is it answered 200 with a page?"""
+    return f.last is not None and f.last.status == 200 and "html" in f.last.headers.get("Content-Type", "")
+
+
+_REPLACED = (
+    "{url} answers 200 with an HTML page in place of an error: to a broken body, an unknown session or GET without a "
+    f"stream, and without {ALLOW_ORIGIN}. Something in front replaces the server's errors by its page."
+)
+
+
+def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
             is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
-            if is_unread and "connects" in ev.verdicts.values() and f.last and f.last.status != 429:
-                yield at(f, what=("an " if f.step[0] in "aeiou" else "a ") + f.step)
+            if not is_unread or "connects" not in ev.verdicts.values() or not f.last or f.last.status == 429:
+                continue
+            what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
+            if f.step != "unknown path" and is_page(f):
+                yield at(f, sentence=_REPLACED.format(url=ev.href), severity=WARNING, fix=PASS_ERRORS, topic="")
+            else:
+                yield at(f, sentence=sentence.format_map(at(f, what=what)), fix=fix.format_map(at(f)))
 
     return seen
 
@@ -167,6 +210,16 @@ def _not_asked(ev: Evidence) -> Iterator[Values]:
     if of:
         groups = (", ".join(names) + (f" from {origin}" if origin else "") for origin, names in of.items())
         yield {"what": "; ".join(groups)}
+
+
+def _localhost_twice(ev: Evidence) -> Iterator[Values]:
+    for f in ev.found("localhost_twice"):
+        other = next(ev.found("localhost_other"), None)
+        if other is None:
+            yield {"what": f.what, "who": "; if these are two servers, that may be the wrong one"}
+        else:
+            who = f", and it is another program: it answers POST initialize with {other.url}. MCP is at 127.0.0.1"
+            yield {"what": f.what, "who": who, "severity": ERROR}
 
 
 WAYS: tuple[Observation, ...] = (
@@ -198,9 +251,9 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "localhost_twice",
         "something listens at ::1 and at 127.0.0.1",
-        fact("localhost_twice"),
+        _localhost_twice,
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
-        "server they reach; if these are two servers, that may be the wrong one.",
+        "server they reach{who}.",
         "write 127.0.0.1:{what} to be sure",
         severity=NOTE,
     ),
@@ -272,11 +325,12 @@ WAYS: tuple[Observation, ...] = (
     ),
     Observation(
         "stream_delayed",
-        "the GET stream begins late or never",
+        "the GET stream, or its events, come late or never",
         _stream_delayed,
-        "The GET stream of {url} sends nothing, not even its status, until {until}: something buffers it. fetch() "
-        "stays pending, and clients take the server for dead.{ends}",
-        "send the headers at once, with a comment line; switch buffering off (X-Accel-Buffering: no)",
+        "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
+        "for dead.{ends}",
+        "send the headers at once, with a comment line, and flush each event; switch buffering off (X-Accel-Buffering: "
+        "no)",
         "stream",
         severity=WARNING,
     ),
@@ -293,9 +347,9 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "stream_blocks",
         "nothing else is answered while the GET stream is open",
-        each("during the stream", where=_stream_blocks),
-        "While the GET stream is open, {url} answers nothing else: POST tools/list, sent meanwhile, had no answer. "
-        "One worker serves one request at a time, and clients keep the stream open.",
+        _stream_blocks,
+        "While the GET stream is open, {url} answers nothing else: {what}. One worker serves one request at a "
+        "time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
         severity=ERROR,
@@ -373,10 +427,11 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "old_transport_dead",
         "the 2024 transport names an endpoint that does not work",
-        each("message of 2024", where=lambda f: f.status is not None and f.status >= 400),
-        "The stream of 2024-11-05 (HTTP+SSE) names the endpoint {url} for messages, and POST there is answered "
-        "{status}.",
-        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix; or serve "
+        _old_dead,
+        "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
+        "answered {status}.",
+        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix, {prefixed} "
+        "(Python SDK: root_path or the mount path; TypeScript SDK: the path given to SSEServerTransport); or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
         severity=ERROR,
@@ -401,20 +456,29 @@ WAYS: tuple[Observation, ...] = (
     Observation(
         "error_without_cors",
         "an error of the endpoint lacks CORS headers",
-        _unreadable_error("broken body", "unknown session"),
-        f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
-        f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
-        "before anything that may fail",
+        _unreadable_error(
+            f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+            f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
+            "before anything that may fail",
+            "broken body",
+            "unknown session",
+        ),
+        "{sentence}",
+        "{fix}",
         "every",
         severity=WARNING,
     ),
     Observation(
         "path_without_cors",
         "an unknown path is answered without CORS headers",
-        _unreadable_error("unknown path"),
-        f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a CORS "
-        "error.",
-        f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+        _unreadable_error(
+            f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
+            "CORS error.",
+            f"send {ALLOW_ORIGIN} with every response, the {{status}} of unknown paths too",
+            "unknown path",
+        ),
+        "{sentence}",
+        "{fix}",
         severity=NOTE,
     ),
 )

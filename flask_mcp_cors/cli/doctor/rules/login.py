@@ -78,6 +78,35 @@ def _nowhere(ev: Evidence) -> Iterator[Values]:
         yield {"origin": f.origin, "severity": ERROR if is_closed else NOTE, "url": ev.href, "what": f.what}
 
 
+def _missing(ev: Evidence) -> Iterator[Values]:
+    serve = (
+        "serve the resource metadata document at that URL (RFC 9728), at the root of the host and not below the app's "
+        "mount point, or name the right URL in resource_metadata"
+    )
+    front = "let what stands in front pass /.well-known/ on to the app"
+    for f in ev.found("metadata missing"):
+        is_own = f.what.startswith("nginx answers")
+        fix = f"add a location for /.well-known/ that passes on to the app; {serve}" if is_own else f"{serve}; {front}"
+        yield {"origin": f.origin, "what": f.what, "url": f.url, "fix": fix}
+
+
+def _no_servers(ev: Evidence) -> Iterator[Values]:
+    for f in ev.found("no authorization servers"):
+        sentence = (
+            "The protected resource metadata names no authorization server (authorization_servers): a client has to "
+            "guess."
+        )
+        values = {"severity": WARNING, "sentence": sentence, "fix": "name the issuer in authorization_servers"}
+        if f.what:
+            values |= {
+                "severity": ERROR,
+                "sentence": f"authorization_servers of the protected resource metadata is {f.what}, and not a list of "
+                "URLs: clients refuse the document.",
+                "fix": 'write a list, also for one: "authorization_servers": ["https://…"]',
+            }
+        yield {"origin": f.origin, **values}
+
+
 def _unchecked(*steps: str) -> Seen:
     """What this machine does not reach a browser may; only the server itself is known to be within reach."""
 
@@ -85,7 +114,10 @@ def _unchecked(*steps: str) -> Seen:
         for f in ev.of(*steps):
             if f.fault is not None and f.fault.code != "gave_up":
                 severity = ERROR if ev.is_own(f.url) else WARNING
-                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=f.fault.fix)
+                fix = f.fault.fix
+                if f.fault.code == "dns" and "." not in (host := parse_url(f.url).host):
+                    fix = f"{host} looks like a name of a container or internal network: name the public https: URL"
+                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=fix)
 
     return seen
 
@@ -178,11 +210,9 @@ LOGIN: tuple[Observation, ...] = (
     Observation(
         "metadata_missing",
         "the resource metadata that the 401 names is not there",
-        fact("metadata missing"),
+        _missing,
         "The protected resource metadata that the 401 names is not there: {url} is answered 404. {what}",
-        "serve the resource metadata document at that URL (RFC 9728), at the root of the host and not below the app's "
-        "mount point, or name the right URL in resource_metadata; let what stands in front pass /.well-known/ on to "
-        "the app",
+        "{fix}",
         severity=ERROR,
     ),
     Observation(
@@ -206,7 +236,8 @@ LOGIN: tuple[Observation, ...] = (
         "the resource metadata is not JSON",
         fact("metadata not json"),
         "The protected resource metadata {url} is not JSON, but {what}.",
-        "serve the document of RFC 9728 there as application/json, not a page that answers every path",
+        "serve the document of RFC 9728 there as application/json, not a page that answers every path: let what serves "
+        "that page pass /.well-known/oauth-* on to the app",
         severity=ERROR,
     ),
     Observation(
@@ -228,9 +259,9 @@ LOGIN: tuple[Observation, ...] = (
     Observation(
         "authorization_servers_missing",
         "the resource metadata names no authorization server",
-        fact("no authorization servers"),
-        "The protected resource metadata names no authorization server (authorization_servers): a client has to guess.",
-        "name the issuer in authorization_servers",
+        _no_servers,
+        "{sentence}",
+        "{fix}",
         severity=WARNING,
     ),
     Observation(

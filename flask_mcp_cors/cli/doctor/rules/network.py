@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
+from ..evidence import SERVER_STEP
 from ..fronts import front_of
 from ..fronts import FRONTS
+from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
@@ -79,9 +81,17 @@ def _front(code: str) -> Callable[[Case], Fits]:
 
 
 def _rate_limited(c: Case) -> Fits:
-    if c.status != 429:
+    # POST was served, and is not any more: nginx answers 503 to what is over its limit.
+    is_over = c.status == 503 and c.is_posted and c.behind is not None and c.behind.status == 503
+    if c.status != 429 and not is_over:
         return False
-    if c.is_preflight:
+    limit = "The rate limit"
+    if is_over:
+        what = "OPTIONS and POST, which were served a moment before"
+        limit = "What looks like a rate limit"
+        fix = "do not count OPTIONS in the limit, raise it, and answer 429 (nginx: limit_req counts preflights, too: "
+        fix += "burst, limit_req_status 429; limit_conn); if there is no limit, see what fails now and then behind it"
+    elif c.is_preflight:
         what = "OPTIONS, the preflight: preflights count, and a refused one looks like a CORS error"
         fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
     elif c.f.blocked:
@@ -91,7 +101,8 @@ def _rate_limited(c: Case) -> Fits:
         what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
     # Where something got through, it is the doctor that asked too much.
     is_served = "connects" in c.evidence.verdicts.values()
-    return {"what": what, "fix": fix, "severity": Severity.WARNING if is_served else Severity.ERROR}
+    severity = Severity.WARNING if is_served else Severity.ERROR
+    return {"limit": limit, "what": what, "fix": fix, "severity": severity}
 
 
 def _gateway(c: Case) -> Fits:
@@ -127,6 +138,20 @@ def _refused(c: Case) -> Fits:
         "sentence": f"Nothing listens at {host}, but something does at {other.what}: the other loopback address.",
         "fix": f"write {other.what} in the URL, or let the server listen at {host}, too",
     }
+
+
+def _barred(c: Case) -> Fits:
+    if c.f.barred is None or c.f.location is not None:
+        return False
+    try:
+        host = urlsplit(c.f.url).hostname or "."
+    except ValueError:
+        host = "."
+    inner = f"{host} looks like a name of a container or internal network, where browsers are not; " * ("." not in host)
+    if c.f.step == SERVER_STEP:
+        named = "name the public https: URL of the authorization server in authorization_servers, and as its issuer"
+        return {"fix": f"{inner}{named} (Keycloak: KC_HOSTNAME)"}
+    return {"fix": f"{inner}serve it at a public https: URL, and name that where this one is named"}
 
 
 def _message_unanswered(c: Case) -> Fits:
@@ -188,10 +213,11 @@ def _host_refused(c: Case) -> Fits:
         fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
         fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
         return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
-    fix = (
-        f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs, "
-    )
-    return {"fix": f"{fix}which compare the port, too), {_PASS_HOST}"}
+    fix = f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs"
+    proxy = proxy_in(c.stacks)
+    if proxy != A_PROXY:
+        return {"fix": f"let {proxy} pass the Host on as it came, with its port; if it does: {fix})"}
+    return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
 
 
 NETWORK: tuple[Failure, ...] = (
@@ -233,9 +259,9 @@ NETWORK: tuple[Failure, ...] = (
     Failure(
         "barred",
         "the browser rejects the request, and not for CORS",
-        lambda c: c.f.barred is not None and c.f.location is None,
+        _barred,
         "The browser rejects {name} ({url}), and not for CORS: {barred}",
-        "use another URL",
+        "{fix}",
     ),
     *(
         Failure(front.code, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
@@ -243,9 +269,9 @@ NETWORK: tuple[Failure, ...] = (
     ),
     Failure(
         "rate_limited",
-        "requests, or preflights among them, are answered 429",
+        "requests, or preflights among them, are answered 429, or 503 after others were served",
         _rate_limited,
-        "The rate limit of {url} answers 429 to {what}.",
+        "{limit} of {url} answers {status} to {what}.",
         "{fix}; wait before the next run",
         "",
         ("no_conversation", "response_without_cors"),

@@ -93,7 +93,7 @@ def _method(c: Case) -> Fits:
     if not c.is_preflight:
         return False
     if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
-        return {"how": f"its answer ({c.status}) does not list that"}
+        return {"how": f"its answer has the status {c.status}"}
     if c.f.method == "POST":
         is_alone = c.passes_as("GET")
     else:
@@ -126,7 +126,7 @@ def _origin_lost(c: Case) -> Fits:
     if not (c.is_preflight and c.is_endpoint):
         return False
     if c.status == 403 and "Cross-site requests are not allowed" in c.text:
-        return {"why": "as a cross-site request without Origin is, though Origin was sent"}
+        return {"why": "as a cross-site request without Origin is, though Origin was sent", "refuses": ""}
     foreign = c.evidence.first("foreign origin")
     if not c.is_answered_behind or foreign is None or foreign.result is None:
         return False
@@ -134,9 +134,11 @@ def _origin_lost(c: Case) -> Fits:
         return False
     if c.status < 300 and any("origin" in r.headers.get("Vary", "").lower() for r, _ in c.evidence.responses()):
         # What varies by Origin knows CORS, and never sees one.
-        return {"why": "with Vary: Origin, but POST is served whatever its Origin, and no answer has a CORS header"}
+        why = "with Vary: Origin, but POST is served whatever its Origin, and no answer has a CORS header"
+        return {"why": why, "refuses": ""}
     if c.status == 403:
-        return {"why": "but POST is served whatever its Origin, and no answer has a CORS header"}
+        why = "but POST is served whatever its Origin, and no answer has a CORS header"
+        return {"why": why, "refuses": ", or it refuses OPTIONS"}
     return False
 
 
@@ -203,7 +205,10 @@ def _no_cors(c: Case) -> Fits:
         return False
     if c.f.step in LOGIN_STEPS:
         why = "the CORS code covers other paths of the server, and not this document or endpoint of the login"
-        return {"why": why, "fix": f"let the CORS code cover {c.f.url}, too, with {ALLOW_ORIGIN}: * (PUBLIC_METADATA)"}
+        fix = f"let the CORS code cover {c.f.url}, too, with {ALLOW_ORIGIN}: * (PUBLIC_METADATA)"
+        fix += "; look at its paths (django-cors-headers: CORS_URLS_REGEX; flask-cors: resources; Express, Hono: "
+        fix += "the path of app.use)"
+        return {"why": why, "fix": fix}
     fix = f"{SEND_ORIGIN.format(origin=c.f.origin)}, {ALLOW_METHODS} and {ALLOW_HEADERS}{_EXACTLY}"
     return {"why": "the server has no CORS for this URL, or not for this origin", "fix": fix}
 
@@ -286,7 +291,8 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "method_not_allowed",
         "a preflight does not allow a method",
         _method,
-        f"The preflight of {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
+        f"The preflight of {{name}} asks for the method {{method}}, and {{how}}: {{method}} is not on the "
+        f"server's list ({ALLOW_METHODS}).",
         f"add {{method}} to {ALLOW_METHODS} for {{url}}, in upper case",
         "methods",
         PREFLIGHT_CODES,
@@ -361,9 +367,10 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "something in front seems to drop Origin",
         _origin_lost,
         "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
-        "Origin and Access-Control-Request-* on, or it refuses OPTIONS.",
-        "let {proxy} or the CDN in front forward Origin and Access-Control-Request-Method/-Headers (CloudFront: an "
-        "origin request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
+        "Origin and Access-Control-Request-* on{refuses}.",
+        "let {proxy} or the CDN in front forward Origin and Access-Control-Request-Method/-Headers (nginx: no "
+        'proxy_set_header Origin ""; HAProxy: no del-header Origin; Caddy: no header_up -Origin; CloudFront: an origin '
+        "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
     Failure(
