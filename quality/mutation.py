@@ -37,14 +37,14 @@ TESTS = {
     "core/problems.py": ["core/test_policy", "core/test_messages", "test_config"],
     "core/security.py": ["core/test_security", "core/test_messages", "core/test_policy"],
     "core/settings.py": ["core/test_settings", "core/test_messages", "test_config"],
-    "core/site.py": ["core/test_site", "core/test_messages", "test_tenants", "test_doors"],
+    "core/site.py": ["core/test_site", "core/test_messages"],
     "core/suffixes.py": ["core/test_suffixes", "core/test_patterns", "core/test_hosts"],
     "core/validation.py": ["core/test_policy", "core/test_messages", "core/test_patterns", "core/test_answers"],
     "asgi.py": ["test_asgi", "test_doors"],
     "configure.py": ["test_config"],
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],
     "reporting.py": ["test_reporting", "cli/test_debug_lines"],
-    "wsgi.py": ["test_wsgi", "test_doors", "test_layer"],
+    "wsgi.py": ["test_wsgi", "test_doors", "test_layer", "test_config"],
     "auth/guards.py": ["test_guards", "test_guarded_routes", "test_metadata"],
     "auth/metadata.py": ["test_metadata"],
     "extension/cors.py": [
@@ -54,7 +54,7 @@ TESTS = {
         *("test_gate", "test_extension", "test_adversary", "test_config", "test_layer", "test_wsgi"),
         *("test_marks", "test_guarded_routes", "test_metadata"),
     ],
-    "extension/layer.py": ["test_layer", "test_doors"],
+    "extension/layer.py": ["test_layer", "test_gate", "test_wsgi", "test_doors"],
     "extension/marks.py": ["test_marks", "test_guarded_routes"],
     "extension/routing.py": ["test_routing", "test_config"],
 }
@@ -68,7 +68,7 @@ CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["flask_mcp_cors"]
 only_mutate = ["flask_mcp_cors/{file}"]
-also_copy = ["flask_mcp_cors", "quality"]
+also_copy = ["flask_mcp_cors", "quality", "docs"]
 pytest_add_cli_args = ["-p", "no:cacheprovider"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false

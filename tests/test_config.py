@@ -9,9 +9,12 @@ from pages import APP
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import PolicyError
+from flask_mcp_cors.configure import configure
+from flask_mcp_cors.core.settings import EXTENSION_SETTINGS
 
 
 def make(policy=None, config=None, **settings):
@@ -37,14 +40,19 @@ def test_keyword_beats_config_beats_policy_beats_default():
 @pytest.mark.parametrize(
     ("in_config", "in_code", "says"),
     [
-        (APP, "https://b.example", "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given"),
+        (
+            APP,
+            "https://b.example",
+            "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given in the code, and counts",
+        ),
         (APP, [APP], None),
+        ([APP], APP, None),
         ([APP], (APP,), None),
     ],
 )
 def test_a_key_that_a_keyword_beats_is_told_where_they_differ(caplog, in_config, in_code, says):
     make(config={"MCP_CORS_ORIGINS": in_config}, origins=in_code, hosts="a.example")
-    assert (says in caplog.text) if says else ("no effect" not in caplog.text)
+    assert [message for message in caplog.messages if "no effect" in message] == ([says] if says else [])
 
 
 def test_init_app_beats_the_constructor():
@@ -294,6 +302,10 @@ def test_lists_that_keep_every_client_out_are_a_warning(caplog, settings, what):
         assert caplog.messages[-1].startswith(
             f"MCPCors on 'configured': no browser MCP client can connect, because the default policy {what}"
         )
+        assert caplog.messages[-1].endswith(
+            ": extra_allow_headers and extra_expose_headers add to the default lists, allow_headers and expose_headers "
+            "replace them"
+        )
 
 
 @pytest.mark.parametrize(
@@ -495,3 +507,22 @@ def test_each_variable_that_never_reached_the_config_is_one_line(monkeypatch, ca
         "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
         "FLASK_MCP_CORS_POLICIES",
     ]
+
+
+def test_the_settings_of_flask_and_of_the_extension_are_read():
+    config = {"SERVER_NAME": "mcp.example.com", "MCP_CORS_WRAP_WSGI": True}
+    configured = configure(EXTENSION_SETTINGS, None, {}, config)
+    assert configured.site.own_hosts.patterns[-1] == "mcp.example.com"
+    assert [configured.wrap_wsgi, configure(EXTENSION_SETTINGS, None, {}, {}).wrap_wsgi] == [True, False]
+    assert configure(EXTENSION_SETTINGS, None, {}).site.own_hosts.patterns == LOOPBACK_HOSTS
+
+
+def test_every_lost_variable_is_named(monkeypatch, caplog):
+    lost = [
+        *("AAA_MCP_CORS_ORIGINS", "BBB_MCPCORS_HOSTS", "CCC_MCP_CORS_ZZZ", "DDD_MCP_CORS_PATHS"),
+        *("FLASK_MCP_CORS_ORIGIN", "ZZZ_MCP_CORS_HOSTS"),
+    ]
+    for variable in lost:
+        monkeypatch.setenv(variable, "*")
+    make(origins=APP, hosts="a.example")
+    assert [message.partition(" ")[0] for message in caplog.messages] == lost

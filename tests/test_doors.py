@@ -17,9 +17,12 @@ from werkzeug.test import run_wsgi_app
 
 from flask_mcp_cors import asgi
 from flask_mcp_cors import CORSMiddleware
+from flask_mcp_cors import Decision
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors import Reason
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.settings import SITE_SETTINGS
+from flask_mcp_cors.doors import carries
 from flask_mcp_cors.doors import judge_choice
 from flask_mcp_cors.wsgi import read_facts
 from flask_mcp_cors.wsgi import routed_path
@@ -413,3 +416,18 @@ def test_every_door_gives_the_same_answer(door, settings, row):
     assert {name: as_set(value) for name, value in cors.items()} == {n: as_set(v) for n, v in row.cors.items()}
     assert as_set(dict(headers).get("Vary", "")) == as_set(row.vary or "")
     assert (status, reached) == (row.status, row.reached)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([("access-control-ALLOW-origin", APP), ("Vary", "Cookie")], True),
+        ([("Access-Control-Allow-Origin", EVIL)], False),
+        ([("Access-Control-Allow-Origin", APP), ("Access-Control-Max-Age", "5")], False),
+        ([("Vary", "Origin")], False),
+        ([], False),
+    ],
+)
+def test_a_response_carries_a_decision_whose_cors_headers_it_has(headers, expected):
+    decision = Decision(True, Reason.ORIGIN_ALLOWED, None, (("Access-Control-Allow-Origin", APP), ("Vary", "Origin")))
+    assert carries(headers, decision) is expected

@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask import Request
 from flask import Response
 from pages import APP
 from pages import EVIL
@@ -229,11 +230,41 @@ def test_a_method_in_lower_case_does_not_get_the_policy_of_a_discovery_document(
     assert answer.status_code == 403
 
 
-def test_a_static_file_may_be_embedded_where_a_view_is_marked(tmp_path):
+@pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "wrap_wsgi around middleware"])
+@pytest.mark.parametrize("marked", [False, True], ids=["plain", "marked"])
+def test_a_static_file_may_be_embedded_and_a_view_may_not(tmp_path, door, marked):
     (tmp_path / "a.png").write_bytes(b"image")
     app = Flask("app", static_folder=str(tmp_path), static_url_path="/static")
-    app.get("/x", endpoint="x")(init(app).policy(max_age=5)(lambda: "in"))
+    if "middleware" in door:
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {})
+    cors = init(app, wrap_wsgi=door != "hooks")
+    app.get("/x", endpoint="x")(cors.policy(max_age=5)(lambda: "in") if marked else lambda: "in")
     embedding = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     for path, status in (("/static/a.png", 200), ("/x", 403)):
         with app.test_client().get(path, headers=embedding) as response:
             assert response.status_code == status
+
+
+class Overriding(Request):
+    """A request class that lets a query say the method, as the forms of some frameworks do."""
+
+    method = property(lambda self: self.args.get("_method", self.environ["REQUEST_METHOD"]), lambda self, value: None)
+
+
+def test_a_kept_decision_on_one_method_is_none_on_the_method_that_a_query_says(app):
+    app.request_class = Overriding
+    init(app)
+    app.add_url_rule("/x", "x", lambda: "in", methods=["GET", "DELETE"])
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    client = app.test_client()
+    assert [client.get(url, headers=link).status_code for url in ("/x", "/x?_method=DELETE")] == [200, 403]
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+def test_a_document_under_a_policy_of_the_owner_is_public_each_time(app, wrap):
+    cors = init(app, wrap_wsgi=wrap, policies={"/.well-known/**": {"max_age": 5}})
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/x")
+    app.before_request(lambda: ("log in", 401))
+    document = "/.well-known/oauth-protected-resource/x"
+    for _ in range(3):
+        assert app.test_client().get(document, headers={"Origin": APP}).status_code == 200

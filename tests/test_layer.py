@@ -1,5 +1,7 @@
 """The layer of ``wrap_wsgi``: what it decides, and what it leaves to the hook inside. The two never disagree."""
 
+import asyncio
+
 import pytest
 from flask import Flask
 from flask.views import MethodView
@@ -8,11 +10,15 @@ from pages import EVIL
 from pages import FROM_EVIL
 from pages import OTHER
 from pages import PREFLIGHT
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
 
+from flask_mcp_cors import asgi
+from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import request_refused
@@ -179,12 +185,25 @@ class Failing(BaseConverter):
         raise LookupError(value)
 
 
-def test_an_embedded_url_whose_routing_fails_is_no_static_file(app):
+@pytest.mark.parametrize(
+    ("marked", "line"),
+    [
+        (False, "routing failed outside of the application"),
+        (True, "routing failed outside of the application, so its hook decides"),
+    ],
+)
+def test_an_embedded_url_whose_routing_fails_is_no_static_file(app, caplog, marked, line):
     app.url_map.converters["failing"] = Failing
-    init(app, wrap_wsgi=True)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.wsgi_app = Around("app", app.wsgi_app)
+    cors = init(app, wrap_wsgi=True)
     app.add_url_rule("/f/<failing:value>", "f", lambda value: value)
+    app.add_url_rule("/x", "x", cors.policy(max_age=5)(lambda: "in") if marked else lambda: "in")
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
-    assert app.test_client().get("/f/1", headers=embedded).status_code == 403
+    with caplog.at_level("DEBUG", "flask_mcp_cors"):
+        assert app.test_client().get("/f/1", headers=embedded).status_code == (500 if marked else 403)
+    record = next(record for record in caplog.records if record.levelname == "DEBUG")
+    assert (record.getMessage(), record.exc_info[0]) == (line, LookupError)
 
 
 def test_it_stands_inside_every_proxy_fix(app):
@@ -201,11 +220,18 @@ class Around:
 
     def __init__(self, name, wrapped):
         setattr(self, name, wrapped)
+        self.wrapped = wrapped
+
+    def __call__(self, environ, start_response):
+        return self.wrapped(environ, start_response)
 
 
+@pytest.mark.parametrize("outermost", [False, True], ids=["alone", "below-another"])
 @pytest.mark.parametrize("name", ["app", "wsgi_app"])
-def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name):
+def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, name, outermost):
     app.wsgi_app = Around(name, ProxyFix(app.wsgi_app))
+    if outermost:
+        app.wsgi_app = ProxyFix(app.wsgi_app)
     with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
     assert str(caught.value) == (
@@ -234,9 +260,11 @@ def test_a_preflight_finds_the_view_of_the_announced_method(app):
     app.get("/x", endpoint="get")(lambda: "in")
     app.delete("/x", endpoint="delete")(cors.policy(origins=OTHER)(lambda: "in"))
     client = app.test_client()
-    for method, origin in (("GET", APP), ("DELETE", OTHER)):
+    for method, origin, listed in (("GET", APP, "GET, POST, OPTIONS"), ("DELETE", OTHER, "DELETE")):
         asked = {"Origin": origin, "Access-Control-Request-Method": method}
-        assert client.options("/x", headers=asked).headers["Access-Control-Allow-Origin"] == origin
+        answer = client.options("/x", headers=asked)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+        assert answer.headers["Access-Control-Allow-Methods"] == listed
 
 
 def test_each_method_of_a_class_has_its_own_mark(app):
@@ -306,3 +334,82 @@ def test_what_layer_and_hook_both_see_is_reported_once(app, caplog):
     for path in ("/x", "/marked"):
         assert app.test_client().post(path, headers=FROM_EVIL).text == "in"
     assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+class TestKeptDecisions:
+    """A second request like the first is decided from the memo, but for what the memo's key does not show."""
+
+    def make(self, wrap):
+        app = Flask("app", static_folder=None)
+        cors = init(app, wrap_wsgi=wrap, expose_headers="X-Inner")
+        app.add_url_rule("/x", "x", lambda: "in")
+        for _ in range(2):
+            answer = app.test_client().get("/x", headers={"Origin": APP})
+            assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("in", APP)
+        assert len(app.extensions["mcp_cors"].site.passing) == 1
+        return app, cors
+
+    def test_a_mark_that_is_made_later_counts(self, wrap):
+        app, cors = self.make(wrap)
+        cors.policy(origins=OTHER)(app.view_functions["x"])
+        answer = app.test_client().get("/x", headers={"Origin": APP})
+        assert answer.status_code == 403
+
+    def test_a_door_around_is_told_of_it(self, wrap):
+        app, _ = self.make(wrap)
+        client = Client(CORSMiddleware(app, origins=APP, hosts="*", expose_headers="X-Outer"))
+        assert client.get("/x", headers={"Origin": APP}).headers["Access-Control-Expose-Headers"] == "X-Inner"
+
+
+@pytest.mark.parametrize("inside", ["hooks", "wrap_wsgi", "middleware"])
+def test_an_asgi_door_around_is_told_of_each_decision(inside):
+    app = Flask("app", static_folder=None)
+    settings = {"origins": APP, "hosts": "*", "expose_headers": "X-Inner"}
+    if inside != "middleware":
+        MCPCors(app, wrap_wsgi=inside == "wrap_wsgi", **settings)
+    application = CORSMiddleware(app, **settings) if inside == "middleware" else app
+    sent = []
+
+    async def adapter(scope, receive, send):
+        _, status, headers = run_wsgi_app(application, EnvironBuilder("/x", headers={"Origin": APP}).get_environ())
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": int(status[:3]), "headers": pairs})
+
+    async def send(message):
+        sent.append(dict(message["headers"])[b"access-control-expose-headers"])
+
+    door = asgi.CORSMiddleware(adapter, origins=APP, hosts="*", expose_headers="X-Outer")
+    headers = [(b"host", b"localhost"), (b"origin", APP.encode())]
+    # The second time the decision is kept already.
+    for _ in range(2):
+        asyncio.run(door({"type": "http", "method": "GET", "path": "/x", "headers": headers}, None, send))
+    assert sent == [b"X-Inner", b"X-Inner"]
+
+
+def test_where_views_are_marked_another_application_beside_the_app_has_the_policy_of_its_path(app):
+    plain, calls = below()
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/plain": plain})
+    cors = init(app, wrap_wsgi=True)
+    app.add_url_rule("/x", "x", cors.policy(origins=OTHER)(lambda: "in"))
+    client = app.test_client()
+    asked = [("/x", OTHER), ("/x", APP), ("/plain", APP), ("/plain", OTHER)]
+    assert [client.get(path, headers={"Origin": origin}).status_code for path, origin in asked] == [200, 403, 200, 403]
+    assert calls == ["GET"]
+
+
+def test_a_callable_is_asked_about_the_path_that_dot_segments_resolve_to(app):
+    seen = []
+    init(app, policies={"/t": lambda req: seen.append(req.path)}, wrap_wsgi=True)
+    app.add_url_rule("/<path:rest>", "rest", lambda rest: "in")
+    path = "/.well-known/x/../../t"
+    answer = app.test_client().get(environ_overrides={"PATH_INFO": path, "HTTP_ORIGIN": APP})
+    assert (answer.text, seen) == ("in", [path])
+
+
+def test_the_method_counts_for_a_response_from_below_a_discovery_path(app):
+    app.wsgi_app, _ = below("404 NOT FOUND")
+    init(app, policies={"/.well-known/**": lambda req: None}, wrap_wsgi=True)
+    document = "/.well-known/oauth-protected-resource"
+    headers = [app.test_client().open(document, method=m, headers=FROM_EVIL).headers for m in ("GET", "POST")]
+    assert [answer.get("Access-Control-Allow-Origin") for answer in headers] == ["*", None]

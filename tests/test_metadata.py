@@ -42,6 +42,15 @@ def test_the_document(app, cors):
     assert get(app, "/.well-known/oauth-protected-resource").json == response.json
 
 
+def test_it_is_public_under_a_pattern_of_the_owners_too():
+    app = Flask("tools")
+    cors = MCPCors(app, origins=APP, hosts="localhost", policies={"/.well-known/oauth-protected-resource/**": {}})
+    app.before_request(lambda: ("no", 401))
+    serve(cors, app, "https://mcp.example.com/mcp")
+    # The first answer may be kept; the second request has to find its way as well.
+    assert [get(app, "/.well-known/oauth-protected-resource/mcp").status_code for _ in range(3)] == [200] * 3
+
+
 def test_it_is_public_whatever_hooks_the_app_has(app, cors):
     app.before_request(lambda: ("no", 401))
     serve(cors, app, "https://mcp.example.com/mcp")

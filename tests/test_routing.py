@@ -9,6 +9,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.routing import Rule
 from werkzeug.test import EnvironBuilder
 
+from flask_mcp_cors import MCPCors
 from flask_mcp_cors.extension.routing import is_static
 from flask_mcp_cors.extension.routing import layers_around
 from flask_mcp_cors.extension.routing import matched_rule
@@ -108,8 +109,8 @@ def test_a_rule_as_a_pattern(app, rule, pattern):
 
 
 class TestPatternsWithoutRoutes:
-    def told(self, app, paths=None, policies=(), **more):
-        return [str(pattern) for pattern in patterns_without_routes(app, paths, policies, **more)]
+    def told(self, app, paths=None, policies=()):
+        return [str(pattern) for pattern in patterns_without_routes(app, paths, policies)]
 
     def test_those_that_a_route_matches_are_none(self, app):
         add(app, "/mcp", "/servers/<name>/mcp")
@@ -131,10 +132,12 @@ class TestPatternsWithoutRoutes:
     def test_not_more_than_ten_are_named(self, app):
         assert len(self.told(app, [f"/{number}" for number in range(12)])) == 10
 
-    def test_what_is_served_without_a_route_counts(self, app):
-        assert self.told(app, ["/.well-known/x"], served=["/.well-known/x"]) == []
+    def test_documents_have_routes(self, app):
+        cors = MCPCors(app, origins="https://app.example.com", hosts="*")
+        cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+        assert self.told(app, list(app.extensions["mcp_cors"].metadata.bodies)) == []
 
-    def test_so_does_what_is_mounted_beside_the_app(self, app):
+    def test_what_is_mounted_beside_the_app_counts(self, app):
         app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/docs": Flask("other")})
         assert self.told(app, ["/docs/x"]) == []
 

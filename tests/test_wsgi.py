@@ -304,6 +304,18 @@ def test_a_generator_that_fails_before_it_starts_a_response_is_a_readable_500() 
         list(chunks)
 
 
+def test_a_body_that_starts_the_response_late_needs_no_close() -> None:
+    def application(environ: Any, start_response: Any) -> Iterable[bytes]:
+        def produce(chunk: bytes) -> bytes:
+            start_response("200 OK", [])
+            return chunk
+
+        return map(produce, [b"hello"])
+
+    answer = Client(CORSMiddleware(application, origins=APP)).get("/mcp", headers=FROM_APP)
+    assert (answer.text, cors_headers(answer)) == ("hello", ACTUAL)
+
+
 # Layers around layers
 
 
@@ -322,7 +334,7 @@ NESTS = pytest.mark.parametrize("make", [nested_flask, nested_middleware], ids=[
 @NESTS
 def test_nested_layers_set_each_header_once(make: Callable[[], Any]) -> None:
     answer = Client(make()).get("/mcp", headers=FROM_APP)
-    assert cors_headers(answer) == ACTUAL
+    assert (answer.status_code, cors_headers(answer)) == (200, ACTUAL)
     assert answer.headers.getlist("Vary") == ["Origin"]
     assert sorted((k.lower(), v) for k, v in answer.headers if k.lower() in dict(SECURITY)) == sorted(SECURITY)
 
@@ -860,7 +872,8 @@ def test_without_validation_nothing_is_logged(caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"), [(None, "/"), ("//a", "/a"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")]
+    ("path", "expected"),
+    [(None, "/"), ("//a", "/a"), ("/Xa", "/Xa"), ("/\xc3\xa9", "/é"), ("/\xff", "/\ufffd"), ("/€", "/?")],
 )
 def test_a_path_is_decoded_once(path: str | None, expected: str) -> None:
     assert routed_path({} if path is None else {"PATH_INFO": path}) == expected
@@ -977,3 +990,113 @@ def test_a_failed_callable_is_logged_with_its_pattern(
     assert caplog.messages[0] == "policies['/x'] failed, so the request is refused"
     assert expected in caplog.text
     assert "Strict-Transport-Security" not in Client(layer).get("/x").headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "advice"),
+    [
+        ("GET", "/x", "in policies['/x'] set origins="),
+        ("POST", "/.well-known/oauth-protected-resource", "if this page is to be allowed, set origins="),
+    ],
+)
+def test_a_refusal_is_logged_with_the_policy_that_refused(
+    method: str, path: str, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": {"max_age": 5}})
+    assert Client(layer).open(path, method=method, headers={"Origin": EVIL}).status_code == 403
+    assert advice in caplog.messages[-1]
+
+
+def test_a_callable_policy_sees_the_headers_that_were_sent_and_each_method_that_the_answer_may_list() -> None:
+    seen: list[tuple[str, str, str | None]] = []
+
+    def choose(req: Any) -> None:
+        seen.append((req.method, req.path, req.headers.get("Access-Control-Request-Method")))
+
+    client = Client(CORSMiddleware(Plain(), origins=APP, policies={"/x": choose}))
+    client.get("/x", headers=FROM_APP)
+    assert seen == [("GET", "/x", None)]
+    seen.clear()
+    client.options("/x", headers=PREFLIGHT)
+    assert seen == [("OPTIONS", "/x", "POST"), ("OPTIONS", "/x", "DELETE"), ("OPTIONS", "/x", "OPTIONS")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "origin", "status"),
+    [
+        ("POST", "/.well-known/oauth-protected-resource", EVIL, 403),
+        ("POST", "/.well-known/oauth-protected-resource", APP, 200),
+        # The built-in policy for documents and that of /t both let it pass; that of /.well-known/** would not.
+        ("GET", "/.well-known/oauth-protected-resource/../../t", "https://other.example", 200),
+    ],
+)
+def test_a_callable_policy_is_asked_beside_discovery_documents(
+    method: str, path: str, origin: str, status: int
+) -> None:
+    policies = {
+        "/t": lambda req: CORSPolicy(origins=[APP, "https://other.example"]),
+        "/.well-known/**": lambda req: CORSPolicy(origins=APP),
+    }
+    layer = CORSMiddleware(Plain(), origins=APP, policies=policies)
+    environ = environ_of(method=method, Origin=origin) | {"PATH_INFO": path}
+    assert run_wsgi_app(layer, environ)[1].startswith(str(status))
+
+
+def test_where_middleware_in_between_drops_the_inner_headers_the_outer_ones_are_sent() -> None:
+    inner = CORSMiddleware(Plain(), origins=APP, expose_headers="X-Inner")
+
+    def dropping(environ: Any, start_response: Any) -> Iterable[bytes]:
+        return inner(environ, lambda status, headers, *more: start_response(status, [("Content-Type", "text/plain")]))
+
+    client = Client(CORSMiddleware(dropping, origins=APP, expose_headers="X-Outer"))
+    assert client.get("/", headers=FROM_APP).headers["Access-Control-Expose-Headers"] == "X-Outer"
+
+
+def test_the_decision_of_an_application_that_a_view_calls_is_none_of_the_door_around() -> None:
+    other = CORSMiddleware(Plain(), origins="https://other.example")
+    app = Flask("app")
+    MCPCors(app, origins=APP, paths="/mcp")
+
+    @app.route("/")
+    def view() -> str:
+        return run_wsgi_app(other, request.environ)[1]
+
+    answer = Client(CORSMiddleware(app, origins=APP)).get("/", headers=FROM_APP)
+    assert (answer.text, answer.headers["Access-Control-Allow-Origin"]) == ("403 FORBIDDEN", APP)
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 403)])
+def test_dot_segments_below_a_callable_reach_a_discovery_document_with_its_methods_only(
+    method: str, status: int
+) -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/t/**": lambda req: CORSPolicy(origins="*")})
+    environ = environ_of(method=method, Origin=EVIL) | {"PATH_INFO": "/t/../.well-known/oauth-protected-resource"}
+    assert run_wsgi_app(layer, environ)[1].startswith(str(status))
+
+
+def test_an_answer_lists_no_method_that_another_policy_governs() -> None:
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/.well-known/**": lambda req: None})
+    answer = Client(layer).options("/.well-known/oauth-protected-resource", headers=PREFLIGHT)
+    assert answer.headers["Access-Control-Allow-Methods"] == "POST, DELETE, OPTIONS"
+
+
+def test_a_callable_is_not_asked_about_a_method_that_is_a_wildcard() -> None:
+    asked: list[str] = []
+
+    def choose(req: Any) -> CORSPolicy:
+        asked.append(req.headers["Access-Control-Request-Method"])
+        return CORSPolicy(origins=APP, allow_methods="*")
+
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose})
+    answer = Client(layer).options("/x", headers={**PREFLIGHT, "Access-Control-Request-Method": "PUT"})
+    assert (answer.headers["Access-Control-Allow-Methods"], asked) == ("PUT", ["PUT"])
+
+
+def test_an_answer_lists_no_method_for_which_a_callable_gives_another_policy() -> None:
+    def choose(req: Any) -> CORSPolicy:
+        announced = req.headers["Access-Control-Request-Method"]
+        return CORSPolicy(origins=APP, max_age=5 if announced == "DELETE" else 10)
+
+    layer = CORSMiddleware(Plain(), origins=APP, policies={"/x": choose})
+    answer = Client(layer).options("/x", headers=PREFLIGHT)
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST, OPTIONS"

@@ -53,7 +53,7 @@ def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
 def _unused_patterns(state: AppState) -> Iterator[Finding]:
     """Patterns that govern nothing: the paths that they were meant for are not protected."""
     site = state.site
-    for unused in patterns_without_routes(state.app, site.paths, site.policies, served=state.metadata.bodies):
+    for unused in patterns_without_routes(state.app, site.paths, site.policies):
         like = f" Routes like it: {', '.join(unused.similar)}." if unused.similar else ""
         yield Finding(
             "pattern_without_route",

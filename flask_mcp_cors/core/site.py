@@ -350,7 +350,7 @@ def make_site(
     if not own:
         own.extend(LOOPBACK_INDEX.patterns)
     if server_name:
-        own.append(server_name.lower())
+        own.append(server_name)
     return Site(default, hosts=HostIndex(served), own_hosts=HostIndex(own), paths=paths, policies=policies)
 
 

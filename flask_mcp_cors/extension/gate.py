@@ -165,7 +165,7 @@ class AppState:
             return
         self._has_checked_patterns = True
         site = self.site
-        for unused in patterns_without_routes(self.app, site.paths, site.policies, served=self.metadata.bodies):
+        for unused in patterns_without_routes(self.app, site.paths, site.policies):
             log.warning(
                 "%s, so it covers nothing: correct it (* is one segment, ** any number of them); for an app that is "
                 "mounted below a prefix, write the path without the prefix",

@@ -39,12 +39,12 @@ def check_proxy_fix(app: Flask) -> None:
 
     :raises RuntimeError: with the lines to write instead.
     """
-    inner = _below_proxy_fix(app.wsgi_app)
+    outermost = inner = _below_proxy_fix(app.wsgi_app)
     seen: set[int] = set()
     while inner is not None and id(inner) not in seen:
         if isinstance(inner, ProxyFix):
             raise RuntimeError(
-                f"wrap_wsgi: a ProxyFix is hidden below {type(app.wsgi_app).__name__} in {app.name!r}; "
+                f"wrap_wsgi: a ProxyFix is hidden below {type(outermost).__name__} in {app.name!r}; "
                 "put it outermost: add the other middleware first, then write "
                 "app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
             )

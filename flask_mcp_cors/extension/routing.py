@@ -91,18 +91,14 @@ class UnusedPattern(NamedTuple):
         return f"{self.setting} has {self.pattern!r}, which no route matches{like}"
 
 
-def patterns_without_routes(
-    app: Flask, paths: Iterable[str] | None, policies: Iterable[str], *, served: Iterable[str] = ()
-) -> list[UnusedPattern]:
+def patterns_without_routes(app: Flask, paths: Iterable[str] | None, policies: Iterable[str]) -> list[UnusedPattern]:
     """The patterns that govern nothing, such as a typing mistake, or the public path of an app below a prefix.
 
     Not more than the first ten: there may be thousands of tenants.
-
-    :param served: paths that are served without a route.
     """
     rules = {rule.rule: rule_pattern(app, rule.rule) for rule in app.url_map.iter_rules()}
     mounted = [f"{prefix}/**" for layer in layers_around(app) for prefix in mounts_of(app, layer)]
-    there = [segments(pattern) for pattern in (*rules.values(), *mounted, *served)]
+    there = [segments(pattern) for pattern in (*rules.values(), *mounted)]
     written = [("paths", pattern) for pattern in paths or ()] + [("policies", pattern) for pattern in policies]
     unused = (
         (setting, pattern)

@@ -155,3 +155,84 @@ def test_an_unbuffered_header_of_the_application_stays_in_any_case():
     decision = CORSPolicy(origins=APP, security_headers=None).actual(APP)
     applied = decision.apply([("content-type", "text/event-stream"), ("x-accel-buffering", "yes")])
     assert [value for name, value in applied if name.lower() == "x-accel-buffering"] == ["yes"]
+
+
+USUAL = ["Content-Type", "Content-Length", "Location", "Set-Cookie", "Allow", "Cache-Control", "ETag", "Date"]
+
+
+@pytest.mark.parametrize(
+    ("make", "fitting"),
+    [
+        (lambda policy: policy.actual(APP), USUAL),
+        (
+            lambda policy: policy.replace(security_headers={"cache_control": "no-cache"}).actual(APP),
+            set(USUAL) - {"Cache-Control"},
+        ),
+        (lambda policy: policy.refuse(Reason.CROSS_SITE), set(USUAL) - {"Content-Type", "Cache-Control"}),
+        (lambda policy: Decision(True, Reason.NOT_GOVERNED, None, ()), []),
+    ],
+    ids=["usual", "cache-control", "refusal", "not-governed"],
+)
+def test_only_usual_headers_that_are_none_of_ours_can_be_followed_by_ours(make, fitting):
+    decision = make(CORSPolicy(origins=APP))
+    asked = [*USUAL, "content-type", "Vary", "X-Frame-Options", "Access-Control-Allow-Origin", "X-A"]
+    assert {name for name in asked if decision.fits([(name, "value")])} == set(fitting)
+    assert decision.fits([(name, "value") for name in fitting])
+    assert not decision.fits([("Date", "value"), ("X-A", "value")])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("Content-Type", "text/event-stream", False),
+        ("Content-Type", "Text/Event-Stream", False),
+        ("Content-Type", "text/plain", True),
+        ("Content-Type", "", True),
+        ("ETag", "text/event-stream", True),
+    ],
+)
+def test_an_event_stream_needs_a_header_more(name, value, fits):
+    assert CORS.fits([(name, value)]) is fits
+
+
+OURS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"access-control-allow-origin", APP.encode()),
+    (b"vary", b"Origin"),
+]
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], OURS),
+        # Where ours simply follow, the others stay as they are spelled.
+        (
+            [(b"X-A", b"\xe9"), (b"content-type", b"text/plain")],
+            [(b"X-A", b"\xe9"), (b"content-type", b"text/plain"), *OURS],
+        ),
+        ([(b"X-A", b"text/event-stream")], [(b"X-A", b"text/event-stream"), *OURS]),
+        ([(b"X-A", b"\xe9"), (b"ACCESS-CONTROL-Allow-Origin", b"*")], [(b"x-a", b"\xe9"), *OURS]),
+        ([(b"x-\xe9", b"1"), (b"access-control-max-age", b"5")], [(b"x-\xe9", b"1"), *OURS]),
+        ([(b"Vary", b"Cookie")], [*OURS[:-1], (b"vary", b"Cookie, Origin")]),
+        ([(b"X-Frame-Options", b"SAMEORIGIN")], [(b"x-frame-options", b"SAMEORIGIN"), OURS[0], *OURS[2:]]),
+        (
+            [(b"Content-Type", b"Text/Event-Stream")],
+            [(b"content-type", b"Text/Event-Stream"), (b"x-accel-buffering", b"no"), *OURS],
+        ),
+    ],
+)
+def test_the_header_list_of_an_asgi_message(headers, expected):
+    assert CORS.apply_encoded(headers) == expected
+    assert CORS.encoded == OURS
+
+
+def test_a_final_answer_replaces_the_type_of_an_asgi_message():
+    refusal = CORSPolicy(origins=APP, security_headers=None).refuse(Reason.CROSS_SITE)
+    assert refusal.apply_encoded([(b"content-type", b"text/html")]) == [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Origin"),
+    ]

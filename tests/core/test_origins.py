@@ -6,6 +6,8 @@ from pages import APP
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import Reason
 from flask_mcp_cors.core.origins import parse_origin
+from flask_mcp_cors.core.origins import serialized_ip
+from flask_mcp_cors.core.origins import to_ascii
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,27 @@ def test_the_host_of_an_application_scheme_need_not_be_an_internet_name(host):
 @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
 def test_a_bracketed_host_that_is_no_address_is_malformed(host):
     assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("0x", "0.0.0.0"),
+        ("0x7f.1", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"),
+        ("1.2.3.4.", "1.2.3.4"),
+        ("255.0.0.1", "255.0.0.1"),
+        ("256.0.0.1", None),
+        ("1.2.3.4.0", None),
+        ("4294967295", "255.255.255.255"),
+        ("4294967296", None),
+        ("08.1", None),
+        ("0x10x.1", None),
+    ],
+)
+def test_an_address_as_browsers_serialize_it(host, address):
+    assert serialized_ip(host) == address
+
+
+def test_a_label_that_is_encoded_already_is_not_encoded_again():
+    assert to_ascii("xn--é.bücher") == "xn--é.xn--bcher-kva"

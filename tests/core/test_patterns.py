@@ -274,6 +274,9 @@ def test_a_compiled_expression_is_refused_with_what_to_write(origins):
         ("xn--a", False),  # a control character
         ("xn--abc-", False),  # nothing beyond ASCII in it
         ("xn--99999999", False),  # beyond Unicode
+        ("xn--a-ein", False),  # a line separator
+        ("xn--a-so7g", False),  # a private character
+        ("xn--a-rc4g", False),  # half of a pair
         ("xn--bcher-kvb", False),  # a capital of the title kind
         ("xn--Bcher-kva", False),
         ("xn--a-ecp.example", False),  # a digit with a full stop, which is mapped to both

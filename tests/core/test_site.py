@@ -137,7 +137,7 @@ class TestOriginValidation:
 
     @pytest.mark.parametrize(
         "settings",
-        [{"trusted_hosts": [".example.com"]}, {"server_name": "mcp.example.com"}, {"hosts": ["*.example.com", "*"]}],
+        [{"trusted_hosts": [".example.com"]}, {"server_name": "MCP.example.com"}, {"hosts": ["*.example.com", "*"]}],
     )
     def test_a_named_host_makes_its_pages_the_apps_own(self, settings):
         assert decide(facts(origin=OWN), **settings).reason is Reason.SAME_ORIGIN
@@ -331,7 +331,17 @@ class TestChoice:
             "policies['/mcp/x']",
             "outside paths",
         ]
-        assert make_site({}, CORSPolicy(origins=APP)).choose("/").rule == "the default policy"
+        bare = make_site({}, CORSPolicy(origins=APP))
+        assert bare.choose("/").rule == "the default policy"
+        document = bare.choose("/.well-known/oauth-protected-resource")
+        assert document.rule == "policies['/.well-known/oauth-protected-resource/**']"
+        assert (document.is_discovery, bare.choose("/").is_discovery) == (True, False)
+
+    def test_the_settings_can_be_read(self):
+        policies = {"/x": None}
+        made = site(paths=["/mcp", "/y"], policies=policies)
+        assert (made.paths, made.policies) == (("/mcp", "/y"), policies)
+        assert site().paths is None
 
 
 class TestSameOrigin:
@@ -592,3 +602,40 @@ class TestHostileFacts:
     def test_a_request_without_origin_from_another_site_is_refused(self, site, sent, mode):
         facts = Facts("GET", "/", "https", "mcp.example.com", None, fetch_site=sent, fetch_mode=mode)
         assert site.decide(facts, site.default).reason is Reason.CROSS_SITE
+
+
+class TestOptions:
+    """What a preflight, and a request that could have been one, is answered from."""
+
+    VARY = ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+
+    def test_the_requested_headers_count(self):
+        asked = preflight(request_headers="x-evil")
+        assert site(hosts="*").judge(asked).reason is Reason.HEADER_NOT_ALLOWED
+
+    def test_outside_the_governed_paths_a_preflight_is_left_alone(self):
+        assert site(paths="/mcp").judge(preflight(path="/")).reason is Reason.NOT_GOVERNED
+
+    def test_a_preflight_at_another_host_varies_as_a_preflight(self):
+        made = site(CORSPolicy(origins=APP, security_headers=None), hosts="mcp.example.com")
+        assert made.judge(preflight(host="other.example.com")).headers == (
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            self.VARY,
+        )
+
+    def test_another_options_request_has_the_headers_of_a_response(self):
+        made = site(CORSPolicy(origins=APP, security_headers=None, expose_headers="X-A"), hosts="*")
+        assert made.judge(facts("OPTIONS", origin=APP)).headers == (
+            ("Access-Control-Allow-Origin", APP),
+            ("Access-Control-Expose-Headers", "X-A"),
+            self.VARY,
+        )
+
+
+def test_a_pattern_that_is_no_string_is_named_and_the_others_are_read():
+    with pytest.raises(PolicyError) as caught:
+        site(policies={3: None, "mcp": None})
+    first, second = caught.value.problems
+    assert str(first) == "policies=3: int is the wrong type; write a path pattern, a string [wrong_type]"
+    assert (second.code, second.value) == ("path_invalid", "mcp")
