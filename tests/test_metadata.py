@@ -9,6 +9,7 @@ from views import challenge
 from views import verify
 
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors.core.site import Facts
 
 
 def serve(cors, app, *resources, **more):
@@ -40,6 +41,17 @@ def test_the_document(app, cors):
     }
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert get(app, "/.well-known/oauth-protected-resource").json == response.json
+
+
+def test_it_is_public_when_its_decision_is_kept():
+    app = Flask("tools")
+    cors = MCPCors(app, origins=APP, hosts="localhost", policies={"/.well-known/oauth-protected-resource/**": {}})
+    app.before_request(lambda: ("no", 401))
+    serve(cors, app, "https://mcp.example.com/mcp")
+    # The layer of wrap_wsgi asks so for a response that Flask made before any hook.
+    path = "/.well-known/oauth-protected-resource/mcp"
+    app.extensions["mcp_cors"].site.judge(Facts("GET", path, "http", "localhost", None))
+    assert get(app, path).status_code == 200
 
 
 def test_it_is_public_whatever_hooks_the_app_has(app, cors):

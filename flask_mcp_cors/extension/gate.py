@@ -183,6 +183,7 @@ class AppState:
         handover: Handover | None = environ.get(HANDOVER)
         if handover is not None and handover.site is self.site:
             # The layer's. A request that this view hands on to the app again comes with a copy that has none.
+            handover.is_open = False
             del environ[HANDOVER]
             setattr(req, _OUTER, handover)
             if handover.facts == facts:
@@ -264,7 +265,7 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
-    views, kept = state.views, state.site.passing.get
+    views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
     around = AROUND.get
 
     def before_request() -> Response | None:
@@ -278,6 +279,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or around() is not None
             or views.exist()
             or req.method != environ["REQUEST_METHOD"]
+            or req.path in documents
         ):
             return state.judge(req, read_facts(environ, req.path))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]  # quicker than setattr with a constant
