@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 from typing import TYPE_CHECKING
 from typing import Unpack
 
@@ -63,8 +64,12 @@ KEY = (
 
 def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
     """The facts that a decision on this request rests on."""
-    method, _, *others = map(environ.get, KEY)
-    return Facts._make((method, path, *others, False))
+    return make_facts(tuple(map(environ.get, KEY)), path)
+
+
+def make_facts(values: tuple[Any, ...], path: str) -> Facts:
+    """The same, of the values of :data:`KEY`."""
+    return Facts._make((values[0], path, *values[2:], False))
 
 
 def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> list[bytes]:
@@ -86,7 +91,10 @@ class Door:
         self._site = configured.site
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        facts = read_facts(environ, routed_path(environ))
+        return self._pass(environ, start_response, read_facts(environ, routed_path(environ)))
+
+    def _pass(self, environ: WSGIEnvironment, start_response: StartResponse, facts: Facts) -> Iterable[bytes]:
+        """Answer the request, or let it in and finish the response."""
         decision = self._decide(environ, facts)
         report_lost_method(facts)
         outer = claim(environ, facts.origin)

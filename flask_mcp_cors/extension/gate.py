@@ -34,6 +34,7 @@ from ..reporting import report
 from ..reporting import report_lost_method
 from ..wsgi import announcing
 from ..wsgi import KEY
+from ..wsgi import make_facts
 from ..wsgi import read_facts
 from .marks import MarkedViews
 from .routing import is_static
@@ -272,7 +273,8 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         """``before_request``, first: answer preflights, refuse foreign requests, serve public metadata."""
         req = _current_request()
         environ = req.environ
-        decision = kept(tuple(map(environ.get, KEY)))
+        values = tuple(map(environ.get, KEY))
+        decision = kept(values)
         if (
             decision is None
             or HANDOVER in environ
@@ -281,7 +283,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or req.method != environ["REQUEST_METHOD"]
             or req.path in documents
         ):
-            return state.judge(req, read_facts(environ, req.path))
+            return state.judge(req, make_facts(values, req.path))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]  # quicker than setattr with a constant
         return None
 

@@ -23,6 +23,8 @@ from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
 from ..wsgi import KEY
+from ..wsgi import make_facts
+from ..wsgi import routed_path
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule
@@ -89,7 +91,8 @@ class Layer(Door):
             state.register_hooks()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        decision = self._kept(tuple(map(environ.get, KEY)))
+        values = tuple(map(environ.get, KEY))
+        decision = self._kept(values)
         if (
             decision is None
             or HANDOVER in environ
@@ -97,7 +100,7 @@ class Layer(Door):
             or self._state.has_hooks
             or self._views.exist()
         ):
-            return super().__call__(environ, start_response)
+            return self._pass(environ, start_response, make_facts(values, routed_path(environ)))
         return self._go_in(environ, start_response, decision.apply)
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
