@@ -67,7 +67,7 @@ def routed_path(scope: Scope) -> str:
     Servers leave the mount point in ``path``, or do not, so it is taken off where it is a whole prefix.
     """
     path: str = scope["path"]
-    root: str = scope.get("root_path") or ""
+    root: str | None = scope.get("root_path")
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
         path = path[len(root) :]
     return f"/{path.lstrip('/')}"

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = {
     "core/answers.py": ["core/test_answers", "core/test_policy", "core/test_vectors"],
     "core/decision.py": ["core/test_decision", "core/test_answers", "core/test_policy"],
-    "core/discovery.py": ["core/test_site", "core/test_mcp"],
+    "core/discovery.py": ["core/test_site", "core/test_mcp", "test_reporting"],
     "core/headers.py": ["core/test_headers", "core/test_answers", "core/test_policy", "core/test_messages"],
     "core/hosts.py": ["core/test_hosts", "core/test_site", "core/test_messages"],
     "core/origins.py": ["core/test_origins", "core/test_patterns", "core/test_vectors", "core/test_hosts"],
@@ -40,7 +40,7 @@ TESTS = {
     "core/site.py": ["core/test_site", "core/test_messages"],
     "core/suffixes.py": ["core/test_suffixes", "core/test_patterns", "core/test_hosts"],
     "core/validation.py": ["core/test_policy", "core/test_messages", "core/test_patterns", "core/test_answers"],
-    "asgi.py": ["test_asgi", "test_doors"],
+    "asgi.py": ["test_asgi", "test_doors", "asgi/test_frameworks"],
     "configure.py": ["test_config"],
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],
     "reporting.py": ["test_reporting", "cli/test_debug_lines"],

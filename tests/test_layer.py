@@ -413,3 +413,27 @@ def test_the_method_counts_for_a_response_from_below_a_discovery_path(app):
     document = "/.well-known/oauth-protected-resource"
     headers = [app.test_client().open(document, method=m, headers=FROM_EVIL).headers for m in ("GET", "POST")]
     assert [answer.get("Access-Control-Allow-Origin") for answer in headers] == ["*", None]
+
+
+@pytest.mark.parametrize("asked_first", ["app", "other"])
+def test_of_two_applications_below_the_one_that_answers_says_which_headers_there_are(app, asked_first):
+    """As with a cascade, which gives each application a copy of the environ until one of them knows the page."""
+    plain, _ = below("200 OK" if asked_first == "app" else "404 NOT FOUND")
+    other = CORSMiddleware(plain, origins=APP, hosts="*", expose_headers="X-Other")
+    order = [app.wsgi_app, other] if asked_first == "app" else [other, app.wsgi_app]
+
+    def cascade(environ, start_response):
+        for application in order:
+            body, status, headers = run_wsgi_app(application, dict(environ))
+            if status[:3] != "404":
+                break
+        start_response(status, list(headers))
+        return body
+
+    app.wsgi_app = cascade
+    init(app, wrap_wsgi=True, expose_headers="X-App")
+    if asked_first == "other":
+        app.add_url_rule("/x", "x", lambda: "in")
+    answer = app.test_client().get("/x", headers={"Origin": APP})
+    expected = "X-Other" if asked_first == "app" else "X-App"
+    assert (answer.status_code, answer.headers["Access-Control-Expose-Headers"]) == (200, expected)

@@ -184,7 +184,6 @@ class AppState:
         handover: Handover | None = environ.get(HANDOVER)
         if handover is not None and handover.site is self.site:
             # The layer's. A request that this view hands on to the app again comes with a copy that has none.
-            handover.is_open = False
             del environ[HANDOVER]
             setattr(req, _OUTER, handover)
             if handover.facts == facts:

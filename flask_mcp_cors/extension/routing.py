@@ -108,7 +108,7 @@ def patterns_without_routes(app: Flask, paths: Iterable[str] | None, policies: I
     found = []
     for setting, pattern in islice(unused, _TOLD_AT_ONCE):
         below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
-        alike = get_close_matches(pattern.lower(), [its_pattern.lower() for its_pattern in rules.values()], 3)
+        alike = get_close_matches(pattern.lower(), [its_pattern.lower() for its_pattern in rules.values()])
         close = [rule for rule, its_pattern in rules.items() if its_pattern.lower() in alike]
         found.append(UnusedPattern(setting, pattern, tuple(dict.fromkeys([*below, *close]))))
     return found
