@@ -360,7 +360,7 @@ def _differences(origin: Origin, choice: Choice) -> str:
     """
     values = getattr(choice.policy, "origins", ())
     for value in () if callable(values) else values[:50]:
-        listed = parse_origin(value.replace("://*.", "://", 1))
+        listed = parse_origin(value.replace("://*.", "://"))
         if listed is None:
             continue
         if listed.host == origin.host:

@@ -23,13 +23,14 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 #: Each file that is changed, and the tests that pin what it does: the smallest selection that knows all of it.
-#: The command line and the browser have no mutants here; nor has ``core/mcp.py``, computed when it is imported.
+#: The command line and the browser have no mutants here.
 TESTS = {
-    "core/answers.py": ["core/test_answers", "core/test_policy", "core/test_vectors"],
+    "core/answers.py": ["core/test_answers", "core/test_policy", "core/test_vectors", "core/test_site"],
     "core/decision.py": ["core/test_decision", "core/test_answers", "core/test_policy"],
     "core/discovery.py": ["core/test_site", "core/test_mcp", "test_reporting"],
     "core/headers.py": ["core/test_headers", "core/test_answers", "core/test_policy", "core/test_messages"],
     "core/hosts.py": ["core/test_hosts", "core/test_site", "core/test_messages"],
+    "core/mcp.py": ["core/test_mcp", "test_config"],
     "core/origins.py": ["core/test_origins", "core/test_patterns", "core/test_vectors", "core/test_hosts"],
     "core/paths.py": ["core/test_paths", "core/test_site", "core/test_messages"],
     "core/patterns.py": ["core/test_patterns", "core/test_messages", "core/test_vectors", "core/test_policy"],
@@ -43,7 +44,7 @@ TESTS = {
     "asgi.py": ["test_asgi", "test_doors", "asgi/test_frameworks"],
     "configure.py": ["test_config"],
     "doors.py": ["test_doors", "test_wsgi", "test_asgi", "test_layer"],
-    "reporting.py": ["test_reporting", "cli/test_debug_lines"],
+    "reporting.py": ["test_reporting", "test_asgi", "cli/test_debug_lines"],
     "wsgi.py": ["test_wsgi", "test_doors", "test_layer", "test_config"],
     "auth/guards.py": ["test_guards", "test_guarded_routes", "test_metadata"],
     "auth/metadata.py": ["test_metadata"],
@@ -154,7 +155,8 @@ def judge(file: str, place: Path, children: str) -> Counter[str]:
     changed = changes((mutants / "flask_mcp_cors" / file).read_text(encoding="utf-8"))
     counts: Counter[str] = Counter()
     for name, status in json.loads((mutants / "results.json").read_text(encoding="utf-8")).items():
-        kind = "killed" if status == "timeout" else status
+        is_killed = status in ("killed", "timeout") or (status == "no tests" and fails_alone(name, mutants, tests))
+        kind = "killed" if is_killed else status
         if kind != "killed":
             module, _, function = name.rpartition("__mutmut_")[0].removeprefix("flask_mcp_cors.").rpartition(".")
             function = f"{module}.{function.removeprefix('x').removeprefix('_').replace('ǁ', '.').strip('.')}"
@@ -166,6 +168,13 @@ def judge(file: str, place: Path, children: str) -> Counter[str]:
         counts[kind] += 1
     print(f"{file}: {described(counts)}", flush=True)
     return counts
+
+
+def fails_alone(mutant: str, mutants: Path, tests: list[str]) -> bool:
+    """Does a test fail in a new process? What no test calls may still be called when the module is imported."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--assert=plain", *tests]
+    environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
+    return subprocess.run(command, cwd=mutants, env=environment, stdout=subprocess.DEVNULL).returncode != 0
 
 
 def described(counts: Counter[str]) -> str:

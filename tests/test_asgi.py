@@ -688,26 +688,39 @@ def test_signals_are_sent_for_each_request() -> None:
 @pytest.mark.parametrize(
     ("headers", "advice"),
     [
-        ([("origin", EVIL)], 'set origins=["https://app.example.com", "https://evil.example"]'),
+        (
+            [("origin", EVIL)],
+            'if this page is to be allowed, set origins=["https://app.example.com", "https://evil.example"] '
+            "(MCP_CORS_ORIGINS); now https://app.example.com (keyword)",
+        ),
         (
             [("host", "10.0.0.7.internal"), ("x-forwarded-host", "mcp.example.com")],
-            "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host",
+            "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host; otherwise, set "
+            'hosts=["mcp.example.com", "10.0.0.7.internal"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
+        ),
+        (
+            [("host", "backend"), ("x-forwarded-host", "backend")],
+            'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
         ),
         (
             [("origin", "null"), ("content-type", "application/x-www-form-urlencoded")],
-            "a form sends this origin from a page with Referrer-Policy: no-referrer",
+            "a form sends this origin from a page with Referrer-Policy: no-referrer: give the page another policy, "
+            "such as strict-origin-when-cross-origin; or after a redirect to another host: let the form name the final "
+            "URL; if an identity provider posts it, exempt the view with cors.exempt; forms in sandboxed iframes send "
+            "it always",
         ),
         (
             [("origin", "https://mcp.example.com")],
-            "let the proxy send X-Forwarded-Proto, and start the server with --forwarded-allow-ips",
+            "this is the app's own page over https, but the request arrived over http: let the proxy send "
+            "X-Forwarded-Proto, and start the server with --forwarded-allow-ips",
         ),
     ],
-    ids=["origin", "host", "form", "scheme"],
+    ids=["origin", "host", "host-that-was-sent-on", "form", "scheme"],
 )
 def test_advice_is_for_asgi(headers: list[tuple[str, str]], advice: str, caplog: pytest.LogCaptureFixture) -> None:
     ask(CORSMiddleware(Plain(), **POLICY), scope_of(headers=headers, scheme="http"))
-    assert advice in caplog.messages[-1]
-    assert "ProxyFix" not in caplog.messages[-1]
+    host = dict(headers).get("host", "mcp.example.com")
+    assert caplog.messages[-1].endswith(f", host '{host}': {advice}")
 
 
 @pytest.mark.parametrize(

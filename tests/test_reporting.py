@@ -13,6 +13,8 @@ from pages import APP
 from pages import EVIL
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client
+from werkzeug.test import EnvironBuilder
+from werkzeug.test import run_wsgi_app
 
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
@@ -20,6 +22,8 @@ from flask_mcp_cors import LOOPBACK
 from flask_mcp_cors import LOOPBACK_HOSTS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import NOBODY
+from flask_mcp_cors import preflight_answered
+from flask_mcp_cors import request_refused
 from flask_mcp_cors.reporting import safe
 
 OWN = "https://mcp.example.com"
@@ -111,6 +115,13 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="host-on-another-port",
         ),
         pytest.param(
+            {"hosts": "mcp.example.com:8443"},
+            {"base_url": OWN},
+            'set hosts=["mcp.example.com:8443", "mcp.example.com:*"] (MCP_CORS_HOSTS); now mcp.example.com:8443 '
+            "(keyword)",
+            id="host-without-its-port",
+        ),
+        pytest.param(
             {},
             {"base_url": "https://b.example", "X_Forwarded_Proto": "https"},
             NO_PROXY_FIX
@@ -157,10 +168,28 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             id="own-page-whose-scheme-was-lost",
         ),
         pytest.param(
+            {},
+            {"Origin": OWN, "base_url": "http://mcp.example.com", "X_Forwarded_Proto": "https"},
+            f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}; {NO_PROXY_FIX}",
+            id="own-page-whose-scheme-was-sent-in-vain",
+        ),
+        pytest.param(
+            {"hosts": "mcp.example.com:443"},
+            {"Origin": OWN, "base_url": "http://mcp.example.com"},
+            f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}",
+            id="own-page-of-a-host-that-is-listed-with-the-port-of-the-scheme-that-was-lost",
+        ),
+        pytest.param(
             {"hosts": "mcp.example.com:443"},
             {"base_url": "http://mcp.example.com", "method": "GET"},
             f"hosts has this name with the port of https, but the request arrived over http: {LOST_SCHEME}",
             id="host-with-the-port-of-a-scheme-that-was-lost",
+        ),
+        pytest.param(
+            {"hosts": "mcp.example.com:80"},
+            {"base_url": OWN, "method": "GET"},
+            f"hosts has this name with the port of http, but the request arrived over https: {LOST_SCHEME}",
+            id="host-with-the-port-of-plain-http",
         ),
         pytest.param(
             {},
@@ -183,12 +212,31 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword); {NO_PROXY_FIX}',
             id="own-page-whose-host-was-changed",
         ),
+        *(
+            pytest.param(
+                {"hosts": [host]},
+                {"Origin": page, "base_url": "http://127.0.0.1:8000"},
+                "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has "
+                "changed it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this "
+                f'page is to be allowed, set origins=["{APP}", "{page}"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
+                id=f"own-page-on-{host}-whose-host-was-changed",
+            )
+            for host, page in (("mcp.example.com:8443", f"{OWN}:8443"), ("mcp.example.com:443", OWN))
+        ),
         pytest.param(
             {},
             {"Origin": "http://app.example.com:8080"},
             f"origins has {APP}, with another scheme and port; if this page is to be allowed, set "
             f'origins=["{APP}", "http://app.example.com:8080"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
             id="listed-with-another-scheme-and-port",
+        ),
+        pytest.param(
+            {"origins": ["http://localhost:*", APP]},
+            {"Origin": "http://app.example.com"},
+            f"origins has {APP}, with another scheme; if this page is to be allowed, set "
+            f'origins=["http://localhost:*", "{APP}", "http://app.example.com"] (MCP_CORS_ORIGINS); now '
+            f"http://localhost:*, {APP} (keyword)",
+            id="listed-with-another-scheme-after-a-pattern",
         ),
         pytest.param(
             {"origins": "http://localhost:5173"},
@@ -215,6 +263,13 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         ),
         pytest.param(
             {},
+            {"Origin": EVIL, "path": "/.well-known/jwks.json", "method": "HEAD"},
+            PUBLIC_DOCUMENT.format("/.well-known/jwks.json")
+            + ', or "/.well-known/**": PUBLIC_METADATA for all of them',
+            id="head-of-a-public-document",
+        ),
+        pytest.param(
+            {},
             {"Origin": EVIL, "path": "/oauth/jwks", "method": "OPTIONS", "Access_Control_Request_Method": "GET"},
             f"{PUBLIC_DOCUMENT.format('/oauth/jwks')}; if this page may call the tools, too, {ADD_EVIL}",
             id="public-document-elsewhere",
@@ -224,6 +279,18 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"Origin": EVIL, "path": "/static/x.css", "method": "GET"},
             f"{PUBLIC_DOCUMENT.format('/static/x.css')}; if this page may call the tools, too, {ADD_EVIL}",
             id="static-file",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "path": "/static/x.css", "method": "HEAD"},
+            f"{PUBLIC_DOCUMENT.format('/static/x.css')}; if this page may call the tools, too, {ADD_EVIL}",
+            id="head-of-a-static-file",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "method": "GET"},
+            f"if this page is to be allowed, {ADD_EVIL}",
+            id="what-is-read-and-no-document",
         ),
         pytest.param(
             {"allow_credentials": True},
@@ -260,6 +327,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             NULL_OF_A_FORM,
             id="null-of-a-form-over-http",
         ),
+        pytest.param({}, {"Origin": "null", "Content_Type": "text/plain"}, NULL_OF_A_FORM, id="null-of-a-plain-form"),
         pytest.param(
             {},
             {"Origin": "file://"},
@@ -286,6 +354,12 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "method": "GET"},
             'another site embeds this URL; a page that may read it asks with fetch and mode "cors"',
             id="image",
+        ),
+        pytest.param(
+            {},
+            {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors", "method": "HEAD"},
+            'another site embeds this URL; a page that may read it asks with fetch and mode "cors"',
+            id="head-of-an-image",
         ),
         pytest.param(
             {}, {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors", "method": "GET"}, LOST_ORIGIN, id="lost"
@@ -329,6 +403,12 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {"Origin": EVIL},
             f'if this page is to be allowed, in policies[\'/mcp\'] set origins=["https://t.example", "{EVIL}"]',
             id="policy-of-a-path",
+        ),
+        pytest.param(
+            {"policies": {"/caf\xe9": {"origins": "https://t.example"}}},
+            {"Origin": EVIL, "path": "/caf\xe9"},
+            f'if this page is to be allowed, in policies[\'/caf\\xe9\'] set origins=["https://t.example", "{EVIL}"]',
+            id="policy-of-a-path-that-is-not-ascii",
         ),
         pytest.param(
             {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
@@ -396,11 +476,25 @@ def test_origins_for_an_app_without_settings_come_with_its_hosts(caplog):
     MCPCors(app)
     app.add_url_rule("/mcp", "mcp", lambda: "ran", methods=["POST"])
     line = refusal(caplog, app, base_url="http://127.0.0.1", Origin=EVIL)
-    assert line.endswith('; with it, to serve no other Host than now, set hosts=["localhost", "127.0.0.1", "[::1]"]')
+    listed = ", ".join(f'"{pattern}"' for pattern in LOOPBACK)
+    assert line == (
+        f'if this page is to be allowed, set origins=[{listed}, "{EVIL}"] (MCP_CORS_ORIGINS); now '
+        f"{', '.join(LOOPBACK)} (default); with it, to serve no other Host than now, set "
+        'hosts=["localhost", "127.0.0.1", "[::1]"]'
+    )
     found = re.findall(r'set (origins|hosts)=(\[".*?"\])', line)
     pasted = Flask("app")
     MCPCors(pasted, **{word: ast.literal_eval(value) for word, value in found})
     assert pasted.test_client().get("/", base_url="http://evil.example").status_code == 421
+
+
+@pytest.mark.parametrize("settings", [{"origins": APP}, {"hosts": "localhost"}], ids=["origins", "hosts"])
+def test_where_origins_or_hosts_are_set_no_hosts_come_with_new_origins(caplog, settings):
+    app = Flask("app", static_folder=None)
+    MCPCors(app, **settings)
+    line = refusal(caplog, app, base_url="http://localhost", Origin=EVIL)
+    assert f'"{EVIL}"] (MCP_CORS_ORIGINS); now ' in line
+    assert "with it, to serve no other Host" not in line
 
 
 def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
@@ -412,18 +506,36 @@ def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
     )
 
 
-def test_trusted_hosts_are_added_to_where_they_are():
-    app = Flask("app")
+def test_trusted_hosts_are_added_to_where_they_are(app, caplog):
     app.config["TRUSTED_HOSTS"] = ["mcp.example.com"]
-    state = MCPCors(app, origins=APP) and app.extensions["mcp_cors"]
-    assert state.configured.source("hosts") == "TRUSTED_HOSTS"
+    MCPCors(app, origins=APP)
+    assert app.extensions["mcp_cors"].configured.source("hosts") == "TRUSTED_HOSTS"
+    line = refusal(caplog, app, base_url="https://b.example")
+    assert line == 'add "b.example" to TRUSTED_HOSTS in app.config'
 
 
-def test_a_long_list_is_not_written_out(app, caplog):
-    origins = [f"https://a{number}.example.com" for number in range(40)]
-    MCPCors(app, origins=origins, hosts="mcp.example.com")
-    line = refusal(caplog, app, Origin=EVIL)
-    assert f'add "{EVIL}" to origins, which has 40 entries (MCP_CORS_ORIGINS)' in line
+@pytest.mark.parametrize(("listed", "asked"), [(16, 1), (17, 1), (16, 8), (16, 9), (0, 24), (0, 25)])
+def test_a_long_list_is_not_written_out(app, caplog, listed, asked):
+    app.debug = True
+    there, new = [f"x-t{number}" for number in range(listed)], [f"x-n{number}" for number in range(asked)]
+    MCPCors(app, origins=APP, hosts="mcp.example.com", extra_allow_headers=there)
+    caplog.clear()
+    headers = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": ",".join(new)}
+    app.test_client().options("/mcp", base_url=OWN, headers=headers)
+    quoted = [f'"{name}"' for name in (*there, *new)]
+    if listed <= 16 and listed + asked <= 24:
+        expected = f"set extra_allow_headers=[{', '.join(quoted)}]"
+    else:
+        expected = f"add {', '.join(quoted[listed:])} to extra_allow_headers, which has {listed} entries"
+    assert f": {expected} (MCP_CORS_EXTRA_ALLOW_HEADERS); now " in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", ...")])
+def test_of_the_list_in_force_eight_are_named(app, caplog, count, more):
+    hosts = [f"a{number}.example" for number in range(count)]
+    MCPCors(app, origins=APP, hosts=hosts)
+    line = refusal(caplog, app, base_url="https://b.example")
+    assert line.endswith(f" (MCP_CORS_HOSTS); now {', '.join(hosts[:8])}{more} (keyword)")
 
 
 @pytest.mark.parametrize(("place", "said"), [(0, True), (49, True), (50, False)])
@@ -447,15 +559,100 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     assert "ignored" not in line
 
 
+@pytest.mark.parametrize(
+    ("sent", "host", "ignored"),
+    [
+        ("a.example,b.example", "b.example", False),
+        ("a.example, b.example", "b.example", False),
+        ("a.example", "backend.example", True),
+    ],
+    ids=["the-last", "the-last-after-a-space", "left-out"],
+)
+def test_behind_proxy_fix_a_host_that_was_sent_on_is_not_ignored(app, caplog, sent, host, ignored):
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=0 if ignored else 1)
+    line = refusal(caplog, app, base_url="http://backend.example", X_Forwarded_Host=sent)
+    hint = "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1); otherwise, "
+    assert line == (
+        f'{hint if ignored else ""}set hosts=["mcp.example.com", "{host}"] (MCP_CORS_HOSTS); now mcp.example.com '
+        "(keyword)"
+    )
+
+
+def test_behind_proxy_fix_a_name_without_a_dot_may_be_the_public_one(app, caplog):
+    MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
+    app.wsgi_app = ProxyFix(app.wsgi_app)
+    line = refusal(caplog, app, base_url="http://backend")
+    assert line == 'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
+
+
+@pytest.mark.parametrize(("host", "reason"), [(None, "missing"), ("a b", "malformed")])
+def test_a_host_that_no_client_sends(caplog, host, reason):
+    layer = CORSMiddleware(Flask("app"), origins=APP, hosts="mcp.example.com")
+    caplog.clear()
+    environ = EnvironBuilder("/mcp").get_environ()
+    del environ["HTTP_HOST"]
+    assert run_wsgi_app(layer, environ if host is None else {**environ, "HTTP_HOST": host})[1][:3] == "421"
+    said = "none" if host is None else f"'{host}'"
+    assert caplog.messages == [
+        f"refused: host_{reason}: 'GET' '/mcp', origin none, host {said}: no client sends such a Host"
+    ]
+
+
+@pytest.mark.parametrize("validate_origin", [True, "report"])
+@pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
+def test_the_line_of_a_foreign_request(app, caplog, validate_origin, door):
+    settings = {"origins": APP, "hosts": "mcp.example.com", "validate_origin": validate_origin}
+    if door == "middleware":
+        app.wsgi_app = CORSMiddleware(app.wsgi_app, **settings)
+    else:
+        MCPCors(app, wrap_wsgi=door == "wrap_wsgi", **settings)
+    caplog.clear()
+    app.test_client().post("/mcp", base_url=OWN, headers={"Origin": EVIL})
+    start = "would have been refused" if validate_origin == "report" else "refused"
+    assert caplog.messages == [
+        f"{start}: origin_not_allowed: 'POST' '/mcp', origin '{EVIL}', host 'mcp.example.com': if this page is to be "
+        f"allowed, {ADD_EVIL}"
+    ]
+
+
+@pytest.mark.parametrize("door", ["hooks", "wrap_wsgi", "middleware"])
+def test_what_the_signals_say(app, door):
+    settings = {"origins": APP, "hosts": "mcp.example.com"}
+    sender = app
+    if door == "middleware":
+        sender = app.wsgi_app = CORSMiddleware(app.wsgi_app, **settings)
+    else:
+        MCPCors(app, wrap_wsgi=door == "wrap_wsgi", **settings)
+    heard = []
+
+    def hear(sender, **said):
+        heard.append((sender, said.pop("decision").reason.value, said))
+
+    client = app.test_client()
+    with preflight_answered.connected_to(hear), request_refused.connected_to(hear):
+        asked = {"Origin": APP, "Access-Control-Request-Method": "POST"}
+        client.options("/mcp", base_url=OWN, headers=asked)
+        client.post("/mcp", base_url=OWN, headers={"Origin": EVIL})
+        client.post("/mcp", base_url=OWN, headers={"Origin": APP})
+    assert heard == [
+        (sender, "preflight_allowed", {"path": "/mcp", "origin": APP, "host": "mcp.example.com"}),
+        (sender, "origin_not_allowed", {"path": "/mcp", "origin": EVIL, "host": "mcp.example.com"}),
+    ]
+
+
+@pytest.mark.parametrize("site", [None, "cross-site"])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, wrap):
+def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, wrap, site):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
     caplog.clear()
+    headers = {"Origin": APP, "Sec-Fetch-Mode": "cors", **({"Sec-Fetch-Site": site} if site else {})}
     for _ in range(3):
-        app.test_client().options("/mcp", base_url=OWN, headers={"Origin": APP, "Sec-Fetch-Mode": "cors"})
-    (line,) = caplog.messages
-    assert "has no Access-Control-Request-Method" in line
-    assert "a proxy or CDN in front has removed the header" in line
+        app.test_client().options("/mcp", base_url=OWN, headers=headers)
+    assert caplog.messages == [
+        "OPTIONS '/mcp' from a page has no Access-Control-Request-Method: unless the page itself called OPTIONS, a "
+        f"proxy or CDN in front has removed the header; {PASS_ON}"
+    ]
 
 
 @pytest.mark.parametrize("wrap", [False, True])
@@ -466,6 +663,62 @@ def test_a_preflight_that_has_lost_both_headers_is_one_line(app, caplog, wrap):
     assert app.test_client().options("/mcp", base_url=OWN, headers=headers).status_code == 403
     (line,) = caplog.messages
     assert line == f"refused: cross_site: 'OPTIONS' '/mcp', origin none, host 'mcp.example.com': {LOST_ORIGIN}"
+
+
+MANY = ",".join(f"mcp-param-{number}" for number in range(65))
+METHODS = '"GET", "POST", "DELETE", "OPTIONS"'
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "says"),
+    [
+        pytest.param(
+            "PATCH",
+            "x-foo",
+            f"method 'PATCH' is not allowed: set allow_methods=[{METHODS}, \"PATCH\"] (MCP_CORS_ALLOW_METHODS); now "
+            "GET, POST, DELETE, OPTIONS (default)",
+            id="method-and-header",
+        ),
+        pytest.param(
+            "",
+            "",
+            f"method '' is not allowed: set allow_methods=[{METHODS}, \"\"] (MCP_CORS_ALLOW_METHODS); now GET, POST, "
+            "DELETE, OPTIONS (default)",
+            id="no-method",
+        ),
+        pytest.param(
+            "POST",
+            "x-foo,x-bar",
+            "not allowed: 'x-foo', 'x-bar': set extra_allow_headers=[\"x-foo\", \"x-bar\"] "
+            "(MCP_CORS_EXTRA_ALLOW_HEADERS); now empty (default)",
+            id="headers",
+        ),
+        pytest.param(
+            "POST",
+            "x" * 300,
+            f"not allowed: '{'x' * 200}': set extra_allow_headers=[\"{'x' * 200}\"] (MCP_CORS_EXTRA_ALLOW_HEADERS); "
+            "now empty (default)",
+            id="a-long-name",
+        ),
+        pytest.param("POST", MANY, "it asks for more than 64 header names, or more than 4 KiB of them", id="65"),
+    ],
+)
+@pytest.mark.parametrize("debug", [True, False])
+def test_in_debug_mode_a_preflight_that_will_fail_is_one_line(app, caplog, debug, method, headers, says):
+    app.debug = debug
+    MCPCors(app, origins=APP, hosts="mcp.example.com")
+    caplog.clear()
+    asked = {"Origin": APP, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+    app.test_client().options("/mcp", base_url=OWN, headers=asked)
+    assert caplog.messages == ([f"preflight for '/mcp' from '{APP}' will fail: {says}"] if debug else [])
+
+
+def test_the_middleware_has_no_debug_mode(caplog):
+    layer = CORSMiddleware(Flask("app"), origins=APP, hosts="mcp.example.com")
+    caplog.clear()
+    asked = {"Origin": APP, "Access-Control-Request-Method": "PATCH"}
+    assert Client(layer).options("/mcp", base_url=OWN, headers=asked).status_code == 200
+    assert caplog.messages == []
 
 
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):

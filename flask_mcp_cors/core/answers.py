@@ -158,7 +158,7 @@ class Answers:
         decision = self.report_only(_REFUSED[match], secure=secure)
         return decision._replace(reported=self.validate_origin == "report")
 
-    def refuse(self, reason: Reason, *, options: bool = False, secure: bool = False) -> Decision:
+    def refuse(self, reason: Reason, *, options: bool = False, secure: bool) -> Decision:
         """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header.
 
         :param options: it answers an ``OPTIONS`` request.
@@ -168,7 +168,7 @@ class Answers:
             False, reason, refusal_status(reason), (*self.refusal[secure], vary), REFUSAL_BODIES[reason], True
         )
 
-    def report_only(self, reason: Reason, *, secure: bool = False) -> Decision:
+    def report_only(self, reason: Reason, *, secure: bool) -> Decision:
         """What a request gets that would be refused for *reason*, where the policy only reports."""
         return Decision(False, reason, None, self.without_cors[secure], reported=True)
 
