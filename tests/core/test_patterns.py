@@ -293,7 +293,13 @@ def test_an_ascii_form_stands_for_something(host, valid):
 
 
 @pytest.mark.parametrize(
-    "origin", ["app://.", "safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E", "moz-extension://a.b_c-"]
+    "origin",
+    [
+        "app://.",
+        "safari-web-extension://140BB581-A2C0-422A-9DD3-6982A5ABEE5E",
+        "moz-extension://a.b_c-",
+        "http-app://a",
+    ],
 )
 def test_an_application_calls_its_hosts_what_it_likes(origin):
     scheme = origin.partition("://")[0]
