@@ -5,6 +5,7 @@ import pytest
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import PUBLIC_OAUTH
+from flask_mcp_cors.core.mcp import missing_for_clients
 
 
 def test_the_first_and_the_last_revision():
@@ -61,6 +62,28 @@ def test_the_default_allows_what_every_revision_names():
     for revision in MCP_REVISIONS.values():
         for setting, names in revision.items():
             assert set(names) <= set(getattr(policy, setting)), setting
+
+
+@pytest.mark.parametrize(
+    ("allow_headers", "expose_headers", "missing"),
+    [
+        (
+            "Content-Type",
+            "X-Total",
+            "allows no MCP-Protocol-Version, Mcp-Session-Id and does not expose Mcp-Session-Id",
+        ),
+        ("Content-Type MCP-Protocol-Version Mcp-Session-Id", "X-Total", "does not expose Mcp-Session-Id"),
+        ("content-type mcp-protocol-version mcp-session-id", "MCP-SESSION-ID", ""),
+        ("*", "*", ""),
+        ("Content-Type Mcp-Session-Id", "*", ""),  # 2025-03-26
+        ("Content-Type MCP-Protocol-Version Mcp-Method Mcp-Name", "X-Total", ""),  # 2026-07-28
+        ("MCP-Protocol-Version Mcp-Session-Id", "*", "allows no Content-Type"),
+        ("Accept Authorization Content-Type Last-Event-ID X-API-Key", "", ""),  # 2024-11-05, and no other
+        ("Accept Authorization Content-Type Last-Event-ID", "*", "allows no MCP-Protocol-Version, Mcp-Session-Id"),
+    ],
+)
+def test_which_names_keep_every_client_out(allow_headers, expose_headers, missing):
+    assert missing_for_clients(allow_headers.split(), expose_headers.split()) == missing
 
 
 def test_the_table_cannot_be_changed():
