@@ -10,6 +10,8 @@ import json
 import logging
 from collections.abc import Callable
 from collections.abc import Iterable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -414,7 +416,8 @@ def test_a_crash_on_an_ungoverned_path_is_the_servers() -> None:
 
 
 def test_a_crash_of_a_websocket_is_the_servers() -> None:
-    assert ask_failing(CORSMiddleware(failing(), **POLICY), websocket()) == []
+    app = CORSMiddleware(failing(error=ValueError("broken")), **POLICY)
+    assert ask_failing(app, websocket(), ValueError) == []
 
 
 def test_a_debugger_gets_the_exception_and_the_log_says_that_it_is_not_cors(caplog: pytest.LogCaptureFixture) -> None:
@@ -741,6 +744,34 @@ def test_a_refusal_is_logged_with_the_policy_that_refused(
 def test_a_preflight_that_lost_its_method_is_told(caplog: pytest.LogCaptureFixture) -> None:
     ask(CORSMiddleware(Plain(), **POLICY), scope_of("OPTIONS", [*FROM_APP, ("sec-fetch-mode", "cors")]))
     assert "has no Access-Control-Request-Method" in caplog.messages[-1]
+
+
+class Outer:
+    """A layer of Starlette's ``user_middleware``, as far as it is looked at."""
+
+
+MAKES_OUTER = partial(Outer)
+
+
+@pytest.mark.parametrize(
+    ("layers", "named"),
+    [
+        ([SimpleNamespace(cls=Outer), SimpleNamespace(cls=Plain)], "Outer, Plain"),
+        ([SimpleNamespace(cls=MAKES_OUTER)], repr(MAKES_OUTER)),
+        # Of another framework, which describes its layers in another way.
+        ([object()], "None"),
+    ],
+    ids=["classes", "a-function", "unknown"],
+)
+def test_the_layers_outside_are_named(layers: list[Any], named: str, caplog: pytest.LogCaptureFixture) -> None:
+    app = CORSMiddleware(Plain(), **POLICY)
+    caplog.clear()
+    for _ in range(2):
+        assert ask(app, scope_of(app=SimpleNamespace(user_middleware=layers)))[0]["status"] == 200
+    assert caplog.messages == [
+        f"{named} sees preflights before CORSMiddleware does, and its own answers get no CORS headers: wrap the whole "
+        "app, as app = CORSMiddleware(app, ...), or call add_middleware(CORSMiddleware, ...) last"
+    ]
 
 
 # doors inside doors
