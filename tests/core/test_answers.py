@@ -1,5 +1,7 @@
 """What a policy answers to a preflight and to a real request, to the last header."""
 
+import json
+
 import pytest
 from pages import APP
 from pages import EVIL
@@ -238,9 +240,19 @@ class TestActual:
 
     @pytest.mark.parametrize("mode", [False, "report"])
     def test_without_validation_a_foreign_origin_runs_without_headers(self, mode):
-        decision = bare(validate_origin=mode).actual("https://evil.example")
+        decision = bare(validate_origin=mode).actual(EVIL)
         assert (decision.allowed, decision.final, decision.status) == (False, False, None)
-        assert decision.headers == (("Vary", "Origin"),)
+        assert (decision.reason, decision.headers) == (Reason.ORIGIN_NOT_ALLOWED, (("Vary", "Origin"),))
+
+    def test_a_foreign_origin_gets_a_whole_response(self):
+        decision = bare().actual(EVIL)
+        assert (decision.allowed, decision.final, decision.status) == (False, True, 403)
+        assert decision.headers == (
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Origin"),
+        )
+        assert json.loads(decision.body)["error"]["data"] == {"reason": "origin_not_allowed"}
 
     def test_nothing_exposed_is_no_header(self):
         assert "Access-Control-Expose-Headers" not in dict(bare(expose_headers=[]).actual(APP).headers)
