@@ -50,6 +50,7 @@ TESTS = {
     "auth/metadata.py": ["test_metadata"],
     "extension/cors.py": [
         *("test_extension", "test_layer", "test_marks", "test_guards", "test_guarded_routes", "test_metadata"),
+        "test_config",
     ],
     "extension/gate.py": [
         *("test_gate", "test_extension", "test_adversary", "test_config", "test_layer", "test_wsgi"),
