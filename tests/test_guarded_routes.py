@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import operator
 import threading
 from functools import wraps
 
@@ -477,6 +478,12 @@ class TestLostGuards:
         app.add_url_rule("/calls", "calls", lambda: guarded(), methods=["POST"])
         assert ask(app, **GOOD).status_code == 500
 
+    def test_what_the_module_of_a_view_holds_is_not_below_the_view(self, app, cors, monkeypatch):
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        app.add_url_rule("/x", "x", routed, methods=["POST"])
+        monkeypatch.setitem(globals(), "lost", cors.protected(verify)(operator.methodcaller("dispatch_request")))
+        assert ask(app, **GOOD).status_code == 500
+
     def test_without_parentheses_above_a_route_with_one_variable(self, app, cors):
         """The view is taken for ``verify``, which also takes one argument."""
         app.testing = True
@@ -529,6 +536,10 @@ class TestLostGuards:
         cors.protected(verify)(calls_its_attribute)
         with pytest.raises(RuntimeError, match="may hide a view"):
             ask(app, **GOOD)
+
+
+def routed():
+    return "in"
 
 
 def calls_its_attribute():
