@@ -655,6 +655,18 @@ def test_options_that_has_lost_its_announced_method_is_logged_once(app, caplog, 
     ]
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Sec-Fetch-Mode": "no-cors"}, {"Sec-Fetch-Mode": "cors", "Access-Control-Request-Method": "POST"}],
+    ids=["of-no-browser", "no-cors", "preflight"],
+)
+def test_no_other_options_request_has_lost_its_announced_method(app, caplog, headers):
+    MCPCors(app, origins=APP, hosts="mcp.example.com")
+    caplog.clear()
+    app.test_client().options("/mcp", base_url=OWN, headers={"Origin": APP, **headers})
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("wrap", [False, True])
 def test_a_preflight_that_has_lost_both_headers_is_one_line(app, caplog, wrap):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=wrap)
