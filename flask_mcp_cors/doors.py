@@ -46,7 +46,7 @@ class Handover:
         self.decision = decision
         #: The decision whose headers a door of another site, further inside, has sent.
         self.inner: Decision | None = None
-        #: May a door of another site take it?
+        #: Can a door of another site still take it?
         self.is_open = True
 
     def tell(self, site: Site, decision: Decision) -> None:

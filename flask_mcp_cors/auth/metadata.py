@@ -125,7 +125,7 @@ def _urls(value: Iterable[str]) -> list[str]:
 
 
 def metadata_response(body: bytes) -> Response:
-    """The response that carries a metadata document."""
+    """The response with a metadata document."""
     return Response(body, content_type="application/json")
 
 

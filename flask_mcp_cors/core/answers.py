@@ -1,4 +1,4 @@
-"""Answers: what a policy says to a preflight and to a real request.
+"""Answers: the decisions of one policy on preflights and real requests.
 
 The parts of every answer are made once, from validated settings; a request only selects among them. No request
 makes this module raise.

@@ -1,4 +1,4 @@
-"""The site: which policy governs a path, which hosts are served, and the decision on a request.
+"""The site: which policy covers a path, which hosts are served, and the decision on a request.
 
 :meth:`Site.decide` is the one function that the doors, the command line and the tests call. It alone defines what a
 preflight is and the order of the checks. :meth:`Site.judge` does the same for policies that the path selects, and keeps
