@@ -211,9 +211,9 @@ class MCPCors:
         reaches *verify*. On a ``MethodView``, write it into ``decorators``. It may also be called on a
         :class:`~flask.Blueprint`.
 
-        A guard must be found on a route. If no route has it, and it was put on something that may hide a view
-        (an object, a partial, a bound method, a closure), the app is closed: every request but a preflight is a
-        500, with a ``RuntimeError`` that says what to write. On a plain function of a module it is only a
+        A guard must be found on a route. If no route has it, and its target may hide a view (an object, a
+        partial, a bound method, a closure), the app is closed. Then every request but a preflight is a 500, with a
+        ``RuntimeError`` that says what to write. If the target is a plain function of a module, there is only a
         warning, because such a view was probably left unregistered on purpose. A guard that is made while a
         request is handled (``method_decorators`` of Flask-RESTful) only wraps the view.
 

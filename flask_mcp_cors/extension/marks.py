@@ -237,8 +237,8 @@ class Registry:
     """The apps of one extension object, and its marks that have not been found on a route yet.
 
     A mark is kept until it is found on a route of a live app of the object, so that garbage collection has no effect
-    on the result. For the same reason the app that was initialised last is kept, until its first request or until the
-    next app is initialised: an application factory may make many apps that never get a request.
+    on the result. For the same reason the app that was initialised last is kept until its first request, or until the
+    next app is initialised. (An application factory may make many apps that never get a request.)
     """
 
     def __init__(self) -> None:
