@@ -31,8 +31,8 @@ class SiteSettings(PolicySettings, total=False):
         | Callable[[Any], Awaitable[CORSPolicy | None]]
         | None,
     ]
-    """Other policies, by path pattern: a ``CORSPolicy``, settings that change the default policy, ``None`` (no policy), or
-    a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
+    """Other policies, by path pattern: a ``CORSPolicy``, settings that change the default policy, ``None`` (no policy),
+    or a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
 
 
 class ExtensionSettings(SiteSettings, total=False):
