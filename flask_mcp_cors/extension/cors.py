@@ -136,8 +136,8 @@ class MCPCors:
 
         A mark, not a wrapper: it works above and below ``@app.route``, on functions, ``async`` ones,
         ``MethodView`` classes and their methods, and called on a :class:`~flask.Blueprint`. A view's
-        own mark beats its blueprint's, an inner blueprint's the outer one's. It holds in the apps of this
-        object, or, while it has none, wherever the view is.
+        own mark beats its blueprint's, an inner blueprint's the outer one's. It is a property of the view: it
+        holds in every app that routes this.
 
         :raises PolicyError: naming every fault at once; at the latest when the app is initialised.
         :raises TypeError: for anything but a view or a blueprint, and for a bound method or an object with slots,
@@ -179,7 +179,7 @@ class MCPCors:
                     f"nothing can be left on {target!r}, a bound method or an object with slots: "
                     'mark the function itself, or name its path: policies={"/path": …}'
                 )
-            made = PolicyMark(target, self._marks, policy, settings, is_exempt)
+            made = PolicyMark(target, policy, settings, is_exempt)
             for state in self._states():
                 made.resolve(state.site.default)
             if not self._marks.apps and policy is not None:
@@ -248,7 +248,7 @@ class MCPCors:
                 _check_guarded(target)
                 protected = guarded(cast(Callable[..., Any], target), guard)
             if not has_request_context():
-                mark = GuardMark(protected, self._marks, guard)
+                mark = GuardMark(protected, guard)
                 leave(mark)
                 self._marks.add(mark)
                 for state in self._states():

@@ -1,5 +1,7 @@
 """Marks: what decorators say of views and blueprints, and for which routes it holds.
 
+A mark is a property of the view: it holds in every app that routes it, whichever extension object made it.
+
 Rule 1: a mark remembers what it was put on. It is left there as an attribute, and on what that wraps.
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
 wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
@@ -15,6 +17,7 @@ import gc
 import sys
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,17 +51,11 @@ class Mark:
 
     #: What it was put on; of a guard, the function that wraps the view in it.
     on: Any
-    #: That of the extension which made it.
-    home: Registry
 
     @property
     def target(self) -> Any:
         """What the user put it on."""
         return self.on.__wrapped__ if is_guarded(self.on) else self.on
-
-    def is_at_home(self, app: Flask) -> bool:
-        """Was it made by the extension of *app*, or by one that has no app?"""
-        return app in self.home.apps or not self.home.had_apps
 
 
 @dataclass(eq=False)
@@ -84,7 +81,7 @@ class PolicyMark(Mark):
 
 @dataclass(eq=False)
 class GuardMark(Mark):
-    """A guard. Whoever routes what it was put on has it, whichever extension has made it."""
+    """A guard in front of it."""
 
     guard: Guard
 
@@ -118,8 +115,10 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
         is_alone = isinstance(mark.on, type) or not on_wrapped
         for function in (mark.on,) if is_alone else _wrapped_by(mark.on):
             if can_be_marked(function):
-                kept = [other for other in _marks_on(function) if not _is_replaced(other, mark)]
-                setattr(function, _MARKS, (*kept, mark))
+                marks = _marks_on(function)
+                if isinstance(mark, PolicyMark):
+                    marks = tuple(other for other in marks if other.on is not mark.on or isinstance(other, GuardMark))
+                setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
 
 
@@ -135,11 +134,6 @@ def _place(mark: Mark) -> None:
                 setattr(function, _MARKS, tuple(other for other in left if other is not mark))
 
 
-def _is_replaced(other: Mark, mark: Mark) -> bool:
-    both_policies = isinstance(other, PolicyMark) and isinstance(mark, PolicyMark)
-    return both_policies and other.on is mark.on and other.home is mark.home
-
-
 def _wrapped_by(function: Any) -> Iterator[Any]:
     """A function, and what it wraps; a class, and what it inherits from."""
     if isinstance(function, type):
@@ -151,10 +145,6 @@ def _wrapped_by(function: Any) -> Iterator[Any]:
         yield function
         is_bound = isinstance(function, MethodType)
         function = function.__func__ if is_bound else getattr(function, "__wrapped__", None)
-
-
-def _contains(functions: Iterable[object], wanted: object) -> bool:
-    return any(function is wanted for function in functions)
 
 
 def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
@@ -175,29 +165,30 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
 # Which routes a mark holds for
 
 
-def _above(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
+def _above(mark: Mark, places: Iterable[Any]) -> list[tuple[int, Any]]:
     """The places that call or wrap what a mark was put on, and how far inside of each that is."""
     return [
         (depth, place) for place in places for depth, function in enumerate(_wrapped_by(place)) if function is mark.on
     ]
 
 
-def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[int, Any]]:
+def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
     """Rule 2: the places that a mark holds for, and how far inside of each it stands."""
     above = _above(mark, places)
-    if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
+    if isinstance(mark.on, Blueprint | type):
         return above
-    inside = list(_wrapped_by(mark.on))
-    below = [
-        (-depth, place)
-        for place in places
-        for depth, function in enumerate(inside)
-        if function is place and place is not mark.on
-    ]
+    inside = {id(function): depth for depth, function in enumerate(_wrapped_by(mark.on))}
+    below = [(-inside[id(place)], place) for place in places if id(place) in inside and place is not mark.on]
     found = above + below if isinstance(mark, GuardMark) else above or below
-    if found:
-        return found
-    return [(0, place) for place in places if any(_contains(inside, function) for function in _wrapped_by(place))]
+    return found or [(sys.maxsize, place) for place in places if _wraps_the_same(place, inside, mark)]
+
+
+def _wraps_the_same(place: Any, inside: Container[int], mark: Mark) -> bool:
+    """Does a place wrap a function that the mark's target wraps as well, and not in a guard of its own?"""
+    for function in _wrapped_by(place):
+        if id(function) in inside or (isinstance(mark, GuardMark) and is_guarded(function)):
+            return id(function) in inside
+    return False
 
 
 class Found(NamedTuple):
@@ -217,16 +208,17 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 class _Table(NamedTuple):
     """What the marks of an app come to. Made as a whole and replaced as a whole."""
 
+    #: How many marks and views there were.
     state: tuple[int, int]
-    #: Does any view or blueprint carry a mark?
-    exist: bool
     #: Endpoint → its view, and what was found for each method; ``""``: for every other method.
     found: dict[str, tuple[Any, dict[str, Found]]]
+    #: What may carry marks, and the marks that something of it carries.
+    places: list[Any]
+    held: set[Mark]
+    #: Does any view or blueprint carry a mark, or is there one that no route carries?
+    exist: bool = False
     #: Why the app is closed, where it is.
-    fault: str | None
-
-
-_NO_TABLE = _Table((-1, -1), False, {}, None)
+    fault: str | None = None
 
 
 class Registry:
@@ -239,8 +231,6 @@ class Registry:
 
     def __init__(self) -> None:
         self.apps: WeakSet[Flask] = WeakSet()
-        #: Was there ever one? Its marks say nothing of other apps, also when it is gone.
-        self.had_apps = False
         self.made: list[Mark] = []
         self.warned_of: list[Mark] = []
         #: Guards that were made and not yet put on anything.
@@ -261,26 +251,25 @@ class Registry:
             self.latest.compile()
         self.latest = views
         self.apps.add(app)
-        self.had_apps = True
 
-    def judge(self, views: MarkedViews, held: Collection[Mark], places: Collection[Any]) -> str | None:
+    def judge(self, views: MarkedViews, table: _Table) -> str | None:
         """Drop the marks that a route carries, and say of the others what they mean: a warning, or a fault."""
         if self.latest is views:
             self.latest = None
-        self.made[:] = [mark for mark in self.made if mark not in held]
+        self.made[:] = [mark for mark in self.made if mark not in table.held]
         for app in list(self.apps) if self.made else ():
-            others = app.extensions["mcp_cors"].views.held()
+            others = app.extensions["mcp_cors"].views.look_up().held
             self.made[:] = [mark for mark in self.made if mark not in others]
         self.warned_of[:] = [mark for mark in self.warned_of if mark in self.made]
         for guard in self.unapplied:
-            if _contains(places, guard.verify):
+            if any(place is guard.verify for place in table.places):
                 return (
                     f"cors.protected was put on the view {describe(guard.verify)} without parentheses, so the view is "
                     "open, and this app is closed: write @cors.protected(verify)"
                 )
         for mark in self.made:
             is_guard, name = isinstance(mark, GuardMark), describe(mark.target)
-            if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, places):
+            if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, table.places):
                 return (
                     f"cors.protected was put on {name}, which no route calls, and which may hide a view that is open "
                     "now, so this app is closed. Put cors.protected directly above or below the route's decorator, or "
@@ -305,7 +294,7 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _NO_TABLE
+        self._table = _Table((-1, -1), {}, [], set())
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app carry a mark, or is there one that no route carries?"""
@@ -340,38 +329,31 @@ class MarkedViews:
         self.compile()
         return list(self._registry.made)
 
-    def held(self) -> set[Mark]:
-        """Every mark that some route of the app carries."""
-        return self._compile()[1]
-
     def compile(self) -> _Table:
         """Make the table anew, and put it in the place of the old one in one step."""
-        table, held, places = self._compile()
-        fault = self._registry.judge(self, held, places)
-        table = table._replace(fault=fault, exist=table.exist or bool(self._registry.made))
-        self._table = table
+        table = self.look_up()
+        fault = self._registry.judge(self, table)
+        exist = bool(table.held) or bool(self._registry.made)
+        self._table = table = table._replace(exist=exist, fault=fault)
         return table
 
-    def _compile(self) -> tuple[_Table, set[Mark], list[Any]]:
-        app = self.app
+    def look_up(self) -> _Table:
+        """The marks of the app, as they are now."""
         for other in list(self._registry.apps):
             # The marks of all apps first, so that it does not matter which one is asked first.
             other.extensions["mcp_cors"].views.place()
-        state = (_Made.count, len(app.view_functions))
+        state = (_Made.count, len(self.app.view_functions))
         routes, views = self._routes()
-        places: dict[int, Any] = {id(place): place for found in routes.values() for place in found}
+        places = _distinct(routes.values())
         by_place: dict[int, list[tuple[int, Mark]]] = {}
-        held: set[Mark] = set()
-        for mark in self._marks_at(places.values()):
-            for depth, place in _carriers_of(mark, places.values(), app):
+        for mark in reversed(_marks_at(places)):
+            for depth, place in _carriers_of(mark, places):
                 by_place.setdefault(id(place), []).append((depth, mark))
-                held.add(mark)
-        table: dict[str, tuple[Any, dict[str, Found]]] = {}
-        for (endpoint, method), found in routes.items():
-            _, by_method = table.setdefault(endpoint, (views[endpoint], {}))
-            by_method[method] = self._resolve([by_place.get(id(place), []) for place in found])
-        exist = any(found != _NOTHING for _, by_method in table.values() for found in by_method.values())
-        return _Table(state, exist, table, None), held, list(places.values())
+        found: dict[str, tuple[Any, dict[str, Found]]] = {}
+        for (endpoint, method), carriers in routes.items():
+            _, by_method = found.setdefault(endpoint, (views[endpoint], {}))
+            by_method[method] = self._resolve([by_place.get(id(place), []) for place in carriers])
+        return _Table(state, found, places, {mark for marks in by_place.values() for _, mark in marks})
 
     def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
         """What may carry marks, by endpoint and method, the most specific first; and the views."""
@@ -383,42 +365,40 @@ class MarkedViews:
                 routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
         return routes, views
 
+    def _blueprints(self, endpoint: str) -> list[Blueprint]:
+        """The blueprints of an endpoint, the innermost first."""
+        parts = endpoint.split(".")[:-1]
+        names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        return [self.app.blueprints[name] for name in names if name in self.app.blueprints]
+
     def place(self) -> None:
         """Find the marks whose own target a route of this app calls or wraps."""
-        places = {id(place): place for found in self._routes()[0].values() for place in found}
-        for mark in self._marks_at(places.values()):
-            if _above(mark, places.values()):
+        places = _distinct(self._routes()[0].values())
+        for mark in _marks_at(places):
+            if _above(mark, places):
                 _place(mark)
-
-    def _blueprints(self, endpoint: str) -> Iterator[Any]:
-        """The blueprints of an endpoint, the innermost first."""
-        name = endpoint.rpartition(".")[0]
-        while name:
-            if name in self.app.blueprints:
-                yield self.app.blueprints[name]
-            name = name.rpartition(".")[0]
-
-    def _marks_at(self, places: Iterable[Any]) -> list[Mark]:
-        marks = (
-            mark
-            for place in places
-            for function in _wrapped_by(place)
-            for mark in _marks_on(function)
-            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
-        )
-        return list(dict.fromkeys(marks))
 
     def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
         choice: Choice | None = None
         guards: dict[Guard, None] = {}
         for level in levels:
-            # Of several decorators with a policy the outermost counts.
+            # Of several decorators with a policy the outermost counts, and of two as far outside the later one.
             for _, mark in sorted(level, key=lambda pair: pair[0]):
                 if isinstance(mark, GuardMark):
                     guards[mark.guard] = None
                 elif isinstance(mark, PolicyMark) and choice is None:
                     choice = Choice(mark.resolve(self._default), f"the mark on {describe(mark.on)}")
         return Found(choice, tuple(guards))
+
+
+def _distinct(lists: Iterable[list[Any]]) -> list[Any]:
+    return list({id(place): place for places in lists for place in places}.values())
+
+
+def _marks_at(places: Iterable[Any]) -> list[Mark]:
+    """The marks on these and on what they wrap."""
+    functions = (function for place in places for function in _wrapped_by(place))
+    return list(dict.fromkeys(mark for function in functions for mark in _marks_on(function)))
 
 
 # Guards that no route carries
