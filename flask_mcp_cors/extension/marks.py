@@ -365,7 +365,7 @@ class MarkedViews:
                 routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
         return routes, views
 
-    def _blueprints(self, endpoint: str) -> list[Blueprint]:
+    def _blueprints(self, endpoint: str) -> list[Any]:
         """The blueprints of an endpoint, the innermost first."""
         parts = endpoint.split(".")[:-1]
         names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]

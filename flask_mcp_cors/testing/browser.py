@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
 
-from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
 from ..core.headers import SAFELISTED_METHODS
@@ -36,7 +35,6 @@ from .messages import NetworkResponse
 from .messages import Redirect
 from .messages import Response
 from .preflight import Answer
-from .preflight import PreflightCache
 from .preflight import Question
 from .preflight import StandardPreflightCache
 from .preflight import URLPreflightCache
@@ -111,20 +109,13 @@ class Browser:
         self.network = []
         self.clock = time.time()
         self.cookies = CookieJar(self.quirks)
-        self._preflight_cache: PreflightCache = (
-            URLPreflightCache(self.quirks)
-            if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
-            else StandardPreflightCache(self.quirks)
-        )
+        is_by_url = Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
+        self._preflight_cache = (URLPreflightCache if is_by_url else StandardPreflightCache)(self.quirks)
         self._engine: Engine = quirks or "chromium"
 
     def __repr__(self) -> str:
         quirks = "" if self.quirks == frozenset() else f", quirks={self._engine!r}"
         return f"<Browser: a page of {self.origin!r} calling {self.base_url.without_fragment!r}{quirks}>"
-
-    def __dir__(self) -> list[str]:
-        """What is of use to whoever writes a test."""
-        return [name for name in super().__dir__() if not name.startswith("_") or name.startswith("__")]
 
     def fetch(
         self,
@@ -149,6 +140,8 @@ class Browser:
         """
         # pytest then shows the line of the test that called.
         __tracebackhide__ = True
+        before = len(self.network)
+        request = None
         try:
             request = make_request(
                 path_or_url,
@@ -163,38 +156,30 @@ class Browser:
                 redirect,
                 self.quirks,
             )
-        except CORSFailure as failure:
-            raise CORSError(
-                failure.reason,
-                failure.detail,
-                path_or_url,
-                path_or_url,
-                self.origin,
-                (),
-                self._engine,
-                method=method.upper(),
-                **failure.facts,
-            ) from None
-        before = len(self.network)
-        try:
             return self._main_fetch(request)
         except CORSFailure as failure:
-            for exchange in self.network[before:]:
+            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
+            # whatever its responses still hold open, would be left to the garbage collector.
+            raise self._error(failure, request, self.network[before:], path_or_url, method) from failure.__cause__
+
+    def _error(
+        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], given_url: str, method: str
+    ) -> CORSError:
+        """What ``fetch`` raises.
+
+        :param request: ``None`` where the arguments make none.
+        """
+        url = initial_url = given_url
+        facts: dict[str, Any] = {**failure.facts, "method": method.upper()}
+        if request is not None:
+            for exchange in exchanges:
                 if exchange.response is not None:
                     exchange.response.body.close()
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
-            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
-            # whatever its responses still hold open, would be left to the garbage collector.
-            raise CORSError(
-                failure.reason,
-                failure.detail,
-                url,
-                initial_url,
-                self.origin,
-                failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
-                self._engine,
-                **console_facts(self._engine, request, failure, self.network[before:], self.quirks),
-            ) from failure.__cause__
+            facts = console_facts(self._engine, request, failure, exchanges, self.quirks)
+        return CORSError(
+            failure.reason, failure.detail, url, initial_url, self.origin, failure.offending, self._engine, **facts
+        )
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
@@ -272,7 +257,6 @@ class Browser:
             request.url.href,
             request.method,
             unsafe_names,
-            NON_WILDCARD in map(str.lower, request.asked_headers),
             request.with_credentials,
         )
         try:
@@ -329,8 +313,8 @@ class Browser:
         is_kept = Quirk.REDIRECTED_ORIGIN_IS_NOT_CACHED not in self.quirks or origin == request.origin
         if is_kept and Quirk.REFUSAL_IS_CACHED in self.quirks:
             self._preflight_cache.store(question, answer, self.clock)
-        if (refused := answer.refused_method(question)) is not None:
-            raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        if not answer.allows_method(request.method, with_credentials=request.with_credentials):
+            raise CORSFailure(_METHOD_REFUSED, request.method, offending=(request.method,))
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
         if names := answer.refused_headers(question, authorization_needs_naming=strict):
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)

@@ -98,15 +98,12 @@ class MalformedList(ValueError):
     """A header that is a list of tokens holds something else."""
 
 
-def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
-    """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens.
+def extract_list(headers: HeaderList, name: str) -> tuple[str, ...]:
+    """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens; empty where it is absent.
 
-    :return: ``None`` for an absent header.
     :raises MalformedList: a member is no token.
     """
-    if name not in headers:
-        return None
-    members = tuple(split_list(headers[name]))
+    members = tuple(split_list(headers.get(name, "")))
     for member in members:
         if not is_token(member):
             raise MalformedList(member)

@@ -43,17 +43,9 @@ from .urls import parse_url
 from .urls import URL
 
 #: A redirect to any other scheme is a matter of CORS to Chromium's console, which then lists these.
-CORS_ENABLED_SCHEMES = ", ".join(
-    (
-        "chrome",
-        "chrome-experimental-site-token-provider",
-        "chrome-extension",
-        "chrome-untrusted",
-        "data",
-        "http",
-        "https",
-        "isolated-app",
-    )
+CORS_ENABLED_SCHEMES = (
+    "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, "
+    "isolated-app"
 )
 _UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
