@@ -24,14 +24,13 @@ click.version_option(__version__, prog_name="Flask-MCP-CORS")(cli)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
-def _print(text: str) -> None:
+def _print(result: Any, *, as_json: bool) -> None:
     from .cli.terminal import show
 
-    show(text)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2))
+    else:
+        show(result.to_text())
 
 
 @cli.command(short_help="Decide on one request, step by step.")
@@ -64,10 +63,7 @@ def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...]
     from .cli.explain import explain
 
     explanation = explain(state_of(current_app), path, origin, method, headers, browser=browser)
-    if as_json:
-        _print_json(explanation.to_json())
-    else:
-        _print(explanation.to_text())
+    _print(explanation, as_json=as_json)
     if not explanation.is_allowed:
         sys.exit(1)
 
@@ -85,10 +81,7 @@ def routes(strict: bool, as_json: bool) -> None:
     from .cli.routes import survey
 
     result = survey(state_of(current_app))
-    if as_json:
-        _print_json(result.to_json())
-    else:
-        _print(result.to_text())
+    _print(result, as_json=as_json)
     if strict and not result.is_clean:
         sys.exit(1)
 
@@ -145,10 +138,7 @@ def doctor(
             report = examine(url, list(dict.fromkeys(origins)), headers=named, context=context, say=say, **options)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-    if as_json:
-        _print_json(report.to_json())
-    else:
-        _print(report.to_text())
+    _print(report, as_json=as_json)
     if not report.is_healthy:
         sys.exit(1)
 

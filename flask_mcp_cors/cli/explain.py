@@ -208,7 +208,7 @@ def _status(judged: Judged) -> int | None:
 
 
 def _headers(judged: Judged) -> tuple[tuple[str, str], ...]:
-    return judged.answer.headers if judged.answered_outside and judged.answer else judged.decision.headers
+    return judged.answer.headers.pairs if judged.answered_outside and judged.answer else judged.decision.headers
 
 
 def _curl(exchange: Exchange) -> str:

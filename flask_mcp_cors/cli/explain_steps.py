@@ -8,10 +8,11 @@ from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..extension.gate import AppState
-from ..extension.marks import describe
 from .app import guard_words
 from .app import Judged
 from .app import layer_names
+from .app import names_of
+from .app import own_hooks
 from .app import route_words
 
 
@@ -56,20 +57,15 @@ def _protection_words(judged: Judged) -> str:
 
 def _unseen(state: AppState) -> str:
     """The code that was not run and may answer differently."""
-    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
-    names = dict.fromkeys(describe(hook) for hook in hooks if hook not in (state.before_request, state.check_guards))
-    functions = f"the app's before_request functions ({', '.join(names)}), " if names else ""
+    names = names_of(own_hooks(state))
+    functions = f"the app's before_request functions ({names}), " if names else ""
     return f"{functions}the view, and what stands in front of the server, such as a proxy or a CDN"
 
 
 def _policy_words(state: AppState, judged: Judged) -> str:
-    policy = judged.policy
-    if policy is None:
+    if judged.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
-    if policy is not state.site.default:
-        return ""
-    source = state.configured.source("origins")
-    return f" (origins: {source})"
+    return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""
 
 
 def _origin_words(policy: CORSPolicy, origin: str) -> str:

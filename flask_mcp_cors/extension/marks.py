@@ -113,7 +113,7 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
     """
     with _Made.lock:
         is_alone = isinstance(mark.on, type) or not on_wrapped
-        for function in (mark.on,) if is_alone else _wrapped_by(mark.on):
+        for function in (mark.on,) if is_alone else wrapped_by(mark.on):
             if can_be_marked(function):
                 marks = _marks_on(function)
                 if isinstance(mark, PolicyMark):
@@ -129,12 +129,12 @@ def _marks_on(function: object) -> tuple[Mark, ...]:
 def _place(mark: Mark) -> None:
     """The mark has found its route: take it off what it wraps, which another app may route as well."""
     with _Made.lock:
-        for function in _wrapped_by(mark.on):
+        for function in wrapped_by(mark.on):
             if function is not mark.on and mark in (left := _marks_on(function)):
                 setattr(function, _MARKS, tuple(other for other in left if other is not mark))
 
 
-def _wrapped_by(function: Any) -> Iterator[Any]:
+def wrapped_by(function: Any) -> Iterator[Any]:
     """A function, and what it wraps; a class, and what it inherits from."""
     if isinstance(function, type):
         yield from function.__mro__
@@ -168,7 +168,7 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
 def _above(mark: Mark, places: Iterable[Any]) -> list[tuple[int, Any]]:
     """The places that call or wrap what a mark was put on, and how far inside of each that is."""
     return [
-        (depth, place) for place in places for depth, function in enumerate(_wrapped_by(place)) if function is mark.on
+        (depth, place) for place in places for depth, function in enumerate(wrapped_by(place)) if function is mark.on
     ]
 
 
@@ -177,7 +177,7 @@ def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
     above = _above(mark, places)
     if isinstance(mark.on, Blueprint | type):
         return above
-    inside = {id(function): depth for depth, function in enumerate(_wrapped_by(mark.on))}
+    inside = {id(function): depth for depth, function in enumerate(wrapped_by(mark.on))}
     below = [(-inside[id(place)], place) for place in places if id(place) in inside and place is not mark.on]
     found = above + below if isinstance(mark, GuardMark) else above or below
     return found or [(sys.maxsize, place) for place in places if _wraps_the_same(place, inside, mark)]
@@ -185,7 +185,7 @@ def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
 
 def _wraps_the_same(place: Any, inside: Container[int], mark: Mark) -> bool:
     """Does a place wrap a function that the mark's target wraps as well, and not in a guard of its own?"""
-    for function in _wrapped_by(place):
+    for function in wrapped_by(place):
         if id(function) in inside or (isinstance(mark, GuardMark) and is_guarded(function)):
             return id(function) in inside
     return False
@@ -397,7 +397,7 @@ def _distinct(lists: Iterable[list[Any]]) -> list[Any]:
 
 def _marks_at(places: Iterable[Any]) -> list[Mark]:
     """The marks on these and on what they wrap."""
-    functions = (function for place in places for function in _wrapped_by(place))
+    functions = (function for place in places for function in wrapped_by(place))
     return list(dict.fromkeys(mark for function in functions for mark in _marks_on(function)))
 
 
