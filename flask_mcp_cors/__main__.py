@@ -52,7 +52,7 @@ def _print(result: Any, *, as_json: bool) -> None:
     help="Whose rules and console words count.",
 )
 @_as_json
-def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: str, as_json: bool) -> None:
+def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: Any, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
 
     PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through everything that is

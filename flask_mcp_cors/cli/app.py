@@ -16,12 +16,12 @@ from click import UsageError
 from flask import Flask
 from flask import Request
 from flask import request
-from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
 
 from ..auth.guards import Guard
 from ..core.decision import Decision
@@ -243,10 +243,9 @@ def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
         response.headers = Headers(decision.headers)
         return response
     response = Response()
-    if isinstance(judged.routing, HTTPException):
+    if judged.routing is not None:
         # Flask's own answer, so that a redirect is followed as a browser would follow it.
-        given = judged.routing.get_response(environ)
-        response.status, response.headers = given.status, given.headers
+        response = judged.routing.get_response(environ)
     response.headers = Headers(decision.apply(response.headers.items()))
     return response
 

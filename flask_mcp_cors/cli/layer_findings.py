@@ -184,7 +184,7 @@ def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             continue  # a callable of the user's is asked about real requests only
         headers = {
             "Origin": example_origin(route.choice.policy),
-            "Access-Control-Request-Method": (route.methods or ("GET",))[0],
+            "Access-Control-Request-Method": route.methods[0],
             "Access-Control-Request-Headers": "authorization,content-type",
         }
         url = route.base_url(base, app.config["SERVER_NAME"])
@@ -227,7 +227,7 @@ def _hook_answer(
     :param before_guards: only those that run before ``cors.protected``.
     """
     app = state.app
-    environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
+    environ = _environ(route.path, route.methods[0], base, {})
     with app.request_context(environ) as context:
         for hook in app.before_request_funcs.get(None, ()):
             if hook == state.check_guards and before_guards:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from ..core.discovery import PUBLIC_METADATA
 from ..core.discovery import PUBLIC_OAUTH
+from ..core.hosts import LOOPBACK_INDEX
+from ..core.hosts import parse_host
 from ..core.mcp import missing_for_clients
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
@@ -233,11 +235,9 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
     origins = site.default.origins
     if callable(origins) or not all(map(_is_loopback_pattern, origins)):
         return
-    names = [*site.hosts.patterns, *filter(None, [state.app.config["SERVER_NAME"]])]
-    public = [
-        name for name in names if name != "*" and name.removesuffix(":*").rpartition(":")[0] not in LOOPBACK_HOSTS
-    ]
-    public = [name for name in public if name.removesuffix(":*") not in LOOPBACK_HOSTS]
+    names = [*site.hosts.patterns, state.app.config["SERVER_NAME"] or "*"]
+    hosts = {name: parse_host(name.removeprefix("*.").removesuffix(":*")) for name in names}
+    public = [name for name, host in hosts.items() if host is not None and not LOOPBACK_INDEX.lists(host, "")]
     if public:
         yield Finding(
             "loopback_origins_only",

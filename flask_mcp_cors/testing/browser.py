@@ -252,13 +252,8 @@ class Browser:
             return self._cors_fetch(request)
         request.had_preflight = True
         forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
-        question = Question(
-            request.origin if forgets else request.serialized_origin,
-            request.url.href,
-            request.method,
-            unsafe_names,
-            request.with_credentials,
-        )
+        origin = request.origin if forgets else request.serialized_origin
+        question = Question(origin, request.url.href, request.method, unsafe_names, request.with_credentials)
         try:
             if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
@@ -375,14 +370,8 @@ class Browser:
             if cookie := self.cookies.header(url, self.clock, same_site=same_site, lax=lax):
                 headers.append(("Cookie", cookie))
         combined = HeaderList(headers)
-        response = self._send(
-            NetworkRequest(
-                request.method,
-                url.without_fragment,
-                HeaderList((name, self._sent_value(request, name, combined[name])) for name in combined),
-                request.body,
-            )
-        )
+        sent = HeaderList((name, self._sent_value(request, name, combined[name])) for name in combined)
+        response = self._send(NetworkRequest(request.method, url.without_fragment, sent, request.body))
         # "Misdirected Request": it is sent again, once, over a connection of its own.
         is_misdirected = response.status == 421 and not is_retry
         if includes_credentials and not (is_misdirected and Quirk.MISDIRECTED_COOKIES_ARE_LOST in self.quirks):
@@ -437,8 +426,7 @@ class Browser:
         return headers
 
     def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
-        url: URL = parse_url(request.url)
-        pairs = [("Host", url.authority), *request.headers.pairs]
+        pairs = [("Host", parse_url(request.url).authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
         self.network.append(exchange)
         try:
@@ -464,15 +452,8 @@ class Browser:
             response.body.close()
         if request.response_tainting == "opaque":
             return Response("opaque", 0, "", False, HeaderList())
-        return Response(
-            request.response_tainting,
-            response.status,
-            request.url.without_fragment,
-            len(request.url_list) > 1,
-            readable_headers(
-                response.headers,
-                basic=request.response_tainting == "basic",
-                with_credentials=request.with_credentials,
-            ),
-            response.body,
+        tainting, is_redirected = request.response_tainting, len(request.url_list) > 1
+        headers = readable_headers(
+            response.headers, basic=tainting == "basic", with_credentials=request.with_credentials
         )
+        return Response(tainting, response.status, request.url.without_fragment, is_redirected, headers, response.body)
