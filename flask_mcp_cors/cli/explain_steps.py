@@ -35,7 +35,8 @@ def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[
         else:
             why = "the page has the same origin" if is_own else "method and headers are safelisted"
             rows.append(("preflight", f"none: {why}, so the browser sends it at once"))
-    rows.append(("host", _host_words(state, first.facts)))
+    fault = state.site.hosts.fault(first.facts.host, first.facts.scheme)
+    rows.append(("host", f"{first.facts.host}: {'served' if fault is None else fault.value}"))
     if first.facts.is_preflight:
         rows.append(("preflight", _verdict(state, first)))
     if last.facts.is_preflight:
@@ -94,11 +95,6 @@ def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
             allowed = policy.preflight(facts.origin, "GET", name).allowed
             rows.append(("header" if len(rows) == 1 else "", f"{name}: {'allowed' if allowed else 'not allowed'}"))
     return rows
-
-
-def _host_words(state: AppState, facts: Facts) -> str:
-    fault = state.site.hosts.fault(facts.host, facts.scheme)
-    return f"{facts.host}: {'served' if fault is None else fault.value}"
 
 
 def _verdict(state: AppState, judged: Judged) -> str:

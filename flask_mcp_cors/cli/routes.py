@@ -10,9 +10,9 @@ from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from .app import guard_words
 from .app import quiet
-from .findings import are_clean
 from .findings import Finding
 from .findings import in_order
+from .findings import Severity
 from .route_findings import findings_of
 from .route_table import Route
 from .route_table import routes_of
@@ -33,8 +33,8 @@ class Survey:
 
     @property
     def is_clean(self) -> bool:
-        """Is nothing wrong?"""
-        return are_clean(self.findings)
+        """Is nothing wrong? Notes do not count."""
+        return all(finding.severity is Severity.NOTE for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` prints."""

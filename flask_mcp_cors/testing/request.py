@@ -26,10 +26,10 @@ from ..core.headers import split_list
 from .errors import CORSErrorReason
 from .errors import CORSFailure
 from .headers import HeaderList
+from .headers import HTTP_WHITESPACE
 from .headers import is_byte_string
-from .headers import is_header_value
-from .headers import is_no_cors_safelisted_request_header
-from .headers import normalize_value
+from .headers import is_safelisted_request_header
+from .headers import NO_CORS_SAFELISTED
 from .headers import REQUEST_BODY_HEADERS
 from .messages import Credentials
 from .messages import Mode
@@ -306,17 +306,17 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
     """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
     pairs: list[tuple[str, str]] = []
     for name, value in given:
-        value = normalize_value(value)
+        value = value.strip(HTTP_WHITESPACE)
         if not is_token(name):
             raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME, name)
-        if not is_header_value(value):
+        if any(character in value for character in "\0\r\n"):
             raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE, value, name=name)
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":
             # The value that counts is the one that would be the result of appending.
             combined = HeaderList([*pairs, (name, value)])[name]
-            if not is_no_cors_safelisted_request_header(name, combined):
+            if name.lower() not in NO_CORS_SAFELISTED or not is_safelisted_request_header(name, combined):
                 continue
         pairs.append((name, value))
     return pairs
