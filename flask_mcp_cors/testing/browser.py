@@ -286,9 +286,9 @@ class Browser:
                 names = tuple(name.lower() for name, _ in request.asked_headers.pairs if name.lower() in names)
             headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
         headers.append(("Origin", origin))
-        site = request.site_of_url if forgets else None
+        site = request.fetch_site([request.url]) if forgets else None
         if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
-            site = "cross-site" if request.tainted_origin else request.site_of_url
+            site = "cross-site" if request.tainted_origin else request.fetch_site([request.url])
         headers += self._fetch_metadata(request, site)
         preflight = NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers))
         response = self._send(preflight, is_preflight=True)
@@ -364,7 +364,8 @@ class Browser:
             headers.append(("Content-Length", str(len(request.body or b""))))
         same_site = is_same_site(self.origin, url.origin)
         navigates = request.mode == "navigate"
-        includes_credentials = request.includes_credentials or navigates
+        at_home = request.credentials == "same-origin" and request.response_tainting == "basic"
+        includes_credentials = request.with_credentials or at_home or navigates
         if includes_credentials:
             lax = navigates and request.method in ("GET", "HEAD")
             if cookie := self.cookies.header(url, self.clock, same_site=same_site, lax=lax):
@@ -400,7 +401,7 @@ class Browser:
         headers = []
         is_preflight = site is not None
         if site is None:
-            site = request.fetch_site
+            site = request.fetch_site(request.url_list[request.chain_start :])
             is_redirected = len(request.url_list) > 1
             if Quirk.REDIRECT_IS_CROSS_SITE in self.quirks and is_redirected and site == "same-site":
                 site = "cross-site"

@@ -100,11 +100,6 @@ def extract_list(headers: HeaderList, name: str) -> tuple[str, ...]:
     return members
 
 
-def is_byte_string(text: str) -> bool:
-    """https://webidl.spec.whatwg.org/#es-ByteString"""
-    return all(ord(character) <= 255 for character in text)
-
-
 def rewrite_range(value: str) -> str:
     """What :attr:`Quirk.RANGE_IS_REWRITTEN` makes of a ``Range``.
 

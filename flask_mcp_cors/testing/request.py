@@ -6,6 +6,7 @@ https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#co
 from __future__ import annotations
 
 import json as json_module
+import re
 import string
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -27,7 +28,6 @@ from .errors import CORSErrorReason
 from .errors import CORSFailure
 from .headers import HeaderList
 from .headers import HTTP_WHITESPACE
-from .headers import is_byte_string
 from .headers import is_safelisted_request_header
 from .headers import NO_CORS_SAFELISTED
 from .headers import REQUEST_BODY_HEADERS
@@ -47,6 +47,9 @@ CORS_ENABLED_SCHEMES = (
     "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, "
     "isolated-app"
 )
+#: What is no https://webidl.spec.whatwg.org/#es-ByteString has one.
+_BEYOND_A_BYTE = re.compile(r"[^\x00-\xff]")
+
 _UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
 #: A value that is no string becomes one, as in JavaScript.
@@ -104,25 +107,12 @@ class Request:
         """Is the credentials mode *include*, which the CORS check asks more of?"""
         return self.credentials == "include"
 
-    @property
-    def includes_credentials(self) -> bool:
-        """Are cookies sent and kept?"""
-        return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
-
-    @property
-    def site_of_url(self) -> str:
-        """What :attr:`fetch_site` would be without redirects."""
-        if self.is_same_origin:
+    def fetch_site(self, chain: Iterable[URL]) -> str:
+        """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header, of these URLs."""
+        origins = {url.origin for url in chain}
+        if self.origin != OPAQUE and origins == {self.origin}:
             return "same-origin"
-        return "same-site" if is_same_site(self.origin, self.url.origin) else "cross-site"
-
-    @property
-    def fetch_site(self) -> str:
-        """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header"""
-        chain = self.url_list[self.chain_start :]
-        if self.origin != OPAQUE and all(url.origin == self.origin for url in chain):
-            return "same-origin"
-        return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
+        return "same-site" if all(is_same_site(self.origin, origin) for origin in origins) else "cross-site"
 
     def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
         """https://fetch.spec.whatwg.org/#concept-response-location-url
@@ -225,7 +215,7 @@ def make_request(
     if json is not None and body is not None:
         raise TypeError("give json or body, not both")
     given = _byte_strings(headers)
-    if not is_byte_string(method):
+    if _BEYOND_A_BYTE.search(method):
         raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "method")
     unreachable: CORSFailure | None = None
     try:
@@ -287,11 +277,9 @@ def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
     ]
     for pair in pairs:
         for part, text in zip(("key of", "value in"), pair, strict=True):
-            if not is_byte_string(text):
-                index = next(index for index, character in enumerate(text) if ord(character) > 255)
-                raise CORSFailure(
-                    CORSErrorReason.NOT_A_BYTE_STRING, "headers", part=part, index=index, code=ord(text[index])
-                )
+            if found := _BEYOND_A_BYTE.search(text):
+                facts: dict[str, Any] = {"part": part, "index": found.start(), "code": ord(found[0])}
+                raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers", **facts)
     return pairs
 
 
