@@ -22,6 +22,13 @@ cli = AppGroup("mcp-cors", short_help="Explain and probe CORS.", help="Explain a
 click.version_option(__version__, prog_name="Flask-MCP-CORS")(cli)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_browser = click.option(
+    "--browser",
+    type=click.Choice(["chromium", "firefox", "webkit"]),
+    default="chromium",
+    show_default=True,
+    help="Whose rules and console words count.",
+)
 
 
 def _print(result: Any, *, as_json: bool) -> None:
@@ -44,13 +51,7 @@ def _print(result: Any, *, as_json: bool) -> None:
     metavar="NAME[: VALUE]",
     help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
 )
-@click.option(
-    "--browser",
-    type=click.Choice(["chromium", "firefox", "webkit"]),
-    default="chromium",
-    show_default=True,
-    help="Whose rules and console words count.",
-)
+@_browser
 @_as_json
 def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: Any, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
@@ -104,7 +105,7 @@ def routes(strict: bool, as_json: bool) -> None:
     help="Another header for the endpoint, such as an API key or a tenant. Repeatable.",
 )
 @click.option("--login", is_flag=True, help="Follow the login as a client would, up to the login page.")
-@click.option("--browser", type=click.Choice(["chromium", "firefox", "webkit"]), default="chromium", show_default=True)
+@_browser
 @click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
 @click.option("--total", type=click.FloatRange(1, 3600), default=14.0, show_default=True, help="For all requests.")
 @click.option("--cacert", type=click.Path(exists=True, dir_okay=False), help="A CA certificate to trust, as PEM.")

@@ -18,6 +18,7 @@ from ..extension.gate import AppState
 from ..extension.marks import describe
 from ..extension.marks import GuardMark
 from ..extension.routing import is_static
+from ..extension.routing import PATTERN_ADVICE
 from ..extension.routing import patterns_without_routes
 from ..extension.routing import rule_pattern
 from .findings import Finding
@@ -62,8 +63,7 @@ def _unused_patterns(state: AppState) -> Iterator[Finding]:
             Severity.WARNING,
             f"{unused.setting}: {unused.pattern}",
             f"No route matches this pattern, so it covers nothing.{like}",
-            "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write "
-            "the path without the prefix",
+            PATTERN_ADVICE,
         )
 
 

@@ -5,7 +5,8 @@ A mark is a property of the view: it holds in every app that routes it, whicheve
 Rule 1: a mark remembers what it was put on. It is left there as an attribute, and on what that wraps.
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
 wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
-holds for the first two together: it closes a route too many rather than one too few.
+holds for the first two together: it closes a route too many rather than one too few. Where the same function stands
+behind a guard already, no other one is added: each app may guard a shared function in its own way.
 Rule 3: a mark that has found its route by the first clause of rule 2 is taken off what its target wraps. The other
 two clauses never apply to it again, so that it says nothing of another app that shares a function.
 Rule 4: a guard that no route carries, on something that may hide a view, closes the app.

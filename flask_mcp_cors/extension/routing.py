@@ -76,6 +76,12 @@ def rule_pattern(app: Flask, rule: str) -> str:
 
 _TOLD_AT_ONCE = 10
 
+#: What to do about an :class:`UnusedPattern`.
+PATTERN_ADVICE = (
+    "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write the path "
+    "without the prefix"
+)
+
 
 class UnusedPattern(NamedTuple):
     """A pattern in ``paths`` or ``policies`` that no route matches, so that it governs nothing."""
