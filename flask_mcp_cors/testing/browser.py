@@ -186,16 +186,15 @@ class Browser:
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
+            if response.status not in REDIRECT_STATUSES:
+                return self._filtered(request, response)
             location = response.headers.get("Location")
             if Quirk.LOCATIONS_ARE_ONE not in self.quirks:
                 location = next(iter(response.headers.getall("Location")), None)
-            is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
-            if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
+            if location == "" and request.redirect == "follow" and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
                 raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
-            if response.status not in REDIRECT_STATUSES:
-                return self._filtered(request, response)
             if request.redirect == "manual":
                 response.body.close()
                 return self._opaque_redirect(request, location)
