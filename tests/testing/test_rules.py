@@ -82,6 +82,8 @@ def test_but_only_tokens_are_members(value: str) -> None:
         ("http://example.com/a/%2E%2e/b/.", "http://example.com/b/"),
         ("http://bücher.example/ü?ü#ü", "http://xn--bcher-kva.example/%C3%BC?%C3%BC#%C3%BC"),
         ("http://[::1]:5000/", "http://[::1]:5000/"),
+        ("http://[0:0::1]/", "http://[::1]/"),
+        ("http://0x7f.1/", "http://127.0.0.1/"),
         ("http:\\\\example.com\\a", "http://example.com/a"),
         ("http:////example.com?", "http://example.com/?"),
         (" http://example.com/\n", "http://example.com/"),
@@ -98,7 +100,12 @@ def test_urls(text: str, href: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "ftp://x/", "http://", "http:///", "https://x:99999/", "https://x:y/", "//["]
+    "text",
+    [
+        *("", "x", "ftp://x/", "http://", "http:///", "https://x:99999/", "https://x:y/", "//["),
+        "http://a b/",
+        "http://1.2.3.4.5/",
+    ],
 )
 def test_what_is_no_url(text: str) -> None:
     with pytest.raises(ValueError):
