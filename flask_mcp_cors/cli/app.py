@@ -130,6 +130,12 @@ def ask(app: Flask, environ: WSGIEnvironment) -> Answer:
     return Answer(int(status[:3]), HeaderList(sent))
 
 
+def listed_origins(policy: CORSPolicy) -> str:
+    """The origins of a policy."""
+    origins = policy.origins
+    return getattr(origins, "__qualname__", "a callable") if callable(origins) else ", ".join(origins)
+
+
 def own_hooks(state: AppState) -> list[Any]:
     """The ``before_request`` functions that are not ours."""
     hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]

@@ -11,6 +11,7 @@ from ..extension.gate import AppState
 from .app import guard_words
 from .app import Judged
 from .app import layer_names
+from .app import listed_origins
 from .app import names_of
 from .app import own_hooks
 from .app import route_words
@@ -70,15 +71,13 @@ def _policy_words(state: AppState, judged: Judged) -> str:
 
 
 def _origin_words(policy: CORSPolicy, origin: str) -> str:
-    decision = policy.actual(origin)
-    allowed = policy.preflight(origin, "GET").allowed
-    if allowed:
+    if policy.preflight(origin, "GET").allowed:
         return "allowed: it matches *" if policy.allows_any_origin else "allowed"
-    shown = getattr(policy.origins, "__qualname__", None) if callable(policy.origins) else ", ".join(policy.origins)
+    reason = policy.actual(origin).reason.value
     if policy is NOBODY:
-        return f"{decision.reason.value}: the policy is NOBODY"
+        return f"{reason}: the policy is NOBODY"
     spelled = "" if is_serialized_origin(origin) else "; this is no origin as browsers write it"
-    return f"{decision.reason.value}: not among {shown}{spelled}"
+    return f"{reason}: not among {listed_origins(policy)}{spelled}"
 
 
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from .app import guard_words
+from .app import listed_origins
 from .app import quiet
 from .findings import Finding
 from .findings import in_order
@@ -84,10 +85,8 @@ class Survey:
             if not isinstance(policy, CORSPolicy):
                 yield paragraph("chosen for each request", "  ", f"{words}: ")
                 continue
-            callback = getattr(policy.origins, "__qualname__", "a callable")
-            origins = callback if callable(policy.origins) else ", ".join(policy.origins)
             credentials = "; with credentials" if policy.allow_credentials else ""
-            yield paragraph(f"{words}: {origins}{credentials}", "  ", "")
+            yield paragraph(f"{words}: {listed_origins(policy)}{credentials}", "  ", "")
 
 
 def survey(state: AppState) -> Survey:

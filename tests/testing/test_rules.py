@@ -102,7 +102,14 @@ def test_urls(text: str, href: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "x", "ftp://x/", "http://", "http:///", "https://x:99999/", "https://x:y/", "//["),
+        "",
+        "x",
+        "ftp://x/",
+        "http://",
+        "http:///",
+        "https://x:99999/",
+        "https://x:y/",
+        "//[",
         "http://a b/",
         "http://1.2.3.4.5/",
     ],
