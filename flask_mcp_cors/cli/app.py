@@ -235,7 +235,7 @@ class Judge:
         try:
             adapter = self.state.app.create_url_adapter(req)
             endpoint = None if adapter is None else str(adapter.match(method=method)[0])
-        except (HTTPException, RequestRedirect) as error:
+        except HTTPException as error:
             return None, error, ()
         guards = () if endpoint is None else self.state.views.find(endpoint, method or "").guards
         return endpoint, None, guards
