@@ -440,6 +440,9 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     )
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Proto="https")
     assert "ignored" not in line
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)
+    line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="other.example")
+    assert "ignored" not in line
 
 
 @pytest.mark.parametrize("wrap", [False, True])
