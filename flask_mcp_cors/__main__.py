@@ -22,16 +22,22 @@ cli = AppGroup("mcp-cors", short_help="Explain and probe CORS.", help="Explain a
 click.version_option(__version__, prog_name="Flask-MCP-CORS")(cli)
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_browser = click.option(
+    "--browser",
+    type=click.Choice(["chromium", "firefox", "webkit"]),
+    default="chromium",
+    show_default=True,
+    help="Whose rules and console words count.",
+)
 
 
-def _print_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2))
-
-
-def _print(text: str) -> None:
+def _print(result: Any, *, as_json: bool) -> None:
     from .cli.terminal import show
 
-    show(text)
+    if as_json:
+        click.echo(json.dumps(result.to_json(), indent=2))
+    else:
+        show(result.to_text())
 
 
 @cli.command(short_help="Decide on one request, step by step.")
@@ -45,15 +51,9 @@ def _print(text: str) -> None:
     metavar="NAME[: VALUE]",
     help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
 )
-@click.option(
-    "--browser",
-    type=click.Choice(["chromium", "firefox", "webkit"]),
-    default="chromium",
-    show_default=True,
-    help="Whose rules and console words count.",
-)
+@_browser
 @_as_json
-def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: str, as_json: bool) -> None:
+def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: Any, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
 
     PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through everything that is
@@ -64,10 +64,7 @@ def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...]
     from .cli.explain import explain
 
     explanation = explain(state_of(current_app), path, origin, method, headers, browser=browser)
-    if as_json:
-        _print_json(explanation.to_json())
-    else:
-        _print(explanation.to_text())
+    _print(explanation, as_json=as_json)
     if not explanation.is_allowed:
         sys.exit(1)
 
@@ -85,10 +82,7 @@ def routes(strict: bool, as_json: bool) -> None:
     from .cli.routes import survey
 
     result = survey(state_of(current_app))
-    if as_json:
-        _print_json(result.to_json())
-    else:
-        _print(result.to_text())
+    _print(result, as_json=as_json)
     if strict and not result.is_clean:
         sys.exit(1)
 
@@ -111,7 +105,7 @@ def routes(strict: bool, as_json: bool) -> None:
     help="Another header for the endpoint, such as an API key or a tenant. Repeatable.",
 )
 @click.option("--login", is_flag=True, help="Follow the login as a client would, up to the login page.")
-@click.option("--browser", type=click.Choice(["chromium", "firefox", "webkit"]), default="chromium", show_default=True)
+@_browser
 @click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
 @click.option("--total", type=click.FloatRange(1, 3600), default=14.0, show_default=True, help="For all requests.")
 @click.option("--cacert", type=click.Path(exists=True, dir_okay=False), help="A CA certificate to trust, as PEM.")
@@ -145,10 +139,7 @@ def doctor(
             report = examine(url, list(dict.fromkeys(origins)), headers=named, context=context, say=say, **options)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-    if as_json:
-        _print_json(report.to_json())
-    else:
-        _print(report.to_text())
+    _print(report, as_json=as_json)
     if not report.is_healthy:
         sys.exit(1)
 

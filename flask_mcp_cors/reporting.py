@@ -13,7 +13,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 from typing import NamedTuple
 
@@ -28,7 +27,6 @@ from .core.hosts import parse_host
 from .core.origins import Origin
 from .core.origins import parse_origin
 from .core.policy import CORSPolicy
-from .core.security import SecurityHeaders
 from .core.site import Choice
 from .core.site import Facts
 from .core.site import FRAMES
@@ -44,17 +42,8 @@ preflight_answered = _signals.signal("preflight-answered")
 #: Sent after a request was refused, or, with ``validate_origin="report"``, would have been.
 request_refused = _signals.signal("request-refused")
 
-_FORWARDED = tuple(
-    f"HTTP_{name}"
-    for name in (
-        "X_FORWARDED_HOST",
-        "X_FORWARDED_PROTO",
-        "X_FORWARDED_FOR",
-        "X_FORWARDED_PORT",
-        "X_FORWARDED_PREFIX",
-        "FORWARDED",
-    )
-)
+_FORWARDED = {"HTTP_FORWARDED"}
+_FORWARDED |= {f"HTTP_X_FORWARDED_{name}" for name in ("HOST", "PROTO", "FOR", "PORT", "PREFIX")}
 
 _ASGI = "asgi"
 
@@ -379,24 +368,12 @@ def _advice_on_cross_site(facts: Facts, choice: Choice, in_force: InForce) -> st
     if facts.fetch_mode == "cors" or facts.method not in ("GET", "HEAD"):
         return f"browsers send Origin with such a request, so a proxy or CDN in front has removed it; {_PASS_ON}"
     if facts.fetch_dest in FRAMES:
+        where = "" if choice.policy is in_force.site.default else f" of {_escaped(choice.rule)}"
         return (
-            "another site shows this URL in a frame, which X-Frame-Options: DENY leaves empty; "
-            f"to allow frames {_set_frame_options(choice, in_force)}"
+            "another site shows this URL in a frame, which X-Frame-Options: DENY leaves empty; to allow frames, set "
+            f"frame_options to None in security_headers{where}"
         )
     return 'another site embeds this URL; a page that may read it asks with fetch and mode "cors"'
-
-
-def _set_frame_options(choice: Choice, in_force: InForce) -> str:
-    """The line that leaves out ``X-Frame-Options`` and no other security header that is set."""
-    policy, rule = choice.policy, _escaped(choice.rule)
-    if not isinstance(policy, CORSPolicy):
-        return f"{rule} is a callable: let the policy that it returns have no X-Frame-Options"
-    ours, default = policy.security_headers or SecurityHeaders(), SecurityHeaders()
-    words = [f.name for f in fields(SecurityHeaders) if getattr(ours, f.name) != getattr(default, f.name)]
-    kept = {word: getattr(ours, word) for word in words} | {"frame_options": None}
-    kept = {word: dict(value) if isinstance(value, Mapping) else value for word, value in kept.items()}
-    where = "" if policy is in_force.site.default else f"in {rule} "
-    return f"{where}set security_headers={_escaped(repr(kept))}"
 
 
 def _pass_scheme_on(environ: Mapping[str, Any]) -> str:
@@ -410,19 +387,17 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
     """What a proxy sent in vain; empty: nothing."""
+    names = [name.strip() for name in environ.get("HTTP_X_FORWARDED_HOST", "").split(",")]
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.
-        forwarded = environ.get("HTTP_X_FORWARDED_HOST", facts.host)
-        ignored = "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host"
-        return "" if forwarded == facts.host else ignored
-    if "werkzeug.proxy_fix.orig" not in environ:
-        unused = any(key in environ for key in _FORWARDED)
-        ignored = (
+        cure = "let the proxy send the public name as Host"
+    elif "werkzeug.proxy_fix.orig" in environ:
+        cure = "if your proxy sets it, write ProxyFix(..., x_host=1)"
+    elif _is_forwarded(environ):
+        return (
             "X-Forwarded-* headers are present but ignored: if you run behind a proxy, add werkzeug's ProxyFix as the "
             "outermost layer"
         )
-        return ignored if unused else ""
-    forwarded = environ.get("HTTP_X_FORWARDED_HOST")
-    if not forwarded or facts.host in [host.strip() for host in forwarded.split(",")]:
+    else:
         return ""
-    return "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
+    return "" if facts.host in names or names == [""] else f"X-Forwarded-Host is present but ignored: {cure}"

@@ -6,7 +6,6 @@ pattern, and keeps nothing between two questions. Fuzzing and soak ask both and 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,27 +81,11 @@ def serialized_ipv6(text: str) -> str | None:
     return ":".join(words[: best[0]]) + "::" + ":".join(words[best[0] + best[1] :])
 
 
-def is_xn_label(label: str) -> bool:
-    """The ASCII form of a label that has letters beyond ASCII, and is spelled as browsers spell it."""
-    try:
-        text = label.removeprefix("xn--").encode().decode("punycode")
-    except UnicodeError:
-        return False
-    kinds = [unicodedata.category(letter) for letter in text]
-    if not text or max(text) < "\x80" or kinds[0] in ("Mn", "Mc", "Me", "Cf"):
-        return False
-    if set(kinds) & {"Cc", "Cs", "Co", "Zs", "Zl", "Zp"} or unicodedata.normalize("NFKC", text.lower()) != text:
-        return False
-    return text.encode("punycode") == label.removeprefix("xn--").encode()
-
-
 def is_name(host: str) -> bool:
     """A name of the Internet: labels of at most 63 letters, digits, inner ``-`` and ``_``; not a number at the end."""
     labels = host.removesuffix(".").split(".")
     for label in labels:
         if not consists_of(label, LOWER + DIGITS + "-_") or len(label) > 63 or label[0] in "-_" or label[-1] in "-_":
-            return False
-        if label.startswith("xn--") and not is_xn_label(label):
             return False
     last = labels[-1]
     is_numeric = consists_of(last, DIGITS) or (last.startswith("0x") and (last == "0x" or consists_of(last[2:], HEX)))

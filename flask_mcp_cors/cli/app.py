@@ -16,12 +16,12 @@ from click import UsageError
 from flask import Flask
 from flask import Request
 from flask import request
-from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
 
 from ..auth.guards import Guard
 from ..core.decision import Decision
@@ -35,6 +35,7 @@ from ..extension.gate import AppState
 from ..extension.marks import describe
 from ..extension.routing import layers_around
 from ..reporting import log
+from ..testing import HeaderList
 from ..wsgi import read_facts
 
 if TYPE_CHECKING:
@@ -113,13 +114,9 @@ class Answer(NamedTuple):
     """A response, as the outermost layer sends it."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: HeaderList
     #: The exception that came instead of a response.
     error: Exception | None = None
-
-    def getall(self, name: str) -> list[str]:
-        """Every value of a header."""
-        return [value for other, value in self.headers if other.lower() == name.lower()]
 
 
 def ask(app: Flask, environ: WSGIEnvironment) -> Answer:
@@ -129,8 +126,25 @@ def ask(app: Flask, environ: WSGIEnvironment) -> Answer:
         if hasattr(chunks, "close"):
             chunks.close()
     except Exception as error:  # whatever the app's own code raises is what there is to report
-        return Answer(500, (), error)
-    return Answer(int(status[:3]), tuple(sent))
+        return Answer(500, HeaderList(), error)
+    return Answer(int(status[:3]), HeaderList(sent))
+
+
+def listed_origins(policy: CORSPolicy) -> str:
+    """The origins of a policy."""
+    origins = policy.origins
+    return getattr(origins, "__qualname__", "a callable") if callable(origins) else ", ".join(origins)
+
+
+def own_hooks(state: AppState) -> list[Any]:
+    """The ``before_request`` functions that are not ours."""
+    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
+    return [hook for hook in hooks if hook not in (state.before_request, state.check_guards)]
+
+
+def names_of(functions: Iterable[object]) -> str:
+    """Functions as a message names them."""
+    return ", ".join(dict.fromkeys(map(describe, functions)))
 
 
 def layer_names(app: Flask) -> list[str]:
@@ -163,7 +177,7 @@ class Judged:
         if self.answer is None or self.reached:
             return False
         allowed = [value for name, value in self.decision.headers if name == ALLOW_ORIGIN]
-        return self.answer.status != self.decision.status or self.answer.getall(ALLOW_ORIGIN) != allowed
+        return self.answer.status != self.decision.status or self.answer.headers.getall(ALLOW_ORIGIN) != allowed
 
 
 class Judge:
@@ -192,7 +206,7 @@ class Judge:
             answer = ask(app, environ)
         judged = replace(inside[-1] if inside else judged, answer=answer, reached=bool(inside))
         self.judged.append(judged)
-        start_response(f"{answer.status} ", list(answer.headers))
+        start_response(f"{answer.status} ", list(answer.headers.pairs))
         return [judged.decision.body] if judged.decision.final and not judged.answered_outside else []
 
     def judge(self, environ: WSGIEnvironment) -> Judged:
@@ -221,7 +235,7 @@ class Judge:
         try:
             adapter = self.state.app.create_url_adapter(req)
             endpoint = None if adapter is None else str(adapter.match(method=method)[0])
-        except (HTTPException, RequestRedirect) as error:
+        except HTTPException as error:
             return None, error, ()
         guards = () if endpoint is None else self.state.views.find(endpoint, method or "").guards
         return endpoint, None, guards
@@ -235,10 +249,9 @@ def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
         response.headers = Headers(decision.headers)
         return response
     response = Response()
-    if isinstance(judged.routing, HTTPException):
+    if judged.routing is not None:
         # Flask's own answer, so that a redirect is followed as a browser would follow it.
-        given = judged.routing.get_response(environ)
-        response.status, response.headers = given.status, given.headers
+        response = judged.routing.get_response(environ)
     response.headers = Headers(decision.apply(response.headers.items()))
     return response
 
@@ -257,9 +270,5 @@ def route_words(judged: Judged) -> str:
 
 def guard_words(guards: tuple[Guard, ...]) -> str:
     """What callers must show, in words; nothing where ``cors.protected`` asks for nothing."""
-    kinds: dict[str, None] = {}
-    for guard in guards:
-        kinds.update(dict.fromkeys(guard.schemes))
-        if guard.api_key_header is not None:
-            kinds[guard.api_key_header] = None
-    return ", ".join(kinds)
+    kinds = [kind for guard in guards for kind in (*guard.schemes, guard.api_key_header) if kind]
+    return ", ".join(dict.fromkeys(kinds))

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from typing import cast
 
 from click import UsageError
 
@@ -18,7 +17,7 @@ from ..testing import Exchange
 from ..testing import HeaderList
 from ..testing import NetworkRequest
 from ..testing.errors import CORSFailure
-from ..testing.quirks import QUIRKS
+from ..testing.quirks import Engine
 from ..testing.request import Request
 from ..testing.transport import WSGITransport
 from ..testing.urls import parse_url
@@ -122,7 +121,7 @@ def explain(
     method: str,
     headers: Sequence[str],
     *,
-    browser: str = "chromium",
+    browser: Engine = "chromium",
 ) -> Explanation:
     """Let a page of *origin* call *path*, and note every step.
 
@@ -144,11 +143,9 @@ def explain(
             exchange = _send(judge, url, method, pairs)
         told = steps_of(state, judge.judged, None)
         return Explanation(url, source, None, method, pairs, tuple(told), (exchange,), tuple(judge.judged), None)
-    if browser not in QUIRKS:
-        raise UsageError(f"{browser!r} is none of the browsers {', '.join(QUIRKS)}.")
     console = None
     try:
-        page = _InsistentBrowser(judge, origin, url, quirks=cast(Any, browser))
+        page = _InsistentBrowser(judge, origin, url, quirks=browser)
         body = None if method.upper() in ("GET", "HEAD") else b""
         with quiet():
             page.fetch(url, method, pairs, body=body)
@@ -208,7 +205,7 @@ def _status(judged: Judged) -> int | None:
 
 
 def _headers(judged: Judged) -> tuple[tuple[str, str], ...]:
-    return judged.answer.headers if judged.answered_outside and judged.answer else judged.decision.headers
+    return judged.answer.headers.pairs if judged.answered_outside and judged.answer else judged.decision.headers
 
 
 def _curl(exchange: Exchange) -> str:

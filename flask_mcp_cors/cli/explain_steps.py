@@ -8,10 +8,12 @@ from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..extension.gate import AppState
-from ..extension.marks import describe
 from .app import guard_words
 from .app import Judged
 from .app import layer_names
+from .app import listed_origins
+from .app import names_of
+from .app import own_hooks
 from .app import route_words
 
 
@@ -34,7 +36,8 @@ def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[
         else:
             why = "the page has the same origin" if is_own else "method and headers are safelisted"
             rows.append(("preflight", f"none: {why}, so the browser sends it at once"))
-    rows.append(("host", _host_words(state, first.facts)))
+    fault = state.site.hosts.fault(first.facts.host, first.facts.scheme)
+    rows.append(("host", f"{first.facts.host}: {'served' if fault is None else fault.value}"))
     if first.facts.is_preflight:
         rows.append(("preflight", _verdict(state, first)))
     if last.facts.is_preflight:
@@ -56,32 +59,25 @@ def _protection_words(judged: Judged) -> str:
 
 def _unseen(state: AppState) -> str:
     """The code that was not run and may answer differently."""
-    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
-    names = dict.fromkeys(describe(hook) for hook in hooks if hook not in (state.before_request, state.check_guards))
-    functions = f"the app's before_request functions ({', '.join(names)}), " if names else ""
+    names = names_of(own_hooks(state))
+    functions = f"the app's before_request functions ({names}), " if names else ""
     return f"{functions}the view, and what stands in front of the server, such as a proxy or a CDN"
 
 
 def _policy_words(state: AppState, judged: Judged) -> str:
-    policy = judged.policy
-    if policy is None:
+    if judged.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
-    if policy is not state.site.default:
-        return ""
-    source = state.configured.source("origins")
-    return f" (origins: {source})"
+    return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""
 
 
 def _origin_words(policy: CORSPolicy, origin: str) -> str:
-    decision = policy.actual(origin)
-    allowed = policy.preflight(origin, "GET").allowed
-    if allowed:
+    if policy.preflight(origin, "GET").allowed:
         return "allowed: it matches *" if policy.allows_any_origin else "allowed"
-    shown = getattr(policy.origins, "__qualname__", None) if callable(policy.origins) else ", ".join(policy.origins)
+    reason = policy.actual(origin).reason.value
     if policy is NOBODY:
-        return f"{decision.reason.value}: the policy is NOBODY"
+        return f"{reason}: the policy is NOBODY"
     spelled = "" if is_serialized_origin(origin) else "; this is no origin as browsers write it"
-    return f"{decision.reason.value}: not among {shown}{spelled}"
+    return f"{reason}: not among {listed_origins(policy)}{spelled}"
 
 
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
@@ -98,11 +94,6 @@ def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
             allowed = policy.preflight(facts.origin, "GET", name).allowed
             rows.append(("header" if len(rows) == 1 else "", f"{name}: {'allowed' if allowed else 'not allowed'}"))
     return rows
-
-
-def _host_words(state: AppState, facts: Facts) -> str:
-    fault = state.site.hosts.fault(facts.host, facts.scheme)
-    return f"{facts.host}: {'served' if fault is None else fault.value}"
 
 
 def _verdict(state: AppState, judged: Judged) -> str:

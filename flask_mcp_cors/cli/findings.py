@@ -52,8 +52,3 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
     ['e', 'n']
     """
     return sorted(dict.fromkeys(findings), key=lambda finding: _ORDER.index(finding.severity))
-
-
-def are_clean(findings: Iterable[Finding]) -> bool:
-    """Is nothing wrong? Notes do not count."""
-    return all(finding.severity is Severity.NOTE for finding in findings)

@@ -6,11 +6,10 @@ functions are called as for a request without credentials. No view runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import marshal
 from collections.abc import Iterator
-from types import CodeType
+from itertools import takewhile
 from typing import Any
-from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from flask import request_started
@@ -24,6 +23,7 @@ from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from ..extension.layer import Layer
 from ..extension.marks import describe
+from ..extension.marks import wrapped_by
 from ..extension.routing import layers_around
 from ..extension.routing import mounts_of
 from .app import Answer
@@ -32,6 +32,8 @@ from .app import base_url
 from .app import example_origin
 from .app import Judge
 from .app import layer_names
+from .app import names_of
+from .app import own_hooks
 from .app import replaced
 from .findings import Finding
 from .findings import Severity
@@ -43,20 +45,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-def _mounts(state: AppState) -> dict[str, bool]:
-    """Path prefixes at which other applications are mounted, and whether a layer of ours is around them."""
-    mounts: dict[str, bool] = {}
+def other_servers(state: AppState) -> Iterator[Finding]:
+    """Other applications and servers beside the app, with CORS rules of their own."""
     is_wrapped = False
     for layer in layers_around(state.app):
         is_wrapped = is_wrapped or isinstance(layer, Layer)
-        mounts.update(dict.fromkeys(mounts_of(state.app, layer), is_wrapped))
-    return mounts
-
-
-def other_servers(state: AppState) -> Iterator[Finding]:
-    """Other applications and servers beside the app, with CORS rules of their own."""
-    for prefix, is_wrapped in _mounts(state).items():
-        if not is_wrapped:
+        for prefix in () if is_wrapped else mounts_of(state.app, layer):
             yield Finding(
                 "mount_not_governed",
                 Severity.WARNING,
@@ -89,32 +83,26 @@ def other_servers(state: AppState) -> Iterator[Finding]:
             )
 
 
-def _named(functions: Iterable[object]) -> str:
-    return ", ".join(dict.fromkeys(describe(function) for function in functions))
-
-
 def hooks(state: AppState) -> Iterator[Finding]:
     """Hooks that run before or after the extension's."""
     app = state.app
     if not state.has_hooks:
         return  # the layer of wrap_wsgi does all of it
-    before = app.before_request_funcs.get(None, [])
-    first = before[: before.index(state.before_request)] if state.before_request in before else before
+    first = list(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs.get(None, ())))
     if first:
         yield Finding(
             "hook_runs_first",
             Severity.ERROR,
-            _named(first),
+            names_of(first),
             "This before_request function was put before the extension's, so it sees preflights and can refuse them.",
             "register it with app.before_request, which appends",
         )
-    after = app.after_request_funcs.get(None, [])
-    last = after[: after.index(state.after_request)] if state.after_request in after else after
+    last = list(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs.get(None, ())))
     if last:
         yield Finding(
             "hook_runs_last",
             Severity.ERROR,
-            _named(last),
+            names_of(last),
             "This after_request function was put behind the extension's, so it can change or double its headers.",
             "register it with app.after_request, which appends",
         )
@@ -126,75 +114,50 @@ def hooks(state: AppState) -> Iterator[Finding]:
         yield Finding(
             "runs_before_hooks",
             Severity.NOTE,
-            _named(early),
+            names_of(early),
             "Flask calls URL value preprocessors and receivers of request_started before any hook, for preflights too.",
             "where one of them aborts or is slow, set wrap_wsgi=True",
         )
 
 
-def _code_of(function: Any) -> CodeType | None:
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    return code if isinstance(code, CodeType) else None
-
-
-def _own_hooks(state: AppState) -> list[Any]:
-    """The app's ``before_request`` functions."""
-    hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
-    return [hook for hook in hooks if hook not in (state.before_request, state.check_guards)]
-
-
-def _mentions(code: CodeType | None, word: str) -> bool:
-    """Is this word among the constants of this code?"""
-    for constant in () if code is None else code.co_consts:
-        if isinstance(constant, CodeType):
-            if _mentions(constant, word):
-                return True
-        elif isinstance(constant, (str, bytes, tuple, frozenset)) and word.lower() in repr(constant).lower():
-            return True
-    return False
-
-
 def _sets_cors_headers(function: Any) -> bool:
     """Is this function flask-cors's, or does it write CORS headers itself?"""
-    layers = [function]
-    while (inner := getattr(layers[-1], "__wrapped__", None)) is not None and inner not in layers:
-        layers.append(inner)
-    for layer in layers:
+    for layer in wrapped_by(function):
         # functools.wraps copies __module__, but the globals are those of the wrapper's own module.
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
-        if _mentions(_code_of(layer), ALLOW_ORIGIN):
+        # The name stands among the constants of its code, or of a function in it.
+        code = getattr(layer, "__code__", None) or getattr(type(layer).__call__, "__code__", None)
+        if code is not None and ALLOW_ORIGIN.lower().encode() in marshal.dumps(code).lower():
             return True
     return False
 
 
 def other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     """Other code inside the app that sets CORS headers."""
-    app = state.app
-    sentence = (
-        "{} sets Access-Control-* headers as well. The extension removes them from covered responses; on others they "
-        "stay."
-    )
-    fix = "take the other CORS code out; give the route a policy with cors.policy(…) where it differs"
     after = [
         function
-        for functions in app.after_request_funcs.values()
+        for functions in state.app.after_request_funcs.values()
         for function in functions
         if function != state.after_request and _sets_cors_headers(function)
     ]
-    if after:
-        words = sentence.format("An after_request function")
-        yield Finding("other_cors_layer", Severity.WARNING, _named(after), words, fix)
-    before = [hook for hook in _own_hooks(state) if _sets_cors_headers(hook)]
-    if before:
-        words = sentence.format("A before_request function")
-        yield Finding("other_cors_layer", Severity.WARNING, _named(before), words, fix)
-    views = [route for route in governed if _sets_cors_headers(app.view_functions.get(route.rule.endpoint))]
-    if views:
-        words = sentence.format("The view, or a decorator on it,")
-        yield Finding("other_cors_layer", Severity.WARNING, places(views), words, fix)
+    before = [hook for hook in own_hooks(state) if _sets_cors_headers(hook)]
+    views = [route for route in governed if _sets_cors_headers(state.app.view_functions.get(route.rule.endpoint))]
+    for code, where in (
+        ("An after_request function", names_of(after)),
+        ("A before_request function", names_of(before)),
+        ("The view, or a decorator on it,", places(views)),
+    ):
+        if where:
+            yield Finding(
+                "other_cors_layer",
+                Severity.WARNING,
+                where,
+                f"{code} sets Access-Control-* headers as well. The extension removes them from covered responses; on "
+                "others they stay.",
+                "take the other CORS code out; give the route a policy with cors.policy(…) where it differs",
+            )
 
 
 def _environ(path: str, method: str, base: str, headers: dict[str, str]) -> WSGIEnvironment:
@@ -212,7 +175,7 @@ def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             continue  # a callable of the user's is asked about real requests only
         headers = {
             "Origin": example_origin(route.choice.policy),
-            "Access-Control-Request-Method": (route.methods or ("GET",))[0],
+            "Access-Control-Request-Method": route.methods[0],
             "Access-Control-Request-Headers": "authorization,content-type",
         }
         url = route.base_url(base, app.config["SERVER_NAME"])
@@ -236,7 +199,7 @@ def _difference(answer: Answer, status: int | None, allow_origin: str | None) ->
     if answer.error is not None:
         raised = type(answer.error).__name__
         return "preflight_crashes", f"A preflight ends in {raised} before the extension can answer it"
-    allowed = answer.getall(ALLOW_ORIGIN)
+    allowed = answer.headers.getall(ALLOW_ORIGIN)
     if len(allowed) > 1:
         return "headers_doubled", f"A layer outside app.wsgi_app adds a second {ALLOW_ORIGIN}: browsers refuse both"
     if answer.status != status:
@@ -247,20 +210,15 @@ def _difference(answer: Answer, status: int | None, allow_origin: str | None) ->
     return None
 
 
-class _HookAnswer(NamedTuple):
-    """What a ``before_request`` function answers to a request without credentials."""
-
-    hook: Any
-    response: Response
-
-
-def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: bool = False) -> _HookAnswer | None:
-    """The first of the app's own ``before_request`` functions that answers.
+def _hook_answer(
+    state: AppState, route: Route, base: str, *, before_guards: bool = False
+) -> tuple[Any, Response] | None:
+    """The first of the app's own ``before_request`` functions that answers a request without credentials; its answer.
 
     :param before_guards: only those that run before ``cors.protected``.
     """
     app = state.app
-    environ = _environ(route.path, (route.methods or ("GET",))[0], base, {})
+    environ = _environ(route.path, route.methods[0], base, {})
     with app.request_context(environ) as context:
         for hook in app.before_request_funcs.get(None, ()):
             if hook == state.check_guards and before_guards:
@@ -274,7 +232,7 @@ def _hook_answer(state: AppState, route: Route, base: str, *, before_guards: boo
             except Exception:  # a hook may count on what others, or a real request, have set
                 return None
             if answer is not None:
-                return _HookAnswer(hook, app.make_response(answer))
+                return hook, app.make_response(answer)
     return None
 
 
@@ -285,14 +243,14 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
     plain = sorted(governed, key=lambda route: not STATE_CHANGING & set(route.methods))[:1]
     for route in plain:
         url = route.base_url(base, server_name).replace("https://", "http://", 1)
-        found = _hook_answer(state, route, url)
-        if found is None or not found.response.headers.get("Location", "").startswith("https://"):
+        _, response = _hook_answer(state, route, url) or (None, Response())
+        if not response.headers.get("Location", "").startswith("https://"):
             continue
         yield Finding(
             "https_redirect",
             Severity.WARNING,
             route.place,
-            f"Plain HTTP is redirected to HTTPS ({found.response.status_code}). The preflight is answered before "
+            f"Plain HTTP is redirected to HTTPS ({response.status_code}). The preflight is answered before "
             "that. MCP clients do not follow the redirect; another page's request follows it to another origin, so it "
             f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
             "give clients the https: URL, and do not redirect MCP paths",
@@ -301,8 +259,8 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
     for route in governed:
         url = route.base_url(base, server_name).replace("http://", "https://", 1)
         found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
-        if found is not None and "WWW-Authenticate" not in found.response.headers:
-            refused.setdefault((_named([found.hook]), found.response.status), []).append(route)
+        if found is not None and "WWW-Authenticate" not in found[1].headers:
+            refused.setdefault((describe(found[0]), found[1].status), []).append(route)
     for (hook, status), routes in refused.items():
         yield Finding(
             "hook_before_guard",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from ..core.discovery import PUBLIC_METADATA
 from ..core.discovery import PUBLIC_OAUTH
+from ..core.hosts import LOOPBACK_INDEX
+from ..core.hosts import parse_host
 from ..core.mcp import missing_for_clients
 from ..core.origins import LOOPBACK_HOSTS
 from ..core.origins import parse_origin
@@ -16,6 +18,7 @@ from ..extension.gate import AppState
 from ..extension.marks import describe
 from ..extension.marks import GuardMark
 from ..extension.routing import is_static
+from ..extension.routing import PATTERN_ADVICE
 from ..extension.routing import patterns_without_routes
 from ..extension.routing import rule_pattern
 from .findings import Finding
@@ -60,8 +63,7 @@ def _unused_patterns(state: AppState) -> Iterator[Finding]:
             Severity.WARNING,
             f"{unused.setting}: {unused.pattern}",
             f"No route matches this pattern, so it covers nothing.{like}",
-            "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write "
-            "the path without the prefix",
+            PATTERN_ADVICE,
         )
 
 
@@ -233,11 +235,9 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
     origins = site.default.origins
     if callable(origins) or not all(map(_is_loopback_pattern, origins)):
         return
-    names = [*site.hosts.patterns, *filter(None, [state.app.config["SERVER_NAME"]])]
-    public = [
-        name for name in names if name != "*" and name.removesuffix(":*").rpartition(":")[0] not in LOOPBACK_HOSTS
-    ]
-    public = [name for name in public if name.removesuffix(":*") not in LOOPBACK_HOSTS]
+    names = [*site.hosts.patterns, state.app.config["SERVER_NAME"] or "*"]
+    hosts = {name: parse_host(name.removeprefix("*.").removesuffix(":*")) for name in names}
+    public = [name for name, host in hosts.items() if host is not None and not LOOPBACK_INDEX.lists(host, "")]
     if public:
         yield Finding(
             "loopback_origins_only",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 from ..auth.guards import Guard
 from ..core.site import Choice
 from ..extension.gate import AppState
+from ..extension.routing import VARIABLE
 
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
-_VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?\w+>")
 _EXAMPLES = {"int": "1", "float": "1.0", "uuid": "00000000-0000-0000-0000-000000000000"}
 
 
@@ -77,7 +76,7 @@ class Route:
 
 def example(rule: str) -> str:
     """A path, or a host, that a Flask rule matches."""
-    return _VARIABLE.sub(lambda match: _EXAMPLES.get(match[1] or "", "x"), rule)
+    return VARIABLE.sub(lambda match: _EXAMPLES.get(match["kind"] or "", "x"), rule)
 
 
 def routes_of(state: AppState) -> list[Route]:

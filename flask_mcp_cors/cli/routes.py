@@ -9,10 +9,11 @@ from typing import Any
 from ..core.policy import CORSPolicy
 from ..extension.gate import AppState
 from .app import guard_words
+from .app import listed_origins
 from .app import quiet
-from .findings import are_clean
 from .findings import Finding
 from .findings import in_order
+from .findings import Severity
 from .route_findings import findings_of
 from .route_table import Route
 from .route_table import routes_of
@@ -33,8 +34,8 @@ class Survey:
 
     @property
     def is_clean(self) -> bool:
-        """Is nothing wrong?"""
-        return are_clean(self.findings)
+        """Is nothing wrong? Notes do not count."""
+        return all(finding.severity is Severity.NOTE for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """What ``--json`` prints."""
@@ -84,10 +85,8 @@ class Survey:
             if not isinstance(policy, CORSPolicy):
                 yield paragraph("chosen for each request", "  ", f"{words}: ")
                 continue
-            callback = getattr(policy.origins, "__qualname__", "a callable")
-            origins = callback if callable(policy.origins) else ", ".join(policy.origins)
             credentials = "; with credentials" if policy.allow_credentials else ""
-            yield paragraph(f"{words}: {origins}{credentials}", "  ", "")
+            yield paragraph(f"{words}: {listed_origins(policy)}{credentials}", "  ", "")
 
 
 def survey(state: AppState) -> Survey:

@@ -20,7 +20,6 @@ from typing import NamedTuple
 from .origins import ANY_PORT
 from .origins import DEFAULT_PORTS
 from .origins import ENDS_IN_NUMBER
-from .origins import is_ascii_label
 from .origins import is_host
 from .origins import is_ipv4
 from .origins import is_serialized_origin
@@ -266,9 +265,6 @@ def _host_fault(text: str, host: str) -> PatternFault:
     if ENDS_IN_NUMBER.fullmatch(host):
         advice = _suggestion(text) or "; write four decimal numbers, as 192.168.0.10"
         return PatternFault("origin_ipv4_invalid", f"not the spelling of an IPv4 address that browsers send{advice}")
-    if not all(map(is_ascii_label, host.split("."))):
-        message = "an xn-- label of this host does not decode; write the name as it is registered"
-        return PatternFault("origin_host_invalid", message)
     message = "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com"
     return PatternFault("origin_host_invalid", message)
 

@@ -137,8 +137,8 @@ class MCPCors:
         This decorator returns the view itself, with a mark on it. It works above and below ``@app.route``, on
         functions, on ``async`` functions, on ``MethodView`` classes and their methods, and on a
         :class:`~flask.Blueprint` that it is called with. A view's mark overrides its blueprint's, and an inner
-        blueprint's mark overrides the outer one's. The mark applies in the apps of this object. While the object
-        has no app, it applies in every app that has the view.
+        blueprint's mark overrides the outer one's. The mark is a property of the view: it applies in every app
+        that has the view.
 
         :raises PolicyError: naming every fault at once; when the app is initialised at the latest.
         :raises TypeError: for anything but a view or a blueprint. Also for a bound method or an object with slots,
@@ -180,7 +180,7 @@ class MCPCors:
                     f"nothing can be left on {target!r}, a bound method or an object with slots: "
                     'mark the function itself, or name its path: policies={"/path": …}'
                 )
-            made = PolicyMark(target, self._marks, policy, settings, is_exempt)
+            made = PolicyMark(target, policy, settings, is_exempt)
             for state in self._states():
                 made.resolve(state.site.default)
             if not self._marks.apps and policy is not None:
@@ -250,7 +250,7 @@ class MCPCors:
                 _check_guarded(target)
                 protected = guarded(cast(Callable[..., Any], target), guard)
             if not has_request_context():
-                mark = GuardMark(protected, self._marks, guard)
+                mark = GuardMark(protected, guard)
                 leave(mark)
                 self._marks.add(mark)
                 for state in self._states():

@@ -39,6 +39,7 @@ from ..wsgi import read_facts
 from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
+from .routing import PATTERN_ADVICE
 from .routing import patterns_without_routes
 from .routing import takes_well_known_part
 from .routing import url_adapter
@@ -167,11 +168,7 @@ class AppState:
         self._has_checked_patterns = True
         site = self.site
         for unused in patterns_without_routes(self.app, site.paths, site.policies):
-            log.warning(
-                "%s, so it covers nothing: correct it (* is one segment, ** any number of them); for an app that is "
-                "mounted below a prefix, write the path without the prefix",
-                unused,
-            )
+            log.warning("%s, so it covers nothing: %s", unused, PATTERN_ADVICE)
 
     def judge(self, req: Request, facts: Facts) -> Response | None:
         """Decide on a request. Returns the response if nothing else of the app has to run, else ``None``."""

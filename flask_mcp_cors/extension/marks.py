@@ -1,12 +1,13 @@
 """Marks: what the decorators leave on views and blueprints, and the routes that each mark applies to.
 
-The *target* of a mark is what the decorator was put on.
+The *target* of a mark is what the decorator was put on. A mark is a property of its target: it applies in every app
+that routes it, whichever extension object made it.
 
 Rule 1: a mark is left as an attribute on its target, and on every function that the target wraps.
 Rule 2: a mark applies to the first of these sets of routes that is not empty:
     (a) the routes whose view is the target or wraps it;
     (b) the routes whose view is wrapped by the target (the decorator is above ``@app.route``);
-    (c) the routes whose view wraps a function that the target wraps too.
+    (c) the routes whose view wraps a function that the target wraps too, but not in a guard of its own.
     A guard applies to (a) and (b) together, because protecting one route too many is safer than one too few.
 Rule 3: when a mark has found a route by (a), it is removed from the functions that its target wraps. Then (b) and (c)
 no longer apply, so the mark has no effect in another app that shares such a function.
@@ -19,6 +20,7 @@ import gc
 import sys
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,17 +54,11 @@ class Mark:
 
     #: The target. For a guard, the wrapper that :func:`guarded` has made.
     on: Any
-    #: The registry of the extension object that made the mark.
-    home: Registry
 
     @property
     def target(self) -> Any:
         """What the user put the decorator on."""
         return self.on.__wrapped__ if is_guarded(self.on) else self.on
-
-    def is_at_home(self, app: Flask) -> bool:
-        """Was it made by the extension object of *app*, or by one that never had an app?"""
-        return app in self.home.apps or not self.home.had_apps
 
 
 @dataclass(eq=False)
@@ -88,7 +84,7 @@ class PolicyMark(Mark):
 
 @dataclass(eq=False)
 class GuardMark(Mark):
-    """A guard. It applies in every app that routes its target, whichever extension object made it."""
+    """A guard in front of the target."""
 
     guard: Guard
 
@@ -120,10 +116,12 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
     """
     with _Made.lock:
         is_alone = isinstance(mark.on, type) or not on_wrapped
-        for function in (mark.on,) if is_alone else _wrapped_by(mark.on):
+        for function in (mark.on,) if is_alone else wrapped_by(mark.on):
             if can_be_marked(function):
-                kept = [other for other in _marks_on(function) if not _is_replaced(other, mark)]
-                setattr(function, _MARKS, (*kept, mark))
+                marks = _marks_on(function)
+                if isinstance(mark, PolicyMark):
+                    marks = tuple(other for other in marks if other.on is not mark.on or isinstance(other, GuardMark))
+                setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
 
 
@@ -134,17 +132,12 @@ def _marks_on(function: object) -> tuple[Mark, ...]:
 def _place(mark: Mark) -> None:
     """Rule 3: the mark has found its route. Remove it from what its target wraps, which another app may route too."""
     with _Made.lock:
-        for function in _wrapped_by(mark.on):
+        for function in wrapped_by(mark.on):
             if function is not mark.on and mark in (left := _marks_on(function)):
                 setattr(function, _MARKS, tuple(other for other in left if other is not mark))
 
 
-def _is_replaced(other: Mark, mark: Mark) -> bool:
-    both_policies = isinstance(other, PolicyMark) and isinstance(mark, PolicyMark)
-    return both_policies and other.on is mark.on and other.home is mark.home
-
-
-def _wrapped_by(function: Any) -> Iterator[Any]:
+def wrapped_by(function: Any) -> Iterator[Any]:
     """A function and everything that it wraps; or a class and its base classes."""
     if isinstance(function, type):
         yield from function.__mro__
@@ -155,10 +148,6 @@ def _wrapped_by(function: Any) -> Iterator[Any]:
         yield function
         is_bound = isinstance(function, MethodType)
         function = function.__func__ if is_bound else getattr(function, "__wrapped__", None)
-
-
-def _contains(functions: Iterable[object], wanted: object) -> bool:
-    return any(function is wanted for function in functions)
 
 
 def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
@@ -179,29 +168,30 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
 # Which routes a mark applies to. A *place* is an object that may have marks for a route: a view or a blueprint.
 
 
-def _above(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
+def _above(mark: Mark, places: Iterable[Any]) -> list[tuple[int, Any]]:
     """Rule 2 (a): the places that are the target of a mark or wrap it, and how deep inside each place the target is."""
     return [
-        (depth, place) for place in places for depth, function in enumerate(_wrapped_by(place)) if function is mark.on
+        (depth, place) for place in places for depth, function in enumerate(wrapped_by(place)) if function is mark.on
     ]
 
 
-def _carriers_of(mark: Mark, places: Collection[Any], app: Flask) -> list[tuple[int, Any]]:
+def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
     """Rule 2: the places that a mark applies to, and how deep inside each place its target is."""
     above = _above(mark, places)
-    if isinstance(mark.on, Blueprint | type) or not mark.is_at_home(app):
+    if isinstance(mark.on, Blueprint | type):
         return above
-    inside = list(_wrapped_by(mark.on))
-    below = [
-        (-depth, place)
-        for place in places
-        for depth, function in enumerate(inside)
-        if function is place and place is not mark.on
-    ]
+    inside = {id(function): depth for depth, function in enumerate(wrapped_by(mark.on))}
+    below = [(-inside[id(place)], place) for place in places if id(place) in inside]
     found = above + below if isinstance(mark, GuardMark) else above or below
-    if found:
-        return found
-    return [(0, place) for place in places if any(_contains(inside, function) for function in _wrapped_by(place))]
+    return found or [(sys.maxsize, place) for place in places if _wraps_one_of(inside, place)]
+
+
+def _wraps_one_of(functions: Container[int], place: Any) -> bool:
+    """Rule 2 (c): does a place wrap one of these functions, and not in a guard of its own?"""
+    for function in wrapped_by(place):
+        if id(function) in functions or is_guarded(function):
+            return id(function) in functions
+    return False
 
 
 class Found(NamedTuple):
@@ -221,16 +211,17 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 class _Table(NamedTuple):
     """The effect of all marks in an app. It is made and replaced as a whole."""
 
+    #: How many marks and views there were.
     state: tuple[int, int]
-    #: Does any view or blueprint have a mark?
-    exist: bool
     #: Endpoint → its view, and the result for each method. The key ``""`` stands for every other method.
     found: dict[str, tuple[Any, dict[str, Found]]]
+    #: The objects that may have marks, and the marks that any of them has.
+    places: list[Any]
+    held: set[Mark]
+    #: Does any view or blueprint have a mark, or is there a mark that no route has?
+    exist: bool = False
     #: The error message, if the app is closed.
-    fault: str | None
-
-
-_NO_TABLE = _Table((-1, -1), False, {}, None)
+    fault: str | None = None
 
 
 class Registry:
@@ -243,8 +234,6 @@ class Registry:
 
     def __init__(self) -> None:
         self.apps: WeakSet[Flask] = WeakSet()
-        #: Has there ever been an app? Then the marks do not apply to apps of other objects, even if that app is gone.
-        self.had_apps = False
         self.made: list[Mark] = []
         self.warned_of: list[Mark] = []
         #: Guards that were made but not put on anything yet.
@@ -265,26 +254,25 @@ class Registry:
             self.latest.compile()
         self.latest = views
         self.apps.add(app)
-        self.had_apps = True
 
-    def judge(self, views: MarkedViews, held: Collection[Mark], places: Collection[Any]) -> str | None:
+    def judge(self, views: MarkedViews, table: _Table) -> str | None:
         """Forget the marks that a route has. The others cause a warning, or an error that closes the app."""
         if self.latest is views:
             self.latest = None
-        self.made[:] = [mark for mark in self.made if mark not in held]
+        self.made[:] = [mark for mark in self.made if mark not in table.held]
         for app in list(self.apps) if self.made else ():
-            others = app.extensions["mcp_cors"].views.held()
+            others = app.extensions["mcp_cors"].views.look_up().held
             self.made[:] = [mark for mark in self.made if mark not in others]
         self.warned_of[:] = [mark for mark in self.warned_of if mark in self.made]
         for guard in self.unapplied:
-            if _contains(places, guard.verify):
+            if any(place is guard.verify for place in table.places):
                 return (
                     f"cors.protected was put on the view {describe(guard.verify)} without parentheses, so the view is "
                     "open, and this app is closed: write @cors.protected(verify)"
                 )
         for mark in self.made:
             is_guard, name = isinstance(mark, GuardMark), describe(mark.target)
-            if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, places):
+            if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, table.places):
                 return (
                     f"cors.protected was put on {name}, which no route calls, and which may hide a view that is open "
                     "now, so this app is closed. Put cors.protected directly above or below the route's decorator, or "
@@ -309,7 +297,7 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _NO_TABLE
+        self._table = _Table((-1, -1), {}, [], set())
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app have a mark, or is there a mark that no route has?"""
@@ -344,38 +332,31 @@ class MarkedViews:
         self.compile()
         return list(self._registry.made)
 
-    def held(self) -> set[Mark]:
-        """Every mark that a route of the app has."""
-        return self._compile()[1]
-
     def compile(self) -> _Table:
         """Make a new table and replace the old one in one step: a thread that saw half a table would skip a guard."""
-        table, held, places = self._compile()
-        fault = self._registry.judge(self, held, places)
-        table = table._replace(fault=fault, exist=table.exist or bool(self._registry.made))
-        self._table = table
+        table = self.look_up()
+        fault = self._registry.judge(self, table)
+        exist = bool(table.held) or bool(self._registry.made)
+        self._table = table = table._replace(exist=exist, fault=fault)
         return table
 
-    def _compile(self) -> tuple[_Table, set[Mark], list[Any]]:
-        app = self.app
+    def look_up(self) -> _Table:
+        """The marks of the app, as they are now."""
         for other in list(self._registry.apps):
             # Rule 3 for all apps first, so that it does not matter which app gets the first request.
             other.extensions["mcp_cors"].views.place()
-        state = (_Made.count, len(app.view_functions))
+        state = (_Made.count, len(self.app.view_functions))
         routes, views = self._routes()
-        places: dict[int, Any] = {id(place): place for found in routes.values() for place in found}
+        places = _distinct(routes.values())
         by_place: dict[int, list[tuple[int, Mark]]] = {}
-        held: set[Mark] = set()
-        for mark in self._marks_at(places.values()):
-            for depth, place in _carriers_of(mark, places.values(), app):
+        for mark in reversed(_marks_at(places)):
+            for depth, place in _carriers_of(mark, places):
                 by_place.setdefault(id(place), []).append((depth, mark))
-                held.add(mark)
-        table: dict[str, tuple[Any, dict[str, Found]]] = {}
-        for (endpoint, method), found in routes.items():
-            _, by_method = table.setdefault(endpoint, (views[endpoint], {}))
-            by_method[method] = self._resolve([by_place.get(id(place), []) for place in found])
-        exist = any(found != _NOTHING for _, by_method in table.values() for found in by_method.values())
-        return _Table(state, exist, table, None), held, list(places.values())
+        found: dict[str, tuple[Any, dict[str, Found]]] = {}
+        for (endpoint, method), carriers in routes.items():
+            _, by_method = found.setdefault(endpoint, (views[endpoint], {}))
+            by_method[method] = self._resolve([by_place.get(id(place), []) for place in carriers])
+        return _Table(state, found, places, {mark for marks in by_place.values() for _, mark in marks})
 
     def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
         """The places for each endpoint and method, the most specific first; and the views."""
@@ -387,42 +368,40 @@ class MarkedViews:
                 routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
         return routes, views
 
+    def _blueprints(self, endpoint: str) -> list[Any]:
+        """The blueprints of an endpoint, the innermost first."""
+        parts = endpoint.split(".")[:-1]
+        names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        return [self.app.blueprints[name] for name in names if name in self.app.blueprints]
+
     def place(self) -> None:
         """Apply rule 3 to the marks whose target is a view of this app or is wrapped by one."""
-        places = {id(place): place for found in self._routes()[0].values() for place in found}
-        for mark in self._marks_at(places.values()):
-            if _above(mark, places.values()):
+        places = _distinct(self._routes()[0].values())
+        for mark in _marks_at(places):
+            if _above(mark, places):
                 _place(mark)
-
-    def _blueprints(self, endpoint: str) -> Iterator[Any]:
-        """The blueprints of an endpoint, the innermost first."""
-        name = endpoint.rpartition(".")[0]
-        while name:
-            if name in self.app.blueprints:
-                yield self.app.blueprints[name]
-            name = name.rpartition(".")[0]
-
-    def _marks_at(self, places: Iterable[Any]) -> list[Mark]:
-        marks = (
-            mark
-            for place in places
-            for function in _wrapped_by(place)
-            for mark in _marks_on(function)
-            if isinstance(mark, GuardMark) or mark.is_at_home(self.app)
-        )
-        return list(dict.fromkeys(marks))
 
     def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
         choice: Choice | None = None
         guards: dict[Guard, None] = {}
         for level in levels:
-            # Of several decorators with a policy the outermost counts.
+            # Of several decorators with a policy the outermost counts, and of two as far outside the later one.
             for _, mark in sorted(level, key=lambda pair: pair[0]):
                 if isinstance(mark, GuardMark):
                     guards[mark.guard] = None
                 elif isinstance(mark, PolicyMark) and choice is None:
                     choice = Choice(mark.resolve(self._default), f"the mark on {describe(mark.on)}")
         return Found(choice, tuple(guards))
+
+
+def _distinct(lists: Iterable[list[Any]]) -> list[Any]:
+    return list({id(place): place for places in lists for place in places}.values())
+
+
+def _marks_at(places: Iterable[Any]) -> list[Mark]:
+    """The marks on these and on what they wrap."""
+    functions = (function for place in places for function in wrapped_by(place))
+    return list(dict.fromkeys(mark for function in functions for mark in _marks_on(function)))
 
 
 # Guards that no route has

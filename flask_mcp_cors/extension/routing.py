@@ -56,7 +56,8 @@ def takes_well_known_part(rule: Rule | None, path: str) -> bool:
     return path.split("/").count(".well-known") > rule.rule.split("/").count(".well-known")
 
 
-_VARIABLE = re.compile(r"<(?:(?P<kind>[a-zA-Z_]\w*)(?:\((?P<arguments>.*?)\))?:)?[a-zA-Z_]\w*>")
+#: A variable of a Flask rule.
+VARIABLE = re.compile(r"<(?:(?P<kind>[a-zA-Z_]\w*)(?:\((?P<arguments>.*?)\))?:)?[a-zA-Z_]\w*>")
 
 
 def rule_pattern(app: Flask, rule: str) -> str:
@@ -70,11 +71,17 @@ def rule_pattern(app: Flask, rule: str) -> str:
         converter = app.url_map.converters.get(variable["kind"] or "default")
         return "*" if getattr(converter, "part_isolating", False) else "**"
 
-    parts = _VARIABLE.sub(sign, rule).split("/")
+    parts = VARIABLE.sub(sign, rule).split("/")
     return "/".join("**" if "**" in part else "*" if "*" in part else part for part in parts)
 
 
 _TOLD_AT_ONCE = 10
+
+#: What to do about an :class:`UnusedPattern`.
+PATTERN_ADVICE = (
+    "correct it (* is one segment, ** any number of them); for an app that is mounted below a prefix, write the path "
+    "without the prefix"
+)
 
 
 class UnusedPattern(NamedTuple):

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 from typing import TYPE_CHECKING
 
-from ..core.headers import NON_WILDCARD
 from ..core.headers import REQUEST_HEADERS
 from ..core.headers import REQUEST_METHOD
 from ..core.headers import SAFELISTED_METHODS
@@ -36,7 +35,6 @@ from .messages import NetworkResponse
 from .messages import Redirect
 from .messages import Response
 from .preflight import Answer
-from .preflight import PreflightCache
 from .preflight import Question
 from .preflight import StandardPreflightCache
 from .preflight import URLPreflightCache
@@ -111,20 +109,13 @@ class Browser:
         self.network = []
         self.clock = time.time()
         self.cookies = CookieJar(self.quirks)
-        self._preflight_cache: PreflightCache = (
-            URLPreflightCache(self.quirks)
-            if Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
-            else StandardPreflightCache(self.quirks)
-        )
+        is_by_url = Quirk.ONE_CACHE_ENTRY_PER_URL in self.quirks
+        self._preflight_cache = (URLPreflightCache if is_by_url else StandardPreflightCache)(self.quirks)
         self._engine: Engine = quirks or "chromium"
 
     def __repr__(self) -> str:
         quirks = "" if self.quirks == frozenset() else f", quirks={self._engine!r}"
         return f"<Browser: a page of {self.origin!r} calling {self.base_url.without_fragment!r}{quirks}>"
-
-    def __dir__(self) -> list[str]:
-        """What is of use to whoever writes a test."""
-        return [name for name in super().__dir__() if not name.startswith("_") or name.startswith("__")]
 
     def fetch(
         self,
@@ -149,6 +140,8 @@ class Browser:
         """
         # pytest then shows the line of the test that called.
         __tracebackhide__ = True
+        before = len(self.network)
+        request = None
         try:
             request = make_request(
                 path_or_url,
@@ -163,54 +156,45 @@ class Browser:
                 redirect,
                 self.quirks,
             )
-        except CORSFailure as failure:
-            raise CORSError(
-                failure.reason,
-                failure.detail,
-                path_or_url,
-                path_or_url,
-                self.origin,
-                (),
-                self._engine,
-                method=method.upper(),
-                **failure.facts,
-            ) from None
-        before = len(self.network)
-        try:
             return self._main_fetch(request)
         except CORSFailure as failure:
-            for exchange in self.network[before:]:
+            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
+            # whatever its responses still hold open, would be left to the garbage collector.
+            raise self._error(failure, request, self.network[before:], path_or_url, method) from failure.__cause__
+
+    def _error(
+        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], given_url: str, method: str
+    ) -> CORSError:
+        """What ``fetch`` raises.
+
+        :param request: ``None`` where the arguments make none.
+        """
+        url = initial_url = given_url
+        facts: dict[str, Any] = {**failure.facts, "method": method.upper()}
+        if request is not None:
+            for exchange in exchanges:
                 if exchange.response is not None:
                     exchange.response.body.close()
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
-            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
-            # whatever its responses still hold open, would be left to the garbage collector.
-            raise CORSError(
-                failure.reason,
-                failure.detail,
-                url,
-                initial_url,
-                self.origin,
-                failure.offending or ((failure.detail,) if failure.reason is _METHOD_REFUSED else ()),
-                self._engine,
-                **console_facts(self._engine, request, failure, self.network[before:], self.quirks),
-            ) from failure.__cause__
+            facts = console_facts(self._engine, request, failure, exchanges, self.quirks)
+        return CORSError(
+            failure.reason, failure.detail, url, initial_url, self.origin, failure.offending, self._engine, **facts
+        )
 
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
         while True:
             self._refuse_blocked(request)
             response = self._http_fetch(request)
+            if response.status not in REDIRECT_STATUSES:
+                return self._filtered(request, response)
             location = response.headers.get("Location")
             if Quirk.LOCATIONS_ARE_ONE not in self.quirks:
                 location = next(iter(response.headers.getall("Location")), None)
-            is_empty = location == "" and response.status in REDIRECT_STATUSES and request.redirect == "follow"
-            if is_empty and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
+            if location == "" and request.redirect == "follow" and Quirk.EMPTY_LOCATION_FAILS in self.quirks:
                 raise CORSFailure(CORSErrorReason.INVALID_REDIRECT)
             if Quirk.REDIRECT_NEEDS_LOCATION in self.quirks:
                 location = location or None
-            if response.status not in REDIRECT_STATUSES:
-                return self._filtered(request, response)
             if request.redirect == "manual":
                 response.body.close()
                 return self._opaque_redirect(request, location)
@@ -267,14 +251,8 @@ class Browser:
             return self._cors_fetch(request)
         request.had_preflight = True
         forgets = Quirk.PREFLIGHT_FORGETS_REDIRECTS in self.quirks
-        question = Question(
-            request.origin if forgets else request.serialized_origin,
-            request.url.href,
-            request.method,
-            unsafe_names,
-            NON_WILDCARD in map(str.lower, request.asked_headers),
-            request.with_credentials,
-        )
+        origin = request.origin if forgets else request.serialized_origin
+        question = Question(origin, request.url.href, request.method, unsafe_names, request.with_credentials)
         try:
             if not self._preflight_cache.covers(question, self.clock):
                 self._preflight_fetch(request, question)
@@ -307,9 +285,9 @@ class Browser:
                 names = tuple(name.lower() for name, _ in request.asked_headers.pairs if name.lower() in names)
             headers.append((REQUEST_HEADERS, ",".join(sorted(names))))
         headers.append(("Origin", origin))
-        site = request.site_of_url if forgets else None
+        site = request.fetch_site([request.url]) if forgets else None
         if Quirk.TAINTED_PREFLIGHT_IS_CROSS_SITE in self.quirks:
-            site = "cross-site" if request.tainted_origin else request.site_of_url
+            site = "cross-site" if request.tainted_origin else request.fetch_site([request.url])
         headers += self._fetch_metadata(request, site)
         preflight = NetworkRequest("OPTIONS", request.url.without_fragment, HeaderList(headers))
         response = self._send(preflight, is_preflight=True)
@@ -329,8 +307,8 @@ class Browser:
         is_kept = Quirk.REDIRECTED_ORIGIN_IS_NOT_CACHED not in self.quirks or origin == request.origin
         if is_kept and Quirk.REFUSAL_IS_CACHED in self.quirks:
             self._preflight_cache.store(question, answer, self.clock)
-        if (refused := answer.refused_method(question)) is not None:
-            raise CORSFailure(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, refused)
+        if not answer.allows_method(request.method, with_credentials=request.with_credentials):
+            raise CORSFailure(_METHOD_REFUSED, request.method, offending=(request.method,))
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
         if names := answer.refused_headers(question, authorization_needs_naming=strict):
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
@@ -385,20 +363,15 @@ class Browser:
             headers.append(("Content-Length", str(len(request.body or b""))))
         same_site = is_same_site(self.origin, url.origin)
         navigates = request.mode == "navigate"
-        includes_credentials = request.includes_credentials or navigates
+        at_home = request.credentials == "same-origin" and request.response_tainting == "basic"
+        includes_credentials = request.with_credentials or at_home or navigates
         if includes_credentials:
             lax = navigates and request.method in ("GET", "HEAD")
             if cookie := self.cookies.header(url, self.clock, same_site=same_site, lax=lax):
                 headers.append(("Cookie", cookie))
         combined = HeaderList(headers)
-        response = self._send(
-            NetworkRequest(
-                request.method,
-                url.without_fragment,
-                HeaderList((name, self._sent_value(request, name, combined[name])) for name in combined),
-                request.body,
-            )
-        )
+        sent = HeaderList((name, self._sent_value(request, name, combined[name])) for name in combined)
+        response = self._send(NetworkRequest(request.method, url.without_fragment, sent, request.body))
         # "Misdirected Request": it is sent again, once, over a connection of its own.
         is_misdirected = response.status == 421 and not is_retry
         if includes_credentials and not (is_misdirected and Quirk.MISDIRECTED_COOKIES_ARE_LOST in self.quirks):
@@ -427,7 +400,7 @@ class Browser:
         headers = []
         is_preflight = site is not None
         if site is None:
-            site = request.fetch_site
+            site = request.fetch_site(request.url_list[request.chain_start :])
             is_redirected = len(request.url_list) > 1
             if Quirk.REDIRECT_IS_CROSS_SITE in self.quirks and is_redirected and site == "same-site":
                 site = "cross-site"
@@ -453,8 +426,7 @@ class Browser:
         return headers
 
     def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
-        url: URL = parse_url(request.url)
-        pairs = [("Host", url.authority), *request.headers.pairs]
+        pairs = [("Host", parse_url(request.url).authority), *request.headers.pairs]
         exchange = Exchange(NetworkRequest(request.method, request.url, HeaderList(pairs), request.body), is_preflight)
         self.network.append(exchange)
         try:
@@ -480,15 +452,8 @@ class Browser:
             response.body.close()
         if request.response_tainting == "opaque":
             return Response("opaque", 0, "", False, HeaderList())
-        return Response(
-            request.response_tainting,
-            response.status,
-            request.url.without_fragment,
-            len(request.url_list) > 1,
-            readable_headers(
-                response.headers,
-                basic=request.response_tainting == "basic",
-                with_credentials=request.with_credentials,
-            ),
-            response.body,
+        tainting, is_redirected = request.response_tainting, len(request.url_list) > 1
+        headers = readable_headers(
+            response.headers, basic=tainting == "basic", with_credentials=request.with_credentials
         )
+        return Response(tainting, response.status, request.url.without_fragment, is_redirected, headers, response.body)

@@ -15,11 +15,8 @@ from .headers import extract_list
 from .headers import HeaderList
 from .headers import MalformedList
 from .urls import is_same_site
+from .urls import OtherSchemeError
 from .urls import parse_url
-
-#: https://url.spec.whatwg.org/#forbidden-domain-code-point; what is percent-encoded passes in Chromium
-_FORBIDDEN_IN_HOST = re.compile(r"[^\x21-\x7e]|[#/:<>?@\[\\\]^|]|%(?![0-9A-Fa-f]{2})")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 #: https://fetch.spec.whatwg.org/#redirect-status
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -63,37 +60,14 @@ def is_valid_url(value: str) -> bool:
     >>> is_valid_url("https://a.example/"), is_valid_url("a.example"), is_valid_url("https://")
     (True, False, False)
     """
-    found = re.match(r"([A-Za-z][A-Za-z0-9+.\-]*):", value)
-    if found is None:
-        return False
-    if found[1].lower() not in ("http", "https", "ws", "wss", "ftp"):
-        return True
-    rest = value[found.end() :].lstrip("/\\")
     try:
-        # The header is bytes, and a host is UTF-8.
-        re.split(r"[/\\?#]", rest, maxsplit=1)[0].encode("latin-1").decode()
-        url = parse_url(f"http://{rest}")
+        # The header is bytes, and a URL is UTF-8.
+        parse_url(value.encode("latin-1").decode())
+    except OtherSchemeError as error:
+        return error.scheme != ""
     except ValueError:
         return False
-    return _is_valid_host(url.host)
-
-
-def _is_valid_host(host: str) -> bool:
-    if host.startswith("["):
-        return True
-    if _FORBIDDEN_IN_HOST.search(host):
-        return False
-    labels = host.removesuffix(".").split(".")
-    if not _NUMBER.fullmatch(labels[-1]):
-        return True
-    # A host that ends in a number is an IPv4 address or nothing.
-    try:
-        numbers = [int(label, 0) if label.lower().startswith("0x") else int(label, 10) for label in labels]
-    except ValueError:
-        return False
-    return (
-        len(numbers) <= 4 and all(number <= 255 for number in numbers[:-1]) and numbers[-1] < 256 ** (5 - len(numbers))
-    )
+    return True
 
 
 def corp_check(headers: HeaderList, origin: str, url_origin: str) -> None:
@@ -117,7 +91,7 @@ def readable_headers(headers: HeaderList, *, basic: bool, with_credentials: bool
     https://fetch.spec.whatwg.org/#concept-filtered-response
     """
     try:
-        exposed = {name.lower() for name in extract_list(headers, EXPOSE_HEADERS) or ()}
+        exposed = {name.lower() for name in extract_list(headers, EXPOSE_HEADERS)}
     except MalformedList:
         exposed = set()
     everything = basic or ("*" in exposed and not with_credentials)

@@ -262,11 +262,8 @@ class CORSError(TypeError):
         'Write "PATCH" in the page: browsers send "patch" as it is written.'
         """
         method = self.detail.upper()
-        if (
-            self.reason is CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
-            and method != self.detail
-            and method in _USUAL_METHODS
-        ):
+        is_refused_method = self.reason is CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
+        if is_refused_method and method != self.detail and method in _USUAL_METHODS:
             return f'Write "{method}" in the page: browsers send "{self.detail}" as it is written.'
         return ""
 

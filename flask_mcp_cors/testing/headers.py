@@ -23,10 +23,10 @@ _LANGUAGE = re.compile(r"[0-9A-Za-z *,\-.;=]*")
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 _LENIENT_RANGE = re.compile(r"bytes[ \t]*=[ \t]*([0-9]*)[ \t]*-[ \t]*([0-9]*)", re.IGNORECASE)
 _INT64 = 2**63
-_HTTP_WHITESPACE = "\t\n\r "
+HTTP_WHITESPACE = "\t\n\r "
 
 #: https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header-name
-_NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language", "content-type"})
+NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language", "content-type"})
 
 #: With one of these a request is not for an HTTP cache to answer.
 CONDITIONAL_HEADERS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"})
@@ -36,21 +36,11 @@ REQUEST_BODY_HEADERS = frozenset({"content-encoding", "content-language", "conte
 
 _SAFELISTED_ESSENCES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-_INTEGER = re.compile(r"[0-9]+")
-
 #: What Chromium safelists besides: see :attr:`Quirk.CLIENT_HINTS_SAFELISTED`.
-_CLIENT_HINTS = {
-    "device-memory": _NUMBER,
-    "downlink": _NUMBER,
-    "dpr": _NUMBER,
-    "rtt": _INTEGER,
-    "viewport-width": _INTEGER,
-    "width": _INTEGER,
-    "ect": re.compile("slow-2g|2g|3g|4g"),
-    "save-data": re.compile("on", re.IGNORECASE),
-    "intervention": re.compile(".*", re.DOTALL),
-}
+_CLIENT_HINTS = dict.fromkeys(("device-memory", "downlink", "dpr"), re.compile(r"[0-9]+(\.[0-9]+)?"))
+_CLIENT_HINTS |= dict.fromkeys(("rtt", "viewport-width", "width"), re.compile("[0-9]+"))
+_CLIENT_HINTS |= {"ect": re.compile("slow-2g|2g|3g|4g"), "save-data": re.compile("on", re.IGNORECASE)}
+_CLIENT_HINTS["intervention"] = re.compile(".*", re.DOTALL)
 
 MAX_SAFELISTED_VALUE = 128
 MAX_SAFELISTED_TOTAL = 1024
@@ -98,34 +88,16 @@ class MalformedList(ValueError):
     """A header that is a list of tokens holds something else."""
 
 
-def extract_list(headers: HeaderList, name: str) -> tuple[str, ...] | None:
-    """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens.
+def extract_list(headers: HeaderList, name: str) -> tuple[str, ...]:
+    """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens; empty where it is absent.
 
-    :return: ``None`` for an absent header.
     :raises MalformedList: a member is no token.
     """
-    if name not in headers:
-        return None
-    members = tuple(split_list(headers[name]))
+    members = tuple(split_list(headers.get(name, "")))
     for member in members:
         if not is_token(member):
             raise MalformedList(member)
     return members
-
-
-def is_byte_string(text: str) -> bool:
-    """https://webidl.spec.whatwg.org/#es-ByteString"""
-    return all(ord(character) <= 255 for character in text)
-
-
-def normalize_value(value: str) -> str:
-    """https://fetch.spec.whatwg.org/#concept-header-value-normalize"""
-    return value.strip(_HTTP_WHITESPACE)
-
-
-def is_header_value(value: str) -> bool:
-    """https://fetch.spec.whatwg.org/#header-value, of a normalized byte string"""
-    return not any(character in value for character in "\0\r\n")
 
 
 def rewrite_range(value: str) -> str:
@@ -153,8 +125,8 @@ def mime_type_essence(value: str) -> str | None:
     >>> mime_type_essence("Text/Plain ; charset=utf-8"), mime_type_essence("text plain")
     ('text/plain', None)
     """
-    kind, slash, subtype = value.strip(_HTTP_WHITESPACE).partition(";")[0].partition("/")
-    subtype = subtype.rstrip(_HTTP_WHITESPACE)
+    kind, slash, subtype = value.strip(HTTP_WHITESPACE).partition(";")[0].partition("/")
+    subtype = subtype.rstrip(HTTP_WHITESPACE)
     if not (slash and is_token(kind) and is_token(subtype)):
         return None
     return f"{kind}/{subtype}".lower()
@@ -191,11 +163,6 @@ def is_safelisted_request_header(name: str, value: str, quirks: frozenset[Quirk]
             return _is_safelisted_range(value, quirks)
     hint = _CLIENT_HINTS.get(lower) if Quirk.CLIENT_HINTS_SAFELISTED in quirks else None
     return hint is not None and hint.fullmatch(value) is not None
-
-
-def is_no_cors_safelisted_request_header(name: str, value: str) -> bool:
-    """https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header"""
-    return name.lower() in _NO_CORS_SAFELISTED and is_safelisted_request_header(name, value)
 
 
 def cors_unsafe_request_header_names(headers: HeaderList, quirks: frozenset[Quirk] = frozenset()) -> list[str]:

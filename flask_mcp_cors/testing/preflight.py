@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Literal
+from decimal import Decimal
 from typing import NamedTuple
-from typing import Protocol
 
 from ..core.headers import ALLOW_HEADERS
 from ..core.headers import ALLOW_METHODS
@@ -28,8 +27,6 @@ DEFAULT_MAX_AGE = 5
 #: The standard lets every browser impose a limit. This is Chromium's, and that of a Browser without quirks.
 MAX_AGE_LIMIT = 7200
 
-_INT64 = 2**63
-
 
 @dataclass(frozen=True)
 class Question:
@@ -43,7 +40,6 @@ class Question:
     method: str
     #: in lower case, in the order in which the page set them
     unsafe_names: tuple[str, ...]
-    has_authorization: bool
     with_credentials: bool
 
 
@@ -62,18 +58,17 @@ class Answer:
 
         :raises CORSFailure: one of the lists cannot be parsed.
         """
-        try:
-            methods = extract_list(headers, ALLOW_METHODS) or ()
-        except MalformedList as fault:
-            reason = CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE
-            raise CORSFailure(reason, str(fault), value=headers[ALLOW_METHODS]) from None
-        try:
-            names = extract_list(headers, ALLOW_HEADERS) or ()
-        except MalformedList as fault:
-            reason = CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE
-            raise CORSFailure(reason, str(fault), value=headers[ALLOW_HEADERS]) from None
-        max_age = parse_max_age(headers.get(MAX_AGE), quirks)
-        return cls(frozenset(methods), frozenset(name.lower() for name in names), max_age)
+        lists = []
+        for name, reason in (
+            (ALLOW_METHODS, CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE),
+            (ALLOW_HEADERS, CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE),
+        ):
+            try:
+                lists.append(extract_list(headers, name))
+            except MalformedList as fault:
+                raise CORSFailure(reason, str(fault), value=headers[name]) from None
+        methods, names = lists
+        return cls(frozenset(methods), frozenset(map(str.lower, names)), parse_max_age(headers.get(MAX_AGE), quirks))
 
     def allows_method(self, method: str, *, with_credentials: bool) -> bool:
         """Is this method safelisted, listed or covered by ``*``?"""
@@ -81,22 +76,12 @@ class Answer:
             return True
         return "*" in self.methods and not with_credentials
 
-    def refused_method(self, question: Question) -> str | None:
-        """The method, if this answer does not allow it."""
-        is_allowed = self.allows_method(question.method, with_credentials=question.with_credentials)
-        return None if is_allowed else question.method
-
-    def refused_header(self, question: Question, *, authorization_needs_naming: bool = True) -> str | None:
-        """The first header name that this answer does not allow."""
-        return next(iter(self.refused_headers(question, authorization_needs_naming=authorization_needs_naming)), None)
-
     def refused_headers(self, question: Question, *, authorization_needs_naming: bool = True) -> tuple[str, ...]:
-        """The header names that this answer does not allow."""
+        """The header names that this answer does not allow, in the order of the question."""
+        refused = tuple(name for name in question.unsafe_names if name not in self.header_names)
         if question.with_credentials or "*" not in self.header_names:
-            return tuple(name for name in question.unsafe_names if name not in self.header_names)
-        if authorization_needs_naming and question.has_authorization and NON_WILDCARD not in self.header_names:
-            return (NON_WILDCARD,)
-        return ()
+            return refused
+        return (NON_WILDCARD,) if authorization_needs_naming and NON_WILDCARD in refused else ()
 
 
 def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> int:
@@ -105,41 +90,17 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     >>> [parse_max_age(value) for value in ("600", "86400", "-1", "1.5", "600, 600", None)]
     [600, 7200, 5, 5, 5, 5]
     """
-    limit = MAX_AGE_LIMIT
-    if Quirk.KEPT_FOR_A_DAY in quirks:
-        limit = 86400
-    if Quirk.KEPT_FOR_TEN_MINUTES in quirks:
-        limit = 600
-    if not value:
-        return DEFAULT_MAX_AGE
-    if Quirk.BAD_MAX_AGE_IS_ZERO in quirks and not re.fullmatch("[0-9]+", value):
-        return 0
-    if Quirk.MAX_AGE_AS_NUMBER in quirks:
-        if not re.fullmatch(r"[+-]?[0-9]+", value) or not -_INT64 <= int(value) < _INT64:
-            return DEFAULT_MAX_AGE
-        return max(0, min(int(value), limit))
-    return min(int(value), limit) if re.fullmatch("[0-9]+", value) else DEFAULT_MAX_AGE
+    limit = 86400 if Quirk.KEPT_FOR_A_DAY in quirks else 600 if Quirk.KEPT_FOR_TEN_MINUTES in quirks else MAX_AGE_LIMIT
+    is_signed = Quirk.MAX_AGE_AS_NUMBER in quirks
+    if value and re.fullmatch(r"[+-]?[0-9]+" if is_signed else "[0-9]+", value):
+        seconds = Decimal(value)  # int() reads no more than 4,300 digits
+        if not is_signed or -(2**63) <= seconds < 2**63:
+            return max(0, int(min(seconds, Decimal(limit))))
+    return 0 if value and Quirk.BAD_MAX_AGE_IS_ZERO in quirks else DEFAULT_MAX_AGE
 
 
-class PreflightCache(Protocol):
-    """Remembers answers for the time they said."""
-
-    def covers(self, question: Question, now: float) -> bool:
-        """Can the preflight be left out?"""
-
-    def store(self, question: Question, answer: Answer, now: float) -> None:
-        """Keep a good answer."""
-
-    def clear(self, question: Question) -> None:
-        """Forget what is known for this origin and URL: the request failed."""
-
-
-class _Key(NamedTuple):
-    """Which cache entry: one made for a request with credentials or without, of a method or a header name."""
-
-    with_credentials: bool
-    kind: Literal["method", "header"]
-    word: str
+#: Which cache entry: was it made for a request with credentials, "method" or "header", and the name of that.
+_Key = tuple[bool, str, str]
 
 
 class _Entry(NamedTuple):
@@ -165,16 +126,14 @@ class StandardPreflightCache:
     def store(self, question: Question, answer: Answer, now: float) -> None:
         """Keep a good answer: the standard's "create a new cache entry", or the new age of an old one."""
         entries = self._of(question)
-        words: list[tuple[Literal["method", "header"], str]] = []
-        words += [("method", word) for word in answer.methods]
-        words += [("header", word) for word in answer.header_names]
+        words = [("method", word) for word in answer.methods] + [("header", word) for word in answer.header_names]
         for kind, word in words:
             if matches := self._matches(question, kind, word, now):
                 for key in matches:
                     since = now if Quirk.ANSWER_EXTENDS_CACHE in self._quirks else entries[key].stored
                     entries[key] = _Entry(since, answer.max_age)
             else:
-                entries[_Key(question.with_credentials, kind, word)] = _Entry(now, answer.max_age)
+                entries[question.with_credentials, kind, word] = _Entry(now, answer.max_age)
 
     def clear(self, question: Question) -> None:
         """Forget what is known for this origin and URL, with credentials or without."""
@@ -186,16 +145,16 @@ class StandardPreflightCache:
         key = (question.origin, question.url, is_divided and question.with_credentials)
         return self._entries.setdefault(key, {})
 
-    def _matches(self, question: Question, kind: Literal["method", "header"], word: str, now: float) -> list[_Key]:
+    def _matches(self, question: Question, kind: str, word: str, now: float) -> list[_Key]:
         """https://fetch.spec.whatwg.org/#concept-cache-match-method, and its twin for header names."""
         entries = self._of(question)
         # An entry made with credentials serves all requests. There * is a word like any other: the standard's text
         # forgets to say so here, and would let an answer to one method stand for all of them.
-        keys = [_Key(True, kind, word)]
+        keys = [(True, kind, word)]
         if not question.with_credentials:
-            keys.append(_Key(False, kind, word))
+            keys.append((False, kind, word))
             if word != NON_WILDCARD and Quirk.WILDCARD_IS_NOT_CACHED not in self._quirks:
-                keys.append(_Key(False, kind, "*"))
+                keys.append((False, kind, "*"))
         return [key for key in keys if key in entries and entries[key].stored + entries[key].max_age > now]
 
 
@@ -217,7 +176,9 @@ class URLPreflightCache:
         repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
         # In Chromium the answer is read as it was for its own request: with credentials, * is no wildcard.
         asked = replace(question, with_credentials=with_credentials) if repeats else question
-        if answer.refused_method(asked) or answer.refused_headers(asked, authorization_needs_naming=repeats):
+        if not answer.allows_method(asked.method, with_credentials=asked.with_credentials):
+            return False
+        if answer.refused_headers(asked, authorization_needs_naming=repeats):
             return False
         self._entries[question.origin, question.url] = found
         return True

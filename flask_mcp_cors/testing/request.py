@@ -6,6 +6,7 @@ https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#co
 from __future__ import annotations
 
 import json as json_module
+import re
 import string
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -26,10 +27,9 @@ from ..core.headers import split_list
 from .errors import CORSErrorReason
 from .errors import CORSFailure
 from .headers import HeaderList
-from .headers import is_byte_string
-from .headers import is_header_value
-from .headers import is_no_cors_safelisted_request_header
-from .headers import normalize_value
+from .headers import HTTP_WHITESPACE
+from .headers import is_safelisted_request_header
+from .headers import NO_CORS_SAFELISTED
 from .headers import REQUEST_BODY_HEADERS
 from .messages import Credentials
 from .messages import Mode
@@ -43,18 +43,13 @@ from .urls import parse_url
 from .urls import URL
 
 #: A redirect to any other scheme is a matter of CORS to Chromium's console, which then lists these.
-CORS_ENABLED_SCHEMES = ", ".join(
-    (
-        "chrome",
-        "chrome-experimental-site-token-provider",
-        "chrome-extension",
-        "chrome-untrusted",
-        "data",
-        "http",
-        "https",
-        "isolated-app",
-    )
+CORS_ENABLED_SCHEMES = (
+    "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, "
+    "isolated-app"
 )
+#: What is no https://webidl.spec.whatwg.org/#es-ByteString has one.
+_BEYOND_A_BYTE = re.compile(r"[^\x00-\xff]")
+
 _UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
 #: A value that is no string becomes one, as in JavaScript.
@@ -112,25 +107,12 @@ class Request:
         """Is the credentials mode *include*, which the CORS check asks more of?"""
         return self.credentials == "include"
 
-    @property
-    def includes_credentials(self) -> bool:
-        """Are cookies sent and kept?"""
-        return self.with_credentials or (self.credentials == "same-origin" and self.response_tainting == "basic")
-
-    @property
-    def site_of_url(self) -> str:
-        """What :attr:`fetch_site` would be without redirects."""
-        if self.is_same_origin:
+    def fetch_site(self, chain: Iterable[URL]) -> str:
+        """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header, of these URLs."""
+        origins = {url.origin for url in chain}
+        if self.origin != OPAQUE and origins == {self.origin}:
             return "same-origin"
-        return "same-site" if is_same_site(self.origin, self.url.origin) else "cross-site"
-
-    @property
-    def fetch_site(self) -> str:
-        """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header"""
-        chain = self.url_list[self.chain_start :]
-        if self.origin != OPAQUE and all(url.origin == self.origin for url in chain):
-            return "same-origin"
-        return "same-site" if all(is_same_site(self.origin, url.origin) for url in chain) else "cross-site"
+        return "same-site" if all(is_same_site(self.origin, origin) for origin in origins) else "cross-site"
 
     def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
         """https://fetch.spec.whatwg.org/#concept-response-location-url
@@ -233,7 +215,7 @@ def make_request(
     if json is not None and body is not None:
         raise TypeError("give json or body, not both")
     given = _byte_strings(headers)
-    if not is_byte_string(method):
+    if _BEYOND_A_BYTE.search(method):
         raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "method")
     unreachable: CORSFailure | None = None
     try:
@@ -295,11 +277,9 @@ def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
     ]
     for pair in pairs:
         for part, text in zip(("key of", "value in"), pair, strict=True):
-            if not is_byte_string(text):
-                index = next(index for index, character in enumerate(text) if ord(character) > 255)
-                raise CORSFailure(
-                    CORSErrorReason.NOT_A_BYTE_STRING, "headers", part=part, index=index, code=ord(text[index])
-                )
+            if found := _BEYOND_A_BYTE.search(text):
+                facts: dict[str, Any] = {"part": part, "index": found.start(), "code": ord(found[0])}
+                raise CORSFailure(CORSErrorReason.NOT_A_BYTE_STRING, "headers", **facts)
     return pairs
 
 
@@ -314,17 +294,17 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
     """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
     pairs: list[tuple[str, str]] = []
     for name, value in given:
-        value = normalize_value(value)
+        value = value.strip(HTTP_WHITESPACE)
         if not is_token(name):
             raise CORSFailure(CORSErrorReason.INVALID_HEADER_NAME, name)
-        if not is_header_value(value):
+        if any(character in value for character in "\0\r\n"):
             raise CORSFailure(CORSErrorReason.INVALID_HEADER_VALUE, value, name=name)
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":
             # The value that counts is the one that would be the result of appending.
             combined = HeaderList([*pairs, (name, value)])[name]
-            if not is_no_cors_safelisted_request_header(name, combined):
+            if name.lower() not in NO_CORS_SAFELISTED or not is_safelisted_request_header(name, combined):
                 continue
         pairs.append((name, value))
     return pairs

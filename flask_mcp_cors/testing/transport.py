@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
 from itertools import chain
 from typing import Literal
 from typing import Protocol
@@ -68,7 +70,7 @@ class WSGITransport:
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
         """Call the application once."""
-        status, headers, chunks = _Call(self.app).run(self._environ(request))
+        status, headers, chunks = _call(self.app, self._environ(request))
         # The application says more than it sends: a real server would cut this off.
         bodiless = request.method == "HEAD" or status.startswith(("204", "304"))
         if bodiless:
@@ -104,63 +106,55 @@ class WSGITransport:
         return environ
 
 
-class _Call:
-    """One call of a WSGI application, by the rules of https://peps.python.org/pep-3333/#the-start-response-callable"""
+def _call(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], ClosingIterator]:
+    """Call a WSGI application, and go as far into the body as the headers may still change.
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
-        self._head: tuple[str, list[tuple[str, str]]] | None = None
-        self._are_headers_sent = False
-        self._body: list[bytes] = []
+    https://peps.python.org/pep-3333/#the-start-response-callable
 
-    def run(self, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], ClosingIterator]:
-        """Call it, and go as far into the body as the headers may still change.
+    :raises RuntimeError: it never starts a response.
+    """
+    head: tuple[str, list[tuple[str, str]]] | None = None
+    body: list[bytes] = []
+    is_sent = False
 
-        :raises RuntimeError: it never starts a response.
-        """
-        result = self._app(environ, self._start_response)
-        close = getattr(result, "close", None)
-        rest = iter(result)
-        try:
-            while not self._is_settled:
-                self._body.append(next(rest))
-        except StopIteration:
-            pass
-        except BaseException:
-            if close is not None:
-                close()
-            raise
-        self._are_headers_sent = True
-        if self._head is None:
-            raise RuntimeError("the WSGI application did not call start_response")
-        return *self._head, ClosingIterator(chain(self._body, rest), close)
+    def write(data: bytes) -> None:
+        nonlocal is_sent
+        is_sent = True
+        body.append(data)
 
-    @property
-    def _is_settled(self) -> bool:
-        if self._head is None:
-            return False
-        if self._are_headers_sent or any(self._body):
-            return True
-        return mime_type_essence(HeaderList(self._head[1]).get("Content-Type", "")) == "text/event-stream"
-
-    def _start_response(
-        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    def start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
     ) -> Callable[[bytes], None]:
-        if exc_info is None:
-            if self._head is not None:
-                raise RuntimeError("the WSGI application called start_response twice, and without exc_info")
-        elif self._are_headers_sent:
+        nonlocal head
+        if exc_info is not None and is_sent:
             # It is too late to say anything else than what has been said.
             try:
                 raise exc_info[1] or RuntimeError
             finally:
                 exc_info = None
-        self._head = (status, list(headers))
-        return self._write
+        head = (status, list(headers))
+        return write
 
-    def _write(self, data: bytes) -> None:
-        self._are_headers_sent = True
-        self._body.append(data)
+    def may_change() -> bool:
+        if head is None:
+            return True
+        is_stream = mime_type_essence(HeaderList(head[1]).get("Content-Type", "")) == "text/event-stream"
+        return not (is_sent or any(body) or is_stream)
+
+    result = app(environ, start_response)
+    close = getattr(result, "close", None)
+    rest = iter(result)
+    try:
+        while may_change() and (chunk := next(rest, None)) is not None:
+            body.append(chunk)
+    except BaseException:
+        if close is not None:
+            close()
+        raise
+    is_sent = True
+    if head is None:
+        raise RuntimeError("the WSGI application did not call start_response")
+    return *head, ClosingIterator(chain(body, rest), close)
 
 
 def net_error(error: OSError) -> str:
@@ -223,16 +217,14 @@ class HTTPTransport:
         return NetworkResponse(response.status, HeaderList(pairs), Body(_Stream(response, connection, sock)))
 
 
+@dataclass(eq=False)
 class _Stream:
     """A response body on the wire, in the pieces in which it arrives."""
 
-    def __init__(
-        self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, sock: socket.socket
-    ) -> None:
-        self.response = response
-        self.connection = connection
-        self.sock = sock
-        self._reading = threading.Lock()
+    response: http.client.HTTPResponse
+    connection: http.client.HTTPConnection
+    sock: socket.socket
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def __iter__(self) -> Iterator[bytes]:
         try:

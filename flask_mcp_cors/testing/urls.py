@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from ipaddress import ip_address
 from typing import NamedTuple
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 from urllib.parse import urlsplit
 
+from ..core.hosts import is_loopback
+from ..core.origins import ENDS_IN_NUMBER
+from ..core.origins import serialized_ip
 from ..core.origins import to_ascii
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ _QUERY = "!$%&()*+,/:;=?@[]~|^`{}\\"
 _FRAGMENT = _QUERY.replace("`", "") + "'#"
 
 _PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
+
+#: https://url.spec.whatwg.org/#forbidden-domain-code-point; what is percent-encoded passes in Chromium
+_FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20\x7f<>\\^|]|%(?![0-9A-Fa-f]{2})")
 
 #: https://fetch.spec.whatwg.org/#port-blocking: servers of other protocols listen here.
 # fmt: off
@@ -98,20 +103,6 @@ def is_ip_address(host: str) -> bool:
     return re.fullmatch(r"\[.*\]|[\d.]+", host) is not None
 
 
-def is_loopback(host: str) -> bool:
-    """Is this host this machine, whatever the network says?
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "[::1]", "api.localhost", "localhost.example.com")]
-    [True, True, True, False]
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def parse_url(text: str, base: URL | None = None) -> URL:
     """Parse a URL, relative to *base* where it is relative.
 
@@ -130,8 +121,6 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         rest = before[found.end() :]
         if base is not None and base.scheme == scheme and len(found[2]) < 2:
             before = found[2] + rest
-        elif not rest:
-            raise ValueError(f"{text!r} has no host")
         else:
             # However many slashes there are, they stand for two.
             before = f"{scheme}://{rest}"
@@ -141,11 +130,11 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         parts = urlsplit(_absolute(reference, base))
     if parts.scheme not in DEFAULT_PORTS:
         raise OtherSchemeError(f"{text!r} is not an http: or https: URL", parts.scheme)
-    if not parts.hostname:
+    host = to_ascii(parts.hostname or "")
+    if ":" in host or ENDS_IN_NUMBER.fullmatch(host):
+        host = serialized_ip(f"[{host}]" if ":" in host else host) or ""
+    if not host or _FORBIDDEN_IN_HOST.search(host):
         raise ValueError(f"{text!r} has no host")
-    host = to_ascii(parts.hostname)
-    if ":" in host:
-        host = f"[{host}]"
     port = None if parts.port == DEFAULT_PORTS[parts.scheme] else parts.port
     target = quote(_without_dot_segments(parts.path), safe=_PATH)
     if parts.query or question_mark:
@@ -163,34 +152,30 @@ def parse_url(text: str, base: URL | None = None) -> URL:
 
 def _absolute(reference: str, base: URL) -> str:
     """Unlike ``urllib``'s, it keeps the empty segments of a path."""
-    root = base._replace(target="", fragment=None).href
+    if reference.startswith("//"):
+        return f"{base.scheme}://{reference.lstrip('/')}"
     path = base.target.partition("?")[0]
-    match reference[:2]:
-        case "//":
-            return f"{base.scheme}://{reference.lstrip('/')}"
+    match reference[:1]:
         case "":
-            return root + base.target
-    match reference[0]:
+            target = base.target
         case "/":
-            return root + reference
+            target = reference
         case "?":
-            return root + path + reference
-    return f"{root}{path.rpartition('/')[0]}/{reference}"
+            target = path + reference
+        case _:
+            target = f"{path.rpartition('/')[0]}/{reference}"
+    return base._replace(target=target).without_fragment
 
 
 def _without_dot_segments(path: str) -> str:
     segments: list[str] = []
-    *parents, last = path.removeprefix("/").split("/")
-    for segment in parents:
+    for segment in path.removeprefix("/").split("/"):
         plain = _PERCENT_DOT.sub(".", segment)
         if plain == "..":
             del segments[-1:]
         elif plain != ".":
             segments.append(segment)
-    plain = _PERCENT_DOT.sub(".", last)
-    if plain == "..":
-        del segments[-1:]
-    return "/" + "/".join([*segments, "" if plain in (".", "..") else last])
+    return "/" + "/".join([*segments, ""] if plain in (".", "..") else segments)
 
 
 @cache

@@ -7,7 +7,6 @@ from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import Reason
 from flask_mcp_cors.core.origins import parse_origin
 from flask_mcp_cors.core.origins import serialized_ip
-from flask_mcp_cors.core.origins import to_ascii
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,3 @@ def test_a_bracketed_host_that_is_no_address_is_malformed(host):
 )
 def test_an_address_as_browsers_serialize_it(host, address):
     assert serialized_ip(host) == address
-
-
-def test_a_label_that_is_encoded_already_is_not_encoded_again():
-    assert to_ascii("xn--é.bücher") == "xn--é.xn--bcher-kva"

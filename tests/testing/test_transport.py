@@ -236,15 +236,6 @@ class TestWSGI:
         with pytest.raises(LookupError, match="too late"):
             Browser(app).fetch("/")
 
-    def test_nor_without_a_reason(self) -> None:
-        def app(environ: Any, start_response: Any) -> list[bytes]:
-            start(start_response, "200 OK")
-            start(start_response, "500 Sorry")
-            return []
-
-        with pytest.raises(RuntimeError, match="without exc_info"):
-            Browser(app).fetch("/")
-
     def test_what_is_written_comes_first(self) -> None:
         def app(environ: Any, start_response: Any) -> list[bytes]:
             write = start(start_response, "200 OK")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
-from ....testing.urls import is_loopback
+from ....core.hosts import is_loopback
 from ....testing.urls import parse_url
 from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST

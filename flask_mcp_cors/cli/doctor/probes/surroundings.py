@@ -8,9 +8,9 @@ from contextlib import suppress
 from ipaddress import ip_address
 from ipaddress import IPv6Address
 
+from ....core.hosts import is_loopback
 from ....testing.urls import BAD_PORTS
 from ....testing.urls import DEFAULT_PORTS
-from ....testing.urls import is_loopback
 from ....testing.urls import parse_url
 from ..evidence import Evidence
 from ..evidence import Fact

@@ -216,9 +216,9 @@ def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
 
 
 def _star_authorization(ev: Evidence) -> Iterator[Values]:
-    asked = Question("", "", "POST", ("authorization",), True, False)
+    asked = Question("", "", "POST", ("authorization",), with_credentials=False)
     heads = (head for f, head in _passed(ev) if "authorization" in f.sent_names)
-    if any(Answer.from_headers(head, QUIRKS["chromium"]).refused_header(asked) is not None for head in heads):
+    if any(Answer.from_headers(head, QUIRKS["chromium"]).refused_headers(asked) for head in heads):
         yield {}
 
 

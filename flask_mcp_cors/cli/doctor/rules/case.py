@@ -165,8 +165,8 @@ class Case:
             answer = Answer.from_headers(self.f.preflight.headers, QUIRKS["chromium"])
         except CORSFailure:
             return False  # a list that cannot be read; the status came first
-        question = Question("", "", "POST", (name,), name == "authorization", False)
-        return answer.refused_header(question, authorization_needs_naming=False) is not None
+        question = Question("", "", "POST", (name,), with_credentials=False)
+        return bool(answer.refused_headers(question, authorization_needs_naming=False))
 
     @property
     def others_have_cors(self) -> bool:
