@@ -21,12 +21,13 @@ from ..evidence import MAX_DOTS
 from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
+from .rule import error
+from .rule import note
 from .rule import Observation
 from .rule import Values
+from .rule import warning
 from .seen import each
 from .seen import Seen
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 _DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
@@ -78,7 +79,7 @@ def _served(*, to_pages: bool) -> Seen:
             "foreign": FOREIGN_ORIGIN,
             "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
         }
-        yield {"severity": ERROR, **values} if at_home and to_pages else values
+        yield {"severity": Severity.ERROR, **values} if at_home and to_pages else values
 
     return seen
 
@@ -117,7 +118,7 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
             others = parents if kind != _DOT else parents + endings
             shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
             if shown:
-                severity = ERROR if is_grave and is_open else WARNING
+                severity = Severity.ERROR if is_grave and is_open else Severity.WARNING
                 yield {"severity": severity, "let_in": shown, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}
 
     return seen
@@ -164,13 +165,13 @@ def _subdomains(ev: Evidence) -> Iterator[Values]:
 def _rebinding(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("foreign host"):
         if f.result is not None:
-            yield {"host": FOREIGN_HOST, "severity": WARNING if ev.token else ERROR}
+            yield {"host": FOREIGN_HOST, "severity": Severity.WARNING if ev.token else Severity.ERROR}
 
 
 def _host_not_checked(ev: Evidence) -> Iterator[Values]:
     bare, full = ev.first("foreign host, no origin"), ev.first("foreign host")
     if bare is not None and bare.result is not None and full is not None:
-        yield {"host": FOREIGN_HOST, "status": full.status, "severity": NOTE if ev.token else WARNING}
+        yield {"host": FOREIGN_HOST, "status": full.status, "severity": Severity.NOTE if ev.token else Severity.WARNING}
 
 
 def _vary(ev: Evidence) -> Iterator[Values]:
@@ -235,170 +236,132 @@ def _max_age(ev: Evidence) -> Iterator[Values]:
         yield {"age": bad}
 
 
-ADMISSION: tuple[Observation, ...] = (
-    Observation(
-        "any_origin_with_credentials",
+ADMISSION: dict[str, Observation] = {
+    "any_origin_with_credentials": error(
         "any origin is allowed, with credentials",
         _any_credentials,
         "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
         "{foreign} and allows credentials.",
         "name the origins in a list; MCP with bearer tokens does not need Access-Control-Allow-Credentials",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "foreign_origin_served",
+    "foreign_origin_served": warning(
         "requests from any origin are served",
         _served(to_pages=True),
         "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
         "answer 403.",
         "{order}",
-        severity=WARNING,
     ),
-    Observation(
-        "origin_not_validated",
+    "origin_not_validated": warning(
         "requests from any origin are served; browsers stop them at the preflight only",
         _served(to_pages=False),
         "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers MUST "
         "validate Origin and answer 403.",
         "{order}",
-        severity=WARNING,
     ),
-    Observation(
-        "foreign_origin_unknown",
+    "foreign_origin_unknown": note(
         "the 401 comes before Origin validation",
         _foreign_unknown,
         "Whether foreign origins are refused does not show without a token: the 401 comes first.",
         "pass --token",
-        severity=NOTE,
     ),
-    Observation(
-        "lookalike_allowed",
+    "lookalike_allowed": error(
         "an origin that only looks like an allowed one is let in",
         _holes("host as prefix", "host as suffix", _DOT, "host in the middle", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "null_allowed",
+    "null_allowed": error(
         "the origin null is let in",
         _holes("null", is_grave=True),
         "The origin null is let in. {how}.",
         "{hole_cure}",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "other_scheme_allowed",
+    "other_scheme_allowed": warning(
         "the origin with the other scheme is let in",
         _holes("another scheme", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",
-        severity=WARNING,
     ),
-    Observation(
-        "other_port_allowed",
+    "other_port_allowed": warning(
         "the origin with any port is let in",
         _holes("another port", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",
-        severity=WARNING,
     ),
-    Observation(
-        "subdomains_allowed",
+    "subdomains_allowed": note(
         "subdomains of an allowed origin are let in",
         _subdomains,
         "Subdomains are let in, too: {let_in}.",
         "if only one host is meant, write its origin without a wildcard",
-        severity=NOTE,
     ),
-    Observation(
-        "dns_rebinding",
+    "dns_rebinding": error(
         "a local server answers for any Host",
         _rebinding,
         "This local server answers requests for any Host ({host}). A web site whose name is made to lead to this "
         "address (DNS rebinding) can use it like its own, whatever CORS says.",
         _NAME_HOSTS,
-        severity=ERROR,
     ),
-    Observation(
-        "host_not_checked",
+    "host_not_checked": warning(
         "a local server answers for any Host where no Origin is sent",
         _host_not_checked,
         "Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is made "
         "to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and is "
         "refused ({status}).",
         _NAME_HOSTS,
-        severity=WARNING,
     ),
-    Observation(
-        "foreign_host_unknown",
+    "foreign_host_unknown": note(
         "the 401 comes before the check of Host",
         each("foreign host, no origin", where=lambda f: f.status == 401),
         "Whether a foreign Host is refused does not show without a token: the 401 comes first.",
         "pass --token",
-        severity=NOTE,
     ),
-    Observation(
-        "vary_missing",
+    "vary_missing": warning(
         "Vary: Origin is missing",
         _vary,
         f"{ALLOW_ORIGIN} differs by Origin, but Vary: Origin is missing: a cache may hand it to another page.",
         "send Vary: Origin with every response",
-        severity=WARNING,
     ),
-    Observation(
-        "header_repeated",
+    "header_repeated": warning(
         "a header is sent twice",
         _repeated,
         "{header} is sent more than once: two layers set it, often app and proxy.",
         "let one layer send it (nginx: take add_header out, or proxy_hide_header)",
-        severity=WARNING,
     ),
-    Observation(
-        "wildcard_with_credentials",
+    "wildcard_with_credentials": warning(
         "* together with credentials",
         _star_credentials,
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
         'fetches with credentials: "include", and only there the other header matters.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
-        severity=WARNING,
     ),
-    Observation(
-        "wildcard_authorization",
+    "wildcard_authorization": warning(
         "* is to cover Authorization",
         _star_authorization,
         "Access-Control-Allow-Headers is *, which does not cover Authorization (Fetch standard). Chromium, Firefox "
         "and WebKit still let it pass; Chromium warns and repeats the preflight before every request.",
         "name Authorization: Access-Control-Allow-Headers: *, Authorization",
-        severity=WARNING,
     ),
-    Observation(
-        "max_age_unused",
+    "max_age_unused": warning(
         "Access-Control-Max-Age is 0, negative or not a number",
         _max_age,
         f"{MAX_AGE} is {{age}}: a browser keeps no answer to a preflight, and asks before every request.",
         _SEND_MAX_AGE,
-        severity=WARNING,
     ),
-    Observation(
-        "preflight_not_cached",
+    "preflight_not_cached": note(
         "no Access-Control-Max-Age",
         _not_cached,
         f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
         _SEND_MAX_AGE,
-        severity=NOTE,
     ),
-    Observation(
-        "nosniff_missing",
+    "nosniff_missing": note(
         "X-Content-Type-Options is missing",
         _no_nosniff,
         "Responses lack X-Content-Type-Options: nosniff.",
         "send it with every response",
-        severity=NOTE,
     ),
-)
+}

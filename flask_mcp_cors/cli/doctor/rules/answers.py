@@ -13,10 +13,10 @@ from ..evidence import sessions_asked
 from ..messages import REVISIONS
 from ..stacks import proxy_in
 from .case import Case
-from .rule import EVERYTHING
 from .rule import Failure
+from .rule import fatal
 from .rule import Fits
-from .rule import MESSAGES_ONLY
+from .rule import of_messages
 from .rule import PASS_ERRORS
 from .rule import SEND_ORIGIN
 from .rule import SHARE_SESSIONS
@@ -205,44 +205,35 @@ def _unknown_version(c: Case) -> Fits:
     return {"version": version} if c.is_first_plain and isinstance(version, str) else False
 
 
-REFUSALS: tuple[Failure, ...] = (
-    Failure(
-        "csrf",
+REFUSALS: dict[str, Failure] = {
+    "csrf": of_messages(
         "a CSRF check refuses POST",
         lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
         "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
         "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
         "counts",
         "csrf",
-        MESSAGES_ONLY,
     ),
-    Failure(
-        "status_wrong",
+    "status_wrong": fatal(
         "a result has a status of 400 or more",
         lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
         "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
         "answer a result with the status 200",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "server_error",
+    "server_error": fatal(
         "a message ends in a server error",
         _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
         "see the server's log for the exception{readable}",
         "every",
-        EVERYTHING,
     ),
-    Failure(
-        "request_refused",
+    "request_refused": of_messages(
         "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
         _OWN_LIST,
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "response_without_cors",
+    "response_without_cors": Failure(
         f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
         _unreadable,
         f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
@@ -250,8 +241,7 @@ REFUSALS: tuple[Failure, ...] = (
         "{order}",
         "every",
     ),
-    Failure(
-        "challenge_unreadable_too",
+    "challenge_unreadable_too": Failure(
         "behind a preflight that fails the 401 lacks CORS headers, too",
         lambda c: c.f.step.startswith("behind") and c.status == 401,
         f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
@@ -259,8 +249,7 @@ REFUSALS: tuple[Failure, ...] = (
         f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
         "every",
     ),
-    Failure(
-        "token_not_received",
+    "token_not_received": of_messages(
         "the answer to a token does not say that it is wrong: it may not arrive",
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
         "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
@@ -268,64 +257,51 @@ REFUSALS: tuple[Failure, ...] = (
         "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
         "check whether the token is of this server",
         "proxy_headers",
-        MESSAGES_ONLY,
     ),
-    Failure(
-        "token_refused",
+    "token_refused": of_messages(
         "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "forbidden_without_token",
+    "forbidden_without_token": of_messages(
         "403 to a request without token and Origin: 401 is due where a login is meant",
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
         "{order}",
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "request_refused_too",
+    "request_refused_too": Failure(
         "behind a preflight that fails the message is refused for its Origin, too",
         lambda c: c.f.step == "behind",
         "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
         _OWN_LIST,
     ),
-)
+}
 
-ANSWERS: tuple[Failure, ...] = (
-    Failure(
-        "tls_expected",
+ANSWERS: dict[str, Failure] = {
+    "tls_expected": fatal(
         "the port speaks TLS, and was asked in plain HTTP",
         lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
         "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
         "write https: in the URL",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "answer_empty",
+    "answer_empty": fatal(
         "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} with an empty body: the client waits for its result.",
         "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
         "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
         "as to a stream or a log, return it",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "request_header_changed",
+    "request_header_changed": fatal(
         "406 or 415: the server does not see Accept or Content-Type as it was sent",
         _changed_header,
         "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
         "it, or the server wants another.",
         "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
         "application/json (Content-Type)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "session_in_cookie",
+    "session_in_cookie": Failure(
         "a message is refused because the session is in a cookie",
         _needs_cookie,
         "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
@@ -333,74 +309,60 @@ ANSWERS: tuple[Failure, ...] = (
         "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
         explains=("no_result",),
     ),
-    Failure(
-        "session_not_received",
+    "session_not_received": Failure(
         "a message of a session is refused as one without, or of an unknown session",
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
         "{fix}",
         explains=("no_result",),
     ),
-    Failure(
-        "version_refused",
+    "version_refused": Failure(
         "a message is refused for its MCP-Protocol-Version",
         _version_refused,
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
         "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
     ),
-    Failure(
-        "notification_refused",
+    "notification_refused": Failure(
         "a notification is not accepted",
         lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
         "{name} is refused ({quoted}): clients stop there.",
         "answer notifications with 202 and no body",
     ),
-    Failure(
-        "login_page",
+    "login_page": fatal(
         "a login page, or another page, in place of a 401",
         lambda c: _is_page(c, _LOGIN_WORDS),
         "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
         "token.",
         "answer 401 with WWW-Authenticate: Bearer, not a page",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "not_mcp_page",
+    "not_mcp_page": fatal(
         "an HTML page is served for every path",
         _is_page,
         "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
         "does for every path.",
         "check the URL and its path: it is that of the MCP endpoint, often …/mcp; let the proxy or development server "
         "route that path to the MCP server",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "error_in_place_of_401",
+    "error_in_place_of_401": fatal(
         "a JSON-RPC error with status 200 asks for a token, in place of a 401",
         _wants_token,
         "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
         "starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "not_mcp",
+    "not_mcp": fatal(
         "not an MCP endpoint",
         _no_mcp,
         "{what}.",
         "{fix}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "version_unknown",
+    "version_unknown": fatal(
         "initialize is answered with a version that clients do not know",
         _unknown_version,
         "initialize is answered with the protocol version {version}, which clients do not know.",
         f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "page_in_place",
+    "page_in_place": Failure(
         "a message is answered with an HTML page",
         _page_in_place,
         '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
@@ -409,12 +371,11 @@ ANSWERS: tuple[Failure, ...] = (
         "status of 400 or more",
         explains=("no_conversation",),
     ),
-    Failure(
-        "no_result",
+    "no_result": Failure(
         "a message has no result",
         _no_result,
         "{name} is not answered with a result: {quoted}.",
         "{fix}",
     ),
-    Failure("cors_error", "another reason of the browser", lambda c: True, "{console}", "see what the console says"),
-)
+    "cors_error": Failure("another reason of the browser", lambda c: True, "{console}", "see what the console says"),
+}

@@ -14,17 +14,18 @@ from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
+from .rule import error
 from .rule import EVERYTHING
+from .rule import note
 from .rule import Observation
 from .rule import PASS_ERRORS
 from .rule import SHARE_SESSIONS
 from .rule import Values
+from .rule import warning
 from .seen import at
 from .seen import each
 from .seen import fact
 from .seen import Seen
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 #: Seconds after which a stream that begins has begun late.
 LATE = 4.0
@@ -188,7 +189,9 @@ def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
                 continue
             what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
             if f.step != "unknown path" and is_page(f):
-                yield at(f, sentence=_REPLACED.format(url=ev.href), severity=WARNING, fix=PASS_ERRORS, topic="")
+                yield at(
+                    f, sentence=_REPLACED.format(url=ev.href), severity=Severity.WARNING, fix=PASS_ERRORS, topic=""
+                )
             else:
                 yield at(f, sentence=sentence.format_map(at(f, what=what)), fix=fix.format_map(at(f)))
 
@@ -219,73 +222,58 @@ def _localhost_twice(ev: Evidence) -> Iterator[Values]:
             yield {"what": f.what, "who": "; if these are two servers, that may be the wrong one"}
         else:
             who = f", and it is another program: it answers POST initialize with {other.url}. MCP is at 127.0.0.1"
-            yield {"what": f.what, "who": who, "severity": ERROR}
+            yield {"what": f.what, "who": who, "severity": Severity.ERROR}
 
 
-WAYS: tuple[Observation, ...] = (
-    Observation(
-        "port_blocked",
+WAYS: dict[str, Observation] = {
+    "port_blocked": error(
         "browsers block this port",
         fact("port_blocked"),
         "Browsers block port {what}: it belongs to another protocol.",
         "listen on another port, such as 8000",
-        severity=ERROR,
     ),
-    Observation(
-        "unspecified_address",
+    "unspecified_address": warning(
         "0.0.0.0 or [::] in the URL",
         fact("unspecified_address"),
         "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
         "write http://127.0.0.1",
-        severity=WARNING,
     ),
-    Observation(
-        "mixed_content",
+    "mixed_content": error(
         "an https: page and an http: server",
         fact("mixed_content"),
         "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
         "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "localhost_twice",
+    "localhost_twice": note(
         "something listens at ::1 and at 127.0.0.1",
         _localhost_twice,
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
         "server they reach{who}.",
         "write 127.0.0.1:{what} to be sure",
-        severity=NOTE,
     ),
-    Observation(
-        "localhost_once",
+    "localhost_once": note(
         "the server listens at one of the two addresses of localhost",
         fact("localhost_once"),
         "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
         "write {what}, or listen at both",
-        severity=NOTE,
     ),
-    Observation(
-        "local_network_insecure",
+    "local_network_insecure": warning(
         "an http: page and a local server",
         fact("local_network_insecure"),
         "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
         "ask the person (Local Network Access).",
         "serve the page over HTTPS",
-        severity=WARNING,
     ),
-    Observation(
-        "local_network_access",
+    "local_network_access": note(
         "Chromium asks the person before a public page calls a local address",
         fact("local_network_access"),
         "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
         "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
         "answer.",
         "tell people to allow it, or serve MCP at a public HTTPS address",
-        severity=NOTE,
     ),
-    Observation(
-        "session_id_hidden",
+    "session_id_hidden": error(
         "JavaScript cannot read Mcp-Session-Id",
         _session_hidden,
         f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
@@ -293,38 +281,30 @@ WAYS: tuple[Observation, ...] = (
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
         "expose",
         ("no_result", "response_without_cors"),
-        severity=ERROR,
     ),
-    Observation(
-        "preflight_slow",
+    "preflight_slow": warning(
         "preflights take seconds, messages do not",
         _preflight_slow,
         "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
         "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
         "preflight",
-        severity=WARNING,
     ),
-    Observation(
-        "body_not_utf8",
+    "body_not_utf8": warning(
         "an answer is not in UTF-8",
         each("initialize", "tools/list", where=_is_not_utf8),
         "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
         "letters are lost.",
         "send JSON in UTF-8",
-        severity=WARNING,
     ),
-    Observation(
-        "session_lost",
+    "session_lost": error(
         "a session is known to some workers only",
         _session_lost,
         "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
         SHARE_SESSIONS,
         explains=("no_result", "session_not_received"),
-        severity=ERROR,
     ),
-    Observation(
-        "stream_delayed",
+    "stream_delayed": warning(
         "the GET stream, or its events, come late or never",
         _stream_delayed,
         "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
@@ -332,100 +312,78 @@ WAYS: tuple[Observation, ...] = (
         "send the headers at once, with a comment line, and flush each event; switch buffering off (X-Accel-Buffering: "
         "no)",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "stream_compressed",
+    "stream_compressed": warning(
         "compression holds back the events of the GET stream",
         _stream_compressed,
         "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
         "that accept it, such as browsers, so curl sees each event at once.",
         "do not compress text/event-stream, or flush the compressor after each event",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "stream_blocks",
+    "stream_blocks": error(
         "nothing else is answered while the GET stream is open",
         _stream_blocks,
         "While the GET stream is open, {url} answers nothing else: {what}. One worker serves one request at a "
         "time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
-        severity=ERROR,
     ),
-    Observation(
-        "event_unended",
+    "event_unended": warning(
         "an event of the GET stream has no empty line at its end",
         each("GET stream", where=_is_unended),
         "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
         "end each event with an empty line (two line ends), and flush",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "get_not_405",
+    "get_not_405": warning(
         "GET is answered 404, 500 or the like where 405 is due",
         each("GET stream", where=_is_not_405),
         "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
         "an error.",
         "answer GET with 405 Method Not Allowed",
-        severity=WARNING,
     ),
-    Observation(
-        "delete_not_405",
+    "delete_not_405": warning(
         "DELETE of a session is answered with another error than 405",
         each("DELETE of the session", where=_is_not_405),
         "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
         "to answer 405: the official TypeScript client throws an error at anything else.",
         "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
-        severity=WARNING,
     ),
-    Observation(
-        "unknown_session_not_404",
+    "unknown_session_not_404": note(
         "an unknown session is answered with another error than 404",
         each("unknown session", where=_is_not_404),
         "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
         "ended begins a new one at 404 only.",
         "answer messages of unknown sessions with 404",
-        severity=NOTE,
     ),
-    Observation(
-        "get_not_stream",
+    "get_not_stream": warning(
         "GET is answered with something that is no event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
         "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
-        severity=WARNING,
     ),
-    Observation(
-        "question_blocked",
+    "question_blocked": note(
         "a client that asks for 2026-07-28 first gets a CORS error",
         _question_blocked,
         "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
         "server's no. The official TypeScript client takes that for a no; others may give up.",
         "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
-        severity=NOTE,
     ),
-    Observation(
-        "params_not_allowed",
+    "params_not_allowed": note(
         "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
         "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
-        severity=NOTE,
     ),
-    Observation(
-        "version_negotiated",
+    "version_negotiated": note(
         "a version from before Streamable HTTP is negotiated over it",
         _negotiated,
         "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
         "that transport. The official clients go on with it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
-        severity=NOTE,
     ),
-    Observation(
-        "old_transport_dead",
+    "old_transport_dead": error(
         "the 2024 transport names an endpoint that does not work",
         _old_dead,
         "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
@@ -434,27 +392,21 @@ WAYS: tuple[Observation, ...] = (
         "(Python SDK: root_path or the mount path; TypeScript SDK: the path given to SSEServerTransport); or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "old_transport_silent",
+    "old_transport_silent": error(
         "a message sent over the 2024 transport is never answered",
         _old_silent,
         "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
         "send each answer as a message event on the stream: with several workers, the one that holds it",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "old_transport",
+    "old_transport": warning(
         "only the transport of 2024 is spoken at the URL",
         _old_only,
         "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
-        severity=WARNING,
     ),
-    Observation(
-        "error_without_cors",
+    "error_without_cors": warning(
         "an error of the endpoint lacks CORS headers",
         _unreadable_error(
             f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
@@ -466,10 +418,8 @@ WAYS: tuple[Observation, ...] = (
         "{sentence}",
         "{fix}",
         "every",
-        severity=WARNING,
     ),
-    Observation(
-        "path_without_cors",
+    "path_without_cors": note(
         "an unknown path is answered without CORS headers",
         _unreadable_error(
             f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
@@ -479,26 +429,21 @@ WAYS: tuple[Observation, ...] = (
         ),
         "{sentence}",
         "{fix}",
-        severity=NOTE,
     ),
-)
+}
 
 #: What is said when all else is.
-ENDS: tuple[Observation, ...] = (
-    Observation(
-        "no_conversation",
+ENDS: dict[str, Observation] = {
+    "no_conversation": error(
         "no conversation comes to anything",
         _no_conversation,
         "No revision's conversation comes to anything, though CORS forbids none of it.",
         "see the server's log",
-        severity=ERROR,
     ),
-    Observation(
-        "not_asked",
+    "not_asked": note(
         "the time was over before everything was asked",
         _not_asked,
         "The time was over. Not asked: {what}.",
         "run it again with a higher --total",
-        severity=NOTE,
     ),
-)
+}

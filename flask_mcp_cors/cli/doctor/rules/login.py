@@ -14,14 +14,15 @@ from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
 from ..evidence import TOKEN_STEP
+from .rule import error
+from .rule import note
 from .rule import Observation
 from .rule import Values
+from .rule import warning
 from .seen import at
 from .seen import each
 from .seen import fact
 from .seen import Seen
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 
 def _challenges(ev: Evidence) -> Iterator[tuple[Fetched, str]]:
@@ -68,14 +69,23 @@ def _mismatch(ev: Evidence) -> Iterator[Values]:
 
 def _no_pkce(ev: Evidence) -> Iterator[Values]:
     for f in ev.found("pkce missing"):
-        yield {"origin": f.origin, "severity": ERROR if f.what else NOTE, "who": f.what or "clients may"}
+        yield {
+            "origin": f.origin,
+            "severity": Severity.ERROR if f.what else Severity.NOTE,
+            "who": f.what or "clients may",
+        }
 
 
 def _nowhere(ev: Evidence) -> Iterator[Values]:
     """With a token a client connects all the same; without one nobody can."""
     for f in ev.found("metadata nowhere"):
         is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
-        yield {"origin": f.origin, "severity": ERROR if is_closed else NOTE, "url": ev.href, "what": f.what}
+        yield {
+            "origin": f.origin,
+            "severity": Severity.ERROR if is_closed else Severity.NOTE,
+            "url": ev.href,
+            "what": f.what,
+        }
 
 
 def _missing(ev: Evidence) -> Iterator[Values]:
@@ -96,10 +106,10 @@ def _no_servers(ev: Evidence) -> Iterator[Values]:
             "The protected resource metadata names no authorization server (authorization_servers): a client has to "
             "guess."
         )
-        values = {"severity": WARNING, "sentence": sentence, "fix": "name the issuer in authorization_servers"}
+        values = {"severity": Severity.WARNING, "sentence": sentence, "fix": "name the issuer in authorization_servers"}
         if f.what:
             values |= {
-                "severity": ERROR,
+                "severity": Severity.ERROR,
                 "sentence": f"authorization_servers of the protected resource metadata is {f.what}, and not a list of "
                 "URLs: clients refuse the document.",
                 "fix": 'write a list, also for one: "authorization_servers": ["https://…"]',
@@ -113,7 +123,7 @@ def _unchecked(*steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
             if f.fault is not None and f.fault.code != "gave_up":
-                severity = ERROR if ev.is_own(f.url) else WARNING
+                severity = Severity.ERROR if ev.is_own(f.url) else Severity.WARNING
                 fix = f.fault.fix
                 if f.fault.code == "dns" and "." not in (host := parse_url(f.url).host):
                     fix = f"{host} looks like a name of a container or internal network: name the public https: URL"
@@ -122,203 +132,155 @@ def _unchecked(*steps: str) -> Seen:
     return seen
 
 
-LOGIN: tuple[Observation, ...] = (
-    Observation(
-        "challenge_missing",
+LOGIN: dict[str, Observation] = {
+    "challenge_missing": warning(
         "a 401 without WWW-Authenticate",
         _no_challenge,
         "The 401 of {url} has no WWW-Authenticate, which HTTP and MCP ask for.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
-        severity=WARNING,
     ),
-    Observation(
-        "challenge_hidden",
+    "challenge_hidden": warning(
         "JavaScript cannot read WWW-Authenticate",
         _hidden_challenge,
         "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in.",
         f"send {EXPOSE_HEADERS}: WWW-Authenticate with the 401",
         "expose",
-        severity=WARNING,
     ),
-    Observation(
-        "challenge_unusable",
+    "challenge_unusable": warning(
         "a 401 whose challenge is not Bearer or DPoP",
         _other_challenge,
         "The 401 asks for {scheme}, not for a bearer token: MCP clients cannot answer that, and no login starts.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
-        severity=WARNING,
     ),
-    Observation(
-        "issuer_mismatch",
+    "issuer_mismatch": warning(
         "the authorization server's metadata names another issuer",
         fact("issuer mismatch"),
         "The authorization server's metadata is of the issuer {what}: clients that follow RFC 8414 refuse it.",
         "set issuer to the URL that authorization_servers names, letter by letter",
-        severity=WARNING,
     ),
-    Observation(
-        "endpoints_missing",
+    "endpoints_missing": warning(
         "the authorization server's metadata names no authorization or token endpoint",
         fact("endpoints missing"),
         "The authorization server's metadata does not name {what}: clients refuse it.",
         "name authorization_endpoint and token_endpoint in the metadata",
-        severity=WARNING,
     ),
-    Observation(
-        "response_types_missing",
+    "response_types_missing": note(
         "the authorization server's metadata names no response types",
         fact("response types missing"),
         "The authorization server's metadata has no response_types_supported, which RFC 8414 requires: the official "
         "TypeScript client refuses metadata without it.",
         'send response_types_supported: ["code"]',
-        severity=NOTE,
     ),
-    Observation(
-        "registration_missing",
+    "registration_missing": note(
         "the authorization server's metadata offers no registration of clients",
         fact("registration missing"),
         "The authorization server's metadata names no registration_endpoint: a client without an id cannot log in.",
         "name a registration_endpoint (RFC 7591), support client_id_metadata_document_supported, or give clients an id",
-        severity=NOTE,
     ),
-    Observation(
-        "pkce_missing",
+    "pkce_missing": note(
         "the authorization server's metadata does not name S256",
         _no_pkce,
         "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} refuse "
         "that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
-        severity=NOTE,
     ),
-    Observation(
-        "forbidden_for_unauthorized",
+    "forbidden_for_unauthorized": error(
         "without a token another answer than 401, and no result",
         each("without a token", where=_is_no_401),
         "POST initialize without a token is answered {status} where 401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
-        severity=ERROR,
     ),
-    Observation(
-        "discovery_missing",
+    "discovery_missing": note(
         "no resource metadata: named nowhere, and not at the usual places",
         _nowhere,
         "No protected resource metadata was found: the 401 of {url} names none in WWW-Authenticate "
         "(resource_metadata), and the usual places answer {what}. So a client does not learn where to log in.",
         "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",
-        severity=NOTE,
     ),
-    Observation(
-        "metadata_missing",
+    "metadata_missing": error(
         "the resource metadata that the 401 names is not there",
         _missing,
         "The protected resource metadata that the 401 names is not there: {url} is answered 404. {what}",
         "{fix}",
-        severity=ERROR,
     ),
-    Observation(
-        "metadata_protected",
+    "metadata_protected": error(
         "the resource metadata is behind a login",
         fact("metadata protected"),
         "The protected resource metadata {url} wants a login itself ({what}).",
         "serve the document without authentication: exempt /.well-known/ from the login",
-        severity=ERROR,
     ),
-    Observation(
-        "metadata_error",
+    "metadata_error": error(
         "the resource metadata is answered with an error",
         fact("metadata error"),
         "The protected resource metadata {url} is answered {what}.",
         "serve the document there: see the server's log",
-        severity=ERROR,
     ),
-    Observation(
-        "metadata_not_json",
+    "metadata_not_json": error(
         "the resource metadata is not JSON",
         fact("metadata not json"),
         "The protected resource metadata {url} is not JSON, but {what}.",
         "serve the document of RFC 9728 there as application/json, not a page that answers every path: let what serves "
         "that page pass /.well-known/oauth-* on to the app",
-        severity=ERROR,
     ),
-    Observation(
-        "resource_metadata_unchecked",
+    "resource_metadata_unchecked": warning(
         "the resource metadata could not be fetched",
         _unchecked(RESOURCE_STEP),
         "The protected resource metadata could not be checked from this machine: {fault}",
         "{fault_fix}; a browser on another machine may reach it",
-        severity=WARNING,
     ),
-    Observation(
-        "resource_mismatch",
+    "resource_mismatch": error(
         "the resource metadata is of another URL",
         _mismatch,
         "The protected resource metadata is of '{resource}', not of {own}: clients refuse it.",
         "set resource to {own}",
-        severity=ERROR,
     ),
-    Observation(
-        "authorization_servers_missing",
+    "authorization_servers_missing": warning(
         "the resource metadata names no authorization server",
         _no_servers,
         "{sentence}",
         "{fix}",
-        severity=WARNING,
     ),
-    Observation(
-        "issuer_malformed",
+    "issuer_malformed": error(
         "the authorization server is not a URL",
         fact("issuer malformed"),
         "The authorization server {what} is no URL.",
         "name an https: issuer",
-        severity=ERROR,
     ),
-    Observation(
-        "authorization_server_missing",
+    "authorization_server_missing": error(
         "the authorization server has no metadata",
         fact("authorization server missing"),
         "The authorization server {url} has no metadata: every well-known place is answered 404.",
         "serve its metadata at /.well-known/oauth-authorization-server (RFC 8414), or name the right issuer",
-        severity=ERROR,
     ),
-    Observation(
-        "authorization_server_hidden",
+    "authorization_server_hidden": error(
         "a page cannot read the authorization server's metadata",
         fact("authorization server hidden"),
         "A page cannot read any metadata of the authorization server {url}: {what}.",
         f"serve it with {ALLOW_ORIGIN}: * there (PUBLIC_METADATA), or use a server that does",
-        severity=ERROR,
     ),
-    Observation(
-        "authorization_server_unchecked",
+    "authorization_server_unchecked": warning(
         "the authorization server could not be asked",
         _unchecked(SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
         "The authorization server's {url} could not be checked from this machine: {fault}",
         "{fault_fix}; a browser on another machine may reach it",
-        severity=WARNING,
     ),
-    Observation(
-        "private_place_named",
+    "private_place_named": warning(
         "a public server names a loopback or private address",
         fact("private place"),
         "This public server names {what}, a loopback or private address, which the doctor does not ask. A browser "
         "would ask the person first, and reach another machine.",
         "name public URLs in the login's documents",
-        severity=WARNING,
     ),
-    Observation(
-        "registration_failed",
+    "registration_failed": error(
         "the registration of a client fails (--login)",
         fact("registration failed"),
         "The registration of a client fails: {what}.",
         "see the log of the authorization server; allow the redirect URI of the page, or give clients an id",
-        severity=ERROR,
     ),
-    Observation(
-        "authorize_failed",
+    "authorize_failed": error(
         "the authorization endpoint fails (--login)",
         fact("authorize failed"),
         "The authorization endpoint does not lead to a login: {what}.",
         "see the log of the authorization server",
-        severity=ERROR,
     ),
-)
+}

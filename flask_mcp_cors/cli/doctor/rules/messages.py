@@ -151,7 +151,7 @@ _ROWS: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     ),
 )
 
-MESSAGES: tuple[Failure, ...] = tuple(
-    Failure(code, meaning, _fault(code), sentence, cure, "", () if severity else EVERYTHING, severity)
+MESSAGES = {
+    code: Failure(meaning, _fault(code), sentence, cure, "", () if severity else EVERYTHING, severity)
     for code, severity, meaning, sentence, cure in _ROWS
-)
+}

@@ -15,9 +15,10 @@ from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
-from .rule import EVERYTHING
 from .rule import Failure
+from .rule import fatal
 from .rule import Fits
+from .rule import of_preflights
 from .rule import PREFLIGHT_CODES
 
 _HOST_WORDS = re.compile(
@@ -220,9 +221,8 @@ def _host_refused(c: Case) -> Fits:
     return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
 
 
-NETWORK: tuple[Failure, ...] = (
-    Failure(
-        "preflight_closed",
+NETWORK: dict[str, Failure] = {
+    "preflight_closed": of_preflights(
         "the connection is closed on OPTIONS only",
         _preflight_fault("closed", "broke_off", "network", "not_http"),
         "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
@@ -230,10 +230,8 @@ NETWORK: tuple[Failure, ...] = (
         "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler; "
         + ANSWER_FIRST,
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "preflight_timeout",
+    "preflight_timeout": Failure(
         "OPTIONS is never answered",
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
@@ -243,8 +241,7 @@ NETWORK: tuple[Failure, ...] = (
         "preflight",
         (*PREFLIGHT_CODES, "not_asked"),
     ),
-    Failure(
-        "message_unanswered",
+    "message_unanswered": Failure(
         "one message has no answer, though others have",
         _message_unanswered,
         "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
@@ -252,23 +249,21 @@ NETWORK: tuple[Failure, ...] = (
         "see the server's log for what the handler of {name} does",
         explains=("no_conversation",),
     ),
-    *(
-        Failure(code, meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}", "", EVERYTHING)
+    **{
+        code: fatal(meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}")
         for code, meaning in _FAULTS.items()
-    ),
-    Failure(
-        "barred",
+    },
+    "barred": Failure(
         "the browser rejects the request, and not for CORS",
         _barred,
         "The browser rejects {name} ({url}), and not for CORS: {barred}",
         "{fix}",
     ),
-    *(
-        Failure(front.code, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
+    **{
+        front.code: Failure(f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
         for _, front in FRONTS
-    ),
-    Failure(
-        "rate_limited",
+    },
+    "rate_limited": Failure(
         "requests, or preflights among them, are answered 429, or 503 after others were served",
         _rate_limited,
         "{limit} of {url} answers {status} to {what}.",
@@ -276,57 +271,45 @@ NETWORK: tuple[Failure, ...] = (
         "",
         ("no_conversation", "response_without_cors"),
     ),
-    Failure(
-        "body_too_large",
+    "body_too_large": fatal(
         "a gateway answers 413",
         lambda c: c.status == 413,
         "{name} is answered 413: a gateway in front takes the body for too large. This is not CORS.",
         "raise the limit of the gateway (nginx: client_max_body_size)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "gateway_error",
+    "gateway_error": fatal(
         "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
         "{whose} is answered {status}: {why}. This is not CORS, whatever the console says.",
         "{fix}",
         "upstream",
-        EVERYTHING,
     ),
-    Failure(
-        "login_redirect",
+    "login_redirect": fatal(
         "a request is redirected to a login page, or to another host",
         _login_redirect,
         "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
         "the server's place. Neither a preflight nor an MCP client can log in there.",
         "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
         "with WWW-Authenticate in place of the redirect",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "preflight_redirected",
+    "preflight_redirected": fatal(
         "a preflight is redirected",
         lambda c: c.is_preflight and _moved(c),
         "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
         "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "redirected",
+    "redirected": fatal(
         "a request is redirected; MCP clients do not follow",
         _moved,
         "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
         '"manual" and stop there.',
         "{fix}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "host_not_served",
+    "host_not_served": fatal(
         "the server does not serve the Host of the URL",
         _host_refused,
         "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
         "{fix}",
         "host",
-        EVERYTHING,
     ),
-)
+}

@@ -22,6 +22,7 @@ from .case import Case
 from .rule import ANSWER_FIRST
 from .rule import Failure
 from .rule import Fits
+from .rule import of_preflights
 from .rule import PREFLIGHT_CODES
 from .rule import SEND_ORIGIN
 
@@ -233,17 +234,14 @@ def _has_other_cors(c: Case) -> Fits:
     return any(name.lower().startswith("access-control-") for name in c.response.headers)
 
 
-PREFLIGHTS: tuple[Failure, ...] = (
-    Failure(
-        "cors_header_misspelled",
+PREFLIGHTS: dict[str, Failure] = {
+    "cors_header_misspelled": of_preflights(
         "a CORS header is misspelled",
         _misspelled,
         "The answer to {method} {url} has a header {wrong}, which no browser knows.",
         "write {right} in place of {wrong}",
-        explains=PREFLIGHT_CODES,
     ),
-    Failure(
-        "document_preflight",
+    "document_preflight": Failure(
         "a document of the login can be read, but its preflight fails",
         _unreadable_preflight,
         "The preflight of {url} fails ({status}), though a page can read the document: clients send "
@@ -251,64 +249,51 @@ PREFLIGHTS: tuple[Failure, ...] = (
         f"answer OPTIONS {{url}} with 2xx and the CORS headers, too, MCP-Protocol-Version in {ALLOW_HEADERS}",
         severity=Severity.NOTE,
     ),
-    Failure(
-        "preflight_authenticated",
+    "preflight_authenticated": of_preflights(
         "a preflight is asked to authenticate",
         _answered(401),
         "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
         "answer preflights before the login: " + ANSWER_FIRST,
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "preflight_crashes",
+    "preflight_crashes": of_preflights(
         "a preflight ends in a server error",
         _crashes,
         "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
         "{fix}; " + ANSWER_FIRST,
-        explains=PREFLIGHT_CODES,
     ),
-    Failure(
-        "browsers_refused",
+    "browsers_refused": of_preflights(
         "a request is refused only with the headers that browsers add",
         _browsers_refused,
         "{whose} ({url}) is refused ({quoted}) as a browser sends it, and answered without the headers that browsers "
         "add: Sec-Fetch-Mode, Sec-Fetch-Site, Sec-Fetch-Dest, User-Agent. A rule in front refuses what comes from a "
         "page.",
         "exempt {url} from the rule of the firewall or bot protection that looks at Sec-Fetch-* or User-Agent",
-        explains=PREFLIGHT_CODES,
     ),
-    Failure(
-        "header_not_allowed",
+    "header_not_allowed": of_preflights(
         "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
         f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default){{lost}}",
         "headers",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "method_not_allowed",
+    "method_not_allowed": of_preflights(
         "a preflight does not allow a method",
         _method,
         f"The preflight of {{name}} asks for the method {{method}}, and {{how}}: {{method}} is not on the "
         f"server's list ({ALLOW_METHODS}).",
         f"add {{method}} to {ALLOW_METHODS} for {{url}}, in upper case",
         "methods",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "headers_doubled",
+    "headers_doubled": of_preflights(
         f"{ALLOW_ORIGIN} is sent twice",
         _repeated,
         f"{{whose}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): often two layers each add it, and browsers "
         "refuse both.",
         "let one layer send it, once: take it out of {proxy} or out of the app. One program may add it twice, too "
         "(PHP: header(…, false))",
-        explains=PREFLIGHT_CODES,
     ),
-    Failure(
-        "allow_origin_several",
+    "allow_origin_several": Failure(
         f"{ALLOW_ORIGIN} holds several values",
         lambda c: c.reason in _SEVERAL,
         f"{{whose}} is answered with one {ALLOW_ORIGIN} that holds several values ({{detail}}); only a single origin "
@@ -316,54 +301,44 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "compare the request's Origin with your list and echo that exact one, with Vary: Origin",
         "origins",
     ),
-    Failure(
-        "origin_spelled",
+    "origin_spelled": of_preflights(
         "the server has the origin on its list in another spelling",
         _spelled,
         f"The server knows {{origin}}, but {{how}}: it has {{spelled}} on its list, or in {ALLOW_ORIGIN}.",
         "write exactly {origin} on the server's list: no slash at the end, lower case, this scheme, and the port "
         "unless it is the default one",
         "origins",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "allow_origin_wrong",
+    "allow_origin_wrong": of_preflights(
         f"{ALLOW_ORIGIN} names another origin",
         lambda c: c.reason in _WRONG,
         f"{{whose}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
         f"send {ALLOW_ORIGIN}: {{origin}} to this origin, and Vary: Origin: add it to the server's list",
         "origins",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "allow_list_malformed",
+    "allow_list_malformed": Failure(
         "a list in the answer to a preflight cannot be parsed",
         _malformed,
         "{header} in the answer to the preflight cannot be parsed: {value}",
         "write names in {header} with commas between them, no blanks inside of a name and no semicolons",
     ),
-    Failure(
-        "preflight_status",
+    "preflight_status": of_preflights(
         "a preflight has CORS headers, but not a status of 200 to 299",
         lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
         f"The preflight (OPTIONS {{url}}) is refused ({{quoted}}), although its answer has {ALLOW_ORIGIN}: a browser "
         "wants a status of 200 to 299.",
         "answer OPTIONS with the same headers and the status 200 or 204, before anything else answers it",
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "preflight_intercepted",
+    "preflight_intercepted": of_preflights(
         "POST has the right CORS headers, OPTIONS has none: another layer answers it",
         _intercepted,
         f"The preflight (OPTIONS {{url}}) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has "
         f"it: the app knows CORS, and {{who}}.",
         "{order}",
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "origin_lost",
+    "origin_lost": Failure(
         "something in front seems to drop Origin",
         _origin_lost,
         "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
@@ -373,43 +348,35 @@ PREFLIGHTS: tuple[Failure, ...] = (
         "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
-    Failure(
-        "preflight_not_routed",
+    "preflight_not_routed": of_preflights(
         "nothing answers OPTIONS at this URL, and no other answer has CORS headers",
         _answered(404, 405, 501),
         f"Nothing answers OPTIONS {{url}}, the preflight ({{quoted}}), and no answer to another method has CORS "
         f"headers ({ALLOW_ORIGIN}) either: there is no CORS for this URL.",
         "add CORS for {url}, or let the paths of the CORS code cover it; " + ANSWER_FIRST,
         "coverage",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "preflight_refused",
+    "preflight_refused": of_preflights(
         "a preflight is refused",
         _refused,
         "The preflight (OPTIONS {url}) is refused ({quoted}).{served}",
         "{order}",
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "origin_not_allowed",
+    "origin_not_allowed": of_preflights(
         f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
         _has_other_cors,
         f"The preflight (OPTIONS {{url}}) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
         f"them: the origin {{origin}} is not on the server's list.",
         SEND_ORIGIN + _EXACTLY,
         "origins",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "cors_missing",
+    "cors_missing": of_preflights(
         "OPTIONS is answered without any CORS header",
         _no_cors,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "
         f"however it is asked: {{why}}.",
         "{fix}",
         "coverage",
-        PREFLIGHT_CODES,
     ),
-)
+}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from functools import partial
 from typing import Any
 from typing import Generic
 from typing import TypeVar
@@ -26,7 +27,6 @@ Seen = TypeVar("Seen")
 class Rule(Generic[Seen]):
     """A row of the table. Sentence and cure are templates: the values of the case fill them."""
 
-    code: str
     #: For the documentation.
     meaning: str
     seen: Seen
@@ -39,17 +39,6 @@ class Rule(Generic[Seen]):
     #: ``None``: as bad as the request that failed is important.
     severity: Severity | None = None
 
-    @property
-    def is_of_preflight(self) -> bool:
-        """Is it about preflights only?"""
-        return self.code.startswith("preflight_") or self.explains == PREFLIGHT_CODES
-
-    @property
-    def is_one_cause(self) -> bool:
-        """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
-        is_one = bool(self.explains) or self.code == "response_without_cors"
-        return is_one and self.code not in ("header_not_allowed", "method_not_allowed")
-
 
 #: Read in order for every request that failed: the first that fits says why.
 Failure = Rule[Callable[[Case], Fits]]
@@ -59,34 +48,41 @@ Observation = Rule[Callable[[Evidence], Iterable[Values]]]
 
 @dataclass(frozen=True)
 class Table:
-    """All rows, in the order in which causes explain consequences."""
+    """All rows by code, in the order in which causes explain consequences."""
 
-    failures: tuple[Failure, ...]
-    observations: tuple[Observation, ...]
+    failures: Mapping[str, Failure]
+    observations: Mapping[str, Observation]
 
     @cached_property
     def rules(self) -> Mapping[str, Rule[Any]]:
         """Code → row."""
-        rows: tuple[Rule[Any], ...] = (*self.failures, *self.observations)
-        return {row.code: row for row in rows}
+        return {**self.failures, **self.observations}
+
+    def is_one_cause(self, code: str) -> bool:
+        """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
+        is_one = bool(self.rules[code].explains) or code == "response_without_cors"
+        return is_one and code not in ("header_not_allowed", "method_not_allowed")
 
     def explained_by(self, code: str) -> set[str]:
         """The codes that are consequences of this one."""
         explains = {*self.rules[code].explains}
         if explains & {*EVERYTHING, *MESSAGES_ONLY}:
-            failures = {rule.code for rule in self.failures}
+            failures = {*self.failures}
             if MESSAGES_ONLY[0] in explains:
                 # A preflight is refused before any message is sent.
-                failures -= {rule.code for rule in self.failures if rule.is_of_preflight}
+                failures -= {other for other in failures if self._is_of_preflight(other)}
             explains |= failures - {code} | {"no_conversation", "question_blocked", "params_not_allowed"}
-        return explains if self.rules[code].is_one_cause else {*explains, code}
+        return explains if self.is_one_cause(code) else {*explains, code}
+
+    def _is_of_preflight(self, code: str) -> bool:
+        return code.startswith("preflight_") or self.rules[code].explains == PREFLIGHT_CODES
 
     def without(self, code: str) -> Table:
         """The table without one row: a test asks whether anybody misses it."""
-        return Table(
-            tuple(rule for rule in self.failures if rule.code != code),
-            tuple(rule for rule in self.observations if rule.code != code),
-        )
+        failures, observations = dict(self.failures), dict(self.observations)
+        failures.pop(code, None)
+        observations.pop(code, None)
+        return Table(failures, observations)
 
 
 EVERYTHING = ("*",)
@@ -94,6 +90,15 @@ MESSAGES_ONLY = ("messages",)
 
 #: What follows from a preflight that fails.
 PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", "preflight_not_cached")
+
+#: Rows by what they explain.
+fatal = partial(Failure, explains=EVERYTHING)
+of_messages = partial(Failure, explains=MESSAGES_ONLY)
+of_preflights = partial(Failure, explains=PREFLIGHT_CODES)
+#: Rows by how bad it is.
+error = partial(Observation, severity=Severity.ERROR)
+warning = partial(Observation, severity=Severity.WARNING)
+note = partial(Observation, severity=Severity.NOTE)
 
 ANSWER_FIRST = (
     "answer OPTIONS with Origin and Access-Control-Request-Method before anything else does, with 2xx and the "
