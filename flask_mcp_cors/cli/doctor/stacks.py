@@ -9,22 +9,23 @@ import re
 from collections.abc import Mapping
 
 from ...testing import NetworkResponse
+from .fronts import head_of
 
 #: Stack → a regular expression on ``Server: …``, ``X-Powered-By: …`` and so on, or on the body of an error.
 _HEADER_SIGNS = {
-    "nginx": r"(?m)^server: (nginx|openresty)",
-    "Caddy": r"(?m)^(server|via): .*caddy",
-    "Cloudflare": r"(?m)^server: cloudflare",
-    "Apache": r"(?m)^server: apache",
-    "IIS": r"(?m)^server: microsoft-iis|^public: options, trace",
-    "uvicorn": r"(?m)^server: uvicorn",
-    "Werkzeug": r"(?m)^server: werkzeug",
-    "gunicorn": r"(?m)^server: gunicorn",
-    "aiohttp": r"(?m)^server: .*aiohttp",
-    "Express": r"(?m)^x-powered-by: express",
-    "Next.js": r"(?m)^x-powered-by: next",
-    "PHP": r"(?m)^x-powered-by: php",
-    "Rails": r"(?m)^x-runtime: ",
+    "nginx": r"^server: (nginx|openresty)",
+    "Caddy": r"^(server|via): .*caddy",
+    "Cloudflare": r"^server: cloudflare",
+    "Apache": r"^server: apache",
+    "IIS": r"^server: microsoft-iis|^public: options, trace",
+    "uvicorn": r"^server: uvicorn",
+    "Werkzeug": r"^server: werkzeug",
+    "gunicorn": r"^server: gunicorn",
+    "aiohttp": r"^server: .*aiohttp",
+    "Express": r"^x-powered-by: express",
+    "Next.js": r"^x-powered-by: next",
+    "PHP": r"^x-powered-by: php",
+    "Rails": r"^x-runtime: ",
 }
 _BODY_SIGNS = {
     "Starlette": r"^Disallowed CORS (origin|method|headers)",
@@ -135,8 +136,8 @@ def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
     """What shows in these responses."""
     found: set[str] = set()
     for response, body in responses:
-        head = "\n".join(f"{name}: {value}" for name, value in response.headers.pairs).lower()
-        found |= {stack for stack, sign in _HEADER_SIGNS.items() if re.search(sign, head)}
+        head = head_of(response)
+        found |= {stack for stack, sign in _HEADER_SIGNS.items() if re.search(sign, head, re.MULTILINE)}
         text = body[:4000].decode("utf-8", "replace")
         found |= {stack for stack, sign in _BODY_SIGNS.items() if re.search(sign, text)}
         if _is_rs_cors(response):

@@ -261,7 +261,7 @@ NETWORK: dict[str, Failure] = {
     ),
     **{
         front.code: Failure(f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
-        for _, front in FRONTS
+        for front in FRONTS
     },
     "rate_limited": Failure(
         "requests, or preflights among them, are answered 429, or 503 after others were served",
