@@ -14,6 +14,7 @@ from typing import Any
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from ...core.headers import ALLOW_ORIGIN
 from ...testing import CORSError
 from ...testing import Exchange
 from ...testing import HeaderList
@@ -85,10 +86,7 @@ class Fetched:
     @property
     def location(self) -> str | None:
         """Where the last response sends the client, which does not follow; ``None``: it is not a redirect."""
-        response = self.network
-        if response is None or response.status not in REDIRECT_STATUSES:
-            return None
-        return location_of(response, self.url)
+        return location_of(self.network, self.url)
 
     @property
     def reading(self) -> Reading:
@@ -132,6 +130,16 @@ class Fetched:
         return bool(self.exchanges) and self.exchanges[-1].is_preflight
 
     @property
+    def allows_page(self) -> bool:
+        """Does ``Access-Control-Allow-Origin`` allow the page that it is about?"""
+        return self.headers.get(ALLOW_ORIGIN) in ("*", self.origin)
+
+    @property
+    def is_let_pass(self) -> bool:
+        """Has a preflight that was sent without a browser passed?"""
+        return self.status is not None and 200 <= self.status < 300 and self.allows_page
+
+    @property
     def sent_names(self) -> tuple[str, ...]:
         """The names that the last preflight asked for."""
         for exchange in reversed(self.exchanges):
@@ -141,8 +149,10 @@ class Fetched:
         return ()
 
 
-def location_of(response: NetworkResponse, url: str) -> str:
-    """Where a redirect leads, as a whole URL if it is one."""
+def location_of(response: NetworkResponse | None, url: str) -> str | None:
+    """Where a redirect leads, as a whole URL if it is one; ``None``: it is no redirect."""
+    if response is None or response.status not in REDIRECT_STATUSES:
+        return None
     location = response.headers.get("Location", "")
     try:
         return urljoin(url, location) if location else ""
@@ -214,6 +224,10 @@ class Evidence:
         for fetched in self.fetches:
             if fetched.step in steps and (origin is None or fetched.origin == origin):
                 yield fetched
+
+    def of_kind(self, kind: str) -> Iterator[Fetched]:
+        """The fetches whose step is one of a kind: ``kind: which``."""
+        return (fetched for fetched in self.fetches if fetched.step.startswith(f"{kind}: "))
 
     def first(self, *steps: str, origin: str | None = None) -> Fetched | None:
         """The first of them."""

@@ -11,7 +11,6 @@ from ..evidence import LOGIN_STEPS
 from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import REVISIONS
-from ..stacks import proxy_in
 from .case import Case
 from .rule import Failure
 from .rule import fatal
@@ -59,7 +58,7 @@ def _unreadable(c: Case) -> Fits:
         return {"only": "", "order": order, "topic": ""}
     if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
         # The page of another layer: CORS headers on it would cure nothing.
-        proxy = proxy_in(c.stacks)
+        proxy = c.proxy
         only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
         order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
         return {"only": only, "order": order, "topic": ""}
@@ -92,7 +91,7 @@ def _forbidden(c: Case) -> Fits:
     login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
     layer = "see which layer (firewall, deny rule, allow list) refuses them"
     if c.is_html:
-        proxy = proxy_in(c.stacks)
+        proxy = c.proxy
         guess = f"The answer is an HTML page: {proxy} or another layer refuses it before the MCP server sees it."
         return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
     guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
@@ -105,7 +104,7 @@ def _page_in_place(c: Case) -> Fits:
         return False
     title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
     words = title[2] if title else re.sub(r"<[^>]*>", " ", c.text)
-    return {"words": " ".join(words.split())[:80], "proxy": proxy_in(c.stacks)}
+    return {"words": " ".join(words.split())[:80], "proxy": c.proxy}
 
 
 def _no_result(c: Case) -> Fits:
@@ -137,8 +136,8 @@ def _second_list(c: Case) -> Fits:
 def _session_refused(c: Case) -> Fits:
     if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
         return False
-    proxy = proxy_in(c.stacks)
-    named = c.sent_headers.get("Mcp-Session-Id", "")
+    proxy = c.proxy
+    named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
     if named.lower() in ("null", "undefined", "none"):
         return {
             "what": f"the answer to initialize has Mcp-Session-Id: {named}, which is no id",

@@ -12,7 +12,6 @@ from ..evidence import SERVER_STEP
 from ..fronts import front_of
 from ..fronts import FRONTS
 from ..stacks import A_PROXY
-from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
 from .rule import Failure
@@ -116,7 +115,7 @@ def _gateway(c: Case) -> Fits:
             "http.TimeoutHandler; proxies: their read timeout)",
             "topic": "stream",
         }
-    proxy = proxy_in(c.stacks)
+    proxy = c.proxy
     if c.status == 511:
         return {"why": _GATEWAY[c.status], "fix": "log in to the network first", "topic": ""}
     if c.status in (504, 524):
@@ -215,7 +214,7 @@ def _host_refused(c: Case) -> Fits:
         fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
         return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
     fix = f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs"
-    proxy = proxy_in(c.stacks)
+    proxy = c.proxy
     if proxy != A_PROXY:
         return {"fix": f"let {proxy} pass the Host on as it came, with its port; if it does: {fix})"}
     return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from difflib import get_close_matches
 
 from ....core.headers import ALLOW_CREDENTIALS
@@ -17,9 +16,9 @@ from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
 from ...findings import Severity
 from ..evidence import LOGIN_STEPS
-from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
+from .rule import at_preflight
 from .rule import Failure
 from .rule import Fits
 from .rule import of_preflights
@@ -33,6 +32,10 @@ _WRONG = (
     R.INVALID_ALLOW_ORIGIN_VALUE,
     R.PREFLIGHT_INVALID_ALLOW_ORIGIN_VALUE,
 )
+_MALFORMED = {
+    R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: ALLOW_HEADERS,
+    R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: ALLOW_METHODS,
+}
 _EXACTLY = "; on the server's list it has to be written exactly so: no slash at the end, lower case, no default port"
 _ORIGIN_WORDS = re.compile(r"\borigin\b|not allowed by cors|invalid cors request", re.IGNORECASE)
 #: Written out: the core names only those that it sends.
@@ -48,9 +51,7 @@ _KNOWN = {
 
 def _misspelled(c: Case) -> Fits:
     """A header that is nearly one of CORS."""
-    if c.reason is None or c.response is None:
-        return False
-    for name in c.response.headers:
+    for name in c.headers if c.reason else ():
         if name.lower() not in _KNOWN and (near := get_close_matches(name.title(), _HEADERS, 1, 0.85)):
             return {"wrong": name, "right": near[0]}
     return False
@@ -68,31 +69,22 @@ def _browsers_refused(c: Case) -> Fits:
 
 
 def _names(c: Case) -> Fits:
-    if not c.is_preflight:
-        return False
     is_listed = c.reason is R.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE
     if not is_listed and not c.passes_as("no headers") and "Disallowed CORS headers" not in c.text:
         return False
     how = f"it is refused for that ({c.quoted})" if c.status >= 400 else "its answer does not list that"
     if not is_listed and c.status < 300:
         how = f"it is then answered ({c.status}) without {ALLOW_ORIGIN}"
-    if (
-        c.behind is not None
-        and ALLOW_HEADERS in c.behind.headers
-        and not (c.response and ALLOW_HEADERS in c.response.headers)
-    ):
+    if c.behind is not None and ALLOW_HEADERS in c.behind.headers and ALLOW_HEADERS not in c.headers:
         how += "; the answer to POST has the list, where it does not count"
-    names = c.refused_names()
-    lost = ""
-    if c.response is not None and ALLOW_ORIGIN in c.response.headers and ALLOW_METHODS not in c.response.headers:
+    names, lost = c.refused_names(), ""
+    if ALLOW_ORIGIN in c.headers and ALLOW_METHODS not in c.headers:
         how += ", nor any method: the server may not take it for a preflight"
-        lost = f"; if it has them there: let {proxy_in(c.stacks)} pass Access-Control-Request-Method and -Headers on"
+        lost = f"; if it has them there: let {c.proxy} pass Access-Control-Request-Method and -Headers on"
     return {"names": ", ".join(names), "how": how, "lost": lost} if names else False
 
 
 def _method(c: Case) -> Fits:
-    if not c.is_preflight:
-        return False
     if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
         return {"how": f"its answer has the status {c.status}"}
     if c.f.method == "POST":
@@ -107,10 +99,10 @@ def _method(c: Case) -> Fits:
 
 
 def _spelled(c: Case) -> Fits:
-    found = next((v for v in c.variations() if v.value and v.allow_origin == v.value != c.f.origin), None)
-    if found is not None:
-        how = {"no port": "without its port", "the other scheme": "with the other scheme"}.get(found.kind)
-        return {"spelled": found.value, "how": how or "in a spelling that browsers never send"}
+    for kind, value, f in c.variations():
+        if value and f.headers.get(ALLOW_ORIGIN) == value != c.f.origin:
+            how = {"no port": "without its port", "the other scheme": "with the other scheme"}.get(kind)
+            return {"spelled": value, "how": how or "in a spelling that browsers never send"}
     plain = c.detail.strip("\"' ").rstrip("/").lower()
     if c.reason in _WRONG and plain in (c.f.origin, c.f.origin.partition("://")[2]):
         how = "in quotes" if plain == c.f.origin and c.detail[:1] in "\"'" else "in a spelling that browsers never send"
@@ -119,12 +111,12 @@ def _spelled(c: Case) -> Fits:
 
 
 def _repeated(c: Case) -> Fits:
-    return c.response is not None and len(c.response.headers.getall(ALLOW_ORIGIN)) > 1 and c.reason in _SEVERAL
+    return len(c.headers.getall(ALLOW_ORIGIN)) > 1 and c.reason in _SEVERAL
 
 
 def _origin_lost(c: Case) -> Fits:
     """Origin does not reach the server, as far as its answers show it."""
-    if not (c.is_preflight and c.is_endpoint):
+    if not c.is_endpoint:
         return False
     if c.status == 403 and "Cross-site requests are not allowed" in c.text:
         return {"why": "as a cross-site request without Origin is, though Origin was sent", "refuses": ""}
@@ -133,18 +125,11 @@ def _origin_lost(c: Case) -> Fits:
         return False
     if any(ALLOW_ORIGIN in response.headers for response, _ in c.evidence.responses()):
         return False
+    why = "but POST is served whatever its Origin, and no answer has a CORS header"
     if c.status < 300 and any("origin" in r.headers.get("Vary", "").lower() for r, _ in c.evidence.responses()):
         # What varies by Origin knows CORS, and never sees one.
-        why = "with Vary: Origin, but POST is served whatever its Origin, and no answer has a CORS header"
-        return {"why": why, "refuses": ""}
-    if c.status == 403:
-        why = "but POST is served whatever its Origin, and no answer has a CORS header"
-        return {"why": why, "refuses": ", or it refuses OPTIONS"}
-    return False
-
-
-def _answered(*statuses: int) -> Callable[[Case], Fits]:
-    return lambda c: c.is_preflight and c.status in statuses
+        return {"why": f"with Vary: Origin, {why}", "refuses": ""}
+    return {"why": why, "refuses": ", or it refuses OPTIONS"} if c.status == 403 else False
 
 
 def _says_origin(c: Case) -> bool:
@@ -153,20 +138,20 @@ def _says_origin(c: Case) -> bool:
 
 
 def _crashes(c: Case) -> Fits:
-    if not c.is_preflight or c.status < 500 or c.status == 501 or _says_origin(c):
+    if c.status < 500 or c.status == 501 or _says_origin(c):
         return False
     if c.status in (502, 503, 504):
-        return {"fix": f"see what answers OPTIONS so: a limit, a rule or a route of its own in {proxy_in(c.stacks)}"}
+        return {"fix": f"see what answers OPTIONS so: a limit, a rule or a route of its own in {c.proxy}"}
     return {"fix": "see the server's log for the exception"}
 
 
 def _intercepted(c: Case) -> Fits:
     """POST has the right headers, OPTIONS has none. Frameworks answer OPTIONS with a list of the route's methods."""
-    if not (c.is_preflight and c.response is not None and c.reason is not None and c.has_cors_behind):
+    if c.reason is None or not c.has_cors_behind:
         return False
-    if c.status in (200, 204) and "Allow" in c.response.headers and "IIS" not in c.stacks:
+    if c.status in (200, 204) and "Allow" in c.headers and "IIS" not in c.stacks:
         return {
-            "who": f"the framework's router answers OPTIONS itself (Allow: {c.response.headers['Allow']})",
+            "who": f"the framework's router answers OPTIONS itself (Allow: {c.headers['Allow']})",
             "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
             "or to OPTIONS of this route (Express, Hono: app.use(cors(…)), or app.options(…) with it)",
             "topic": "",
@@ -174,14 +159,14 @@ def _intercepted(c: Case) -> Fits:
     return {
         "who": "another layer answers OPTIONS before it does, such as the web server, a proxy or firewall in front, or "
         "a route of its own",
-        "order": f"let {proxy_in(c.stacks)} and everything in front pass OPTIONS on to the app, or have that layer "
+        "order": f"let {c.proxy} and everything in front pass OPTIONS on to the app, or have that layer "
         "send the CORS headers with OPTIONS too (preflights: 2xx)",
     }
 
 
 def _refused(c: Case) -> Fits:
     """The likelier cause first: where POST with the same Origin is served, OPTIONS may be what is refused."""
-    if not (c.is_preflight and c.status >= 400):
+    if c.status < 400:
         return False
     listed = f"put {c.f.origin} on the server's list of origins, exactly so: scheme, host and port, no slash at the end"
     if _says_origin(c):
@@ -194,7 +179,7 @@ def _refused(c: Case) -> Fits:
         }
     if not c.is_answered_behind:
         return {"served": "", "order": f"{listed}; if it is there: {ANSWER_FIRST}"}
-    where = f"look for a list of methods in {proxy_in(c.stacks)}, a firewall or the router; {ANSWER_FIRST}"
+    where = f"look for a list of methods in {c.proxy}, a firewall or the router; {ANSWER_FIRST}"
     return {
         "served": f" POST with the same Origin is served, but without {ALLOW_ORIGIN}.",
         "order": f"let OPTIONS pass: {where}; if it is a CORS list that refuses it: {listed}",
@@ -202,7 +187,7 @@ def _refused(c: Case) -> Fits:
 
 
 def _no_cors(c: Case) -> Fits:
-    if not c.is_preflight or not c.lacks_allow_origin:
+    if not c.lacks_allow_origin:
         return False
     if c.f.step in LOGIN_STEPS:
         why = "the CORS code covers other paths of the server, and not this document or endpoint of the login"
@@ -215,23 +200,12 @@ def _no_cors(c: Case) -> Fits:
 
 
 def _malformed(c: Case) -> Fits:
-    header = (
-        {
-            R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: ALLOW_HEADERS,
-            R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: ALLOW_METHODS,
-        }.get(c.reason)
-        if c.reason
-        else None
-    )
-    if header is None or c.response is None:
-        return False
-    return {"header": header, "value": ", ".join(c.response.headers.getall(header))}
+    header = _MALFORMED.get(c.reason) if c.reason else None
+    return {"header": header, "value": ", ".join(c.headers.getall(header))} if header else False
 
 
 def _has_other_cors(c: Case) -> Fits:
-    if not c.is_preflight or not c.lacks_allow_origin or c.response is None:
-        return False
-    return any(name.lower().startswith("access-control-") for name in c.response.headers)
+    return c.lacks_allow_origin and any(name.lower().startswith("access-control-") for name in c.headers)
 
 
 PREFLIGHTS: dict[str, Failure] = {
@@ -249,14 +223,14 @@ PREFLIGHTS: dict[str, Failure] = {
         f"answer OPTIONS {{url}} with 2xx and the CORS headers, too, MCP-Protocol-Version in {ALLOW_HEADERS}",
         severity=Severity.NOTE,
     ),
-    "preflight_authenticated": of_preflights(
+    "preflight_authenticated": at_preflight(
         "a preflight is asked to authenticate",
-        _answered(401),
+        lambda c: c.status == 401,
         "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
         "answer preflights before the login: " + ANSWER_FIRST,
         "preflight",
     ),
-    "preflight_crashes": of_preflights(
+    "preflight_crashes": at_preflight(
         "a preflight ends in a server error",
         _crashes,
         "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
@@ -270,14 +244,14 @@ PREFLIGHTS: dict[str, Failure] = {
         "page.",
         "exempt {url} from the rule of the firewall or bot protection that looks at Sec-Fetch-* or User-Agent",
     ),
-    "header_not_allowed": of_preflights(
+    "header_not_allowed": at_preflight(
         "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
         f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default){{lost}}",
         "headers",
     ),
-    "method_not_allowed": of_preflights(
+    "method_not_allowed": at_preflight(
         "a preflight does not allow a method",
         _method,
         f"The preflight of {{name}} asks for the method {{method}}, and {{how}}: {{method}} is not on the "
@@ -330,7 +304,7 @@ PREFLIGHTS: dict[str, Failure] = {
         "answer OPTIONS with the same headers and the status 200 or 204, before anything else answers it",
         "preflight",
     ),
-    "preflight_intercepted": of_preflights(
+    "preflight_intercepted": at_preflight(
         "POST has the right CORS headers, OPTIONS has none: another layer answers it",
         _intercepted,
         f"The preflight (OPTIONS {{url}}) is answered {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST has "
@@ -338,7 +312,7 @@ PREFLIGHTS: dict[str, Failure] = {
         "{order}",
         "preflight",
     ),
-    "origin_lost": Failure(
+    "origin_lost": at_preflight(
         "something in front seems to drop Origin",
         _origin_lost,
         "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
@@ -348,22 +322,22 @@ PREFLIGHTS: dict[str, Failure] = {
         "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
-    "preflight_not_routed": of_preflights(
+    "preflight_not_routed": at_preflight(
         "nothing answers OPTIONS at this URL, and no other answer has CORS headers",
-        _answered(404, 405, 501),
+        lambda c: c.status in (404, 405, 501),
         f"Nothing answers OPTIONS {{url}}, the preflight ({{quoted}}), and no answer to another method has CORS "
         f"headers ({ALLOW_ORIGIN}) either: there is no CORS for this URL.",
         "add CORS for {url}, or let the paths of the CORS code cover it; " + ANSWER_FIRST,
         "coverage",
     ),
-    "preflight_refused": of_preflights(
+    "preflight_refused": at_preflight(
         "a preflight is refused",
         _refused,
         "The preflight (OPTIONS {url}) is refused ({quoted}).{served}",
         "{order}",
         "preflight",
     ),
-    "origin_not_allowed": of_preflights(
+    "origin_not_allowed": at_preflight(
         f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
         _has_other_cors,
         f"The preflight (OPTIONS {{url}}) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
@@ -371,7 +345,7 @@ PREFLIGHTS: dict[str, Failure] = {
         SEND_ORIGIN + _EXACTLY,
         "origins",
     ),
-    "cors_missing": of_preflights(
+    "cors_missing": at_preflight(
         "OPTIONS is answered without any CORS header",
         _no_cors,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but without any CORS header ({ALLOW_ORIGIN}), "

@@ -95,6 +95,20 @@ PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", 
 fatal = partial(Failure, explains=EVERYTHING)
 of_messages = partial(Failure, explains=MESSAGES_ONLY)
 of_preflights = partial(Failure, explains=PREFLIGHT_CODES)
+
+
+def at_preflight(
+    meaning: str,
+    seen: Callable[[Case], Fits],
+    sentence: str,
+    cure: str,
+    topic: str = "",
+    explains: tuple[str, ...] = PREFLIGHT_CODES,
+) -> Failure:
+    """A row that only preflights fit."""
+    return Failure(meaning, lambda c: c.is_preflight and seen(c), sentence, cure, topic, explains)
+
+
 #: Rows by how bad it is.
 error = partial(Observation, severity=Severity.ERROR)
 warning = partial(Observation, severity=Severity.WARNING)
