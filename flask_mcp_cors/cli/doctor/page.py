@@ -7,8 +7,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
 from typing import Literal
@@ -36,14 +34,8 @@ from .wire import Wire
 #: How much of a body is read at most.
 MAX_BODY = 1 << 20
 
-#: Seconds for an answer while a stream is open.
-MEANWHILE = 4.0
-
 #: Seconds in which bytes that come in one go have come.
 AT_ONCE = 0.3
-
-#: Seconds for a stream to open that has opened at once before.
-OPENING = 2.0
 
 Engine = Literal["chromium", "firefox", "webkit"]
 
@@ -131,24 +123,6 @@ class Page:
         """
         read = _Reader(self._wire, enough or _is_answered, patience)
         return _fetch(self._browser, read, url, method, headers or {}, message, body)
-
-    @contextmanager
-    def holding_open(self, url: str, headers: Headers) -> Iterator[None]:
-        """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
-        timeout = self._wire.timeout
-        pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
-        self._wire.timeout = min(timeout, OPENING)
-        response = None
-        try:
-            # No answer: the one worker may not have noticed yet that the stream before has ended.
-            with suppress(OSError):
-                response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
-            self._wire.timeout = min(timeout, MEANWHILE)
-            yield
-        finally:
-            self._wire.timeout = timeout
-            if response is not None:
-                response.body.close()
 
     def watch(self, url: str, headers: Headers) -> Watched | None:
         """Open a ``GET`` stream that is read beside everything else."""

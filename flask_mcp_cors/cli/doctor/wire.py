@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import InvalidURL
 from typing import NamedTuple
 
@@ -75,7 +77,7 @@ class Wire:
     """
 
     def __init__(self, timeout: float, limit: int, total: float = 14.0, context: ssl.SSLContext | None = None) -> None:
-        self.timeout = timeout
+        self.timeout = self._longest = timeout
         self.left = limit
         self.sent = 0
         #: How long the last response took to begin.
@@ -97,6 +99,15 @@ class Wire:
         """Will nothing more be sent?"""
         return self.left <= 0 or self._silences >= MAX_SILENCES or self.seconds_left <= 0
 
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Wait no longer than this for a response."""
+        timeout, self.timeout = self.timeout, min(self.timeout, seconds)
+        try:
+            yield
+        finally:
+            self.timeout = timeout
+
     def send(self, request: NetworkRequest) -> NetworkResponse:
         """Send it, unless the time or the number is used up.
 
@@ -114,7 +125,7 @@ class Wire:
             url = self.instead[1] + url.removeprefix(self.instead[0])
         request = NetworkRequest(request.method, url, headers, request.body)
         start = time.monotonic()
-        call = _Call(HTTPTransport(timeout, self._context), request)
+        call = _Call(HTTPTransport(min(self._longest, self.seconds_left), self._context), request)
         call.start()
         call.join(timeout)
         self.waited = time.monotonic() - start
