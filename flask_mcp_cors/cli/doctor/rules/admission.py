@@ -22,11 +22,13 @@ from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
 from .rule import error
+from .rule import Fits
 from .rule import note
 from .rule import Observation
 from .rule import Values
 from .rule import warning
 from .seen import each
+from .seen import once
 from .seen import Seen
 
 _DOT = "another character for a dot"
@@ -45,10 +47,6 @@ _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours 
 def _has_credentials(f: Fetched) -> bool:
     """Is the foreign origin echoed, with credentials?"""
     return f.headers.get(ALLOW_ORIGIN) == FOREIGN_ORIGIN and f.headers.get(ALLOW_CREDENTIALS) == "true"
-
-
-def _any_credentials(ev: Evidence) -> Iterator[Values]:
-    yield from ({"foreign": FOREIGN_ORIGIN} for f in ev.of("foreign origin") if _has_credentials(f))
 
 
 def _served(*, to_pages: bool) -> Seen:
@@ -82,10 +80,6 @@ def _served(*, to_pages: bool) -> Seen:
         yield {"severity": Severity.ERROR, **values} if at_home and to_pages else values
 
     return seen
-
-
-def _foreign_unknown(ev: Evidence) -> Iterator[Values]:
-    yield from ({} for f in ev.of("foreign origin") if f.status == 401 and not _has_credentials(f))
 
 
 def _let_in(ev: Evidence, kind: str) -> list[str]:
@@ -162,23 +156,25 @@ def _subdomains(ev: Evidence) -> Iterator[Values]:
         yield {"let_in": let_in[-1]}
 
 
-def _rebinding(ev: Evidence) -> Iterator[Values]:
-    for f in ev.of("foreign host"):
-        if f.result is not None:
-            yield {"host": FOREIGN_HOST, "severity": Severity.WARNING if ev.token else Severity.ERROR}
+def _rebinding(ev: Evidence) -> Fits:
+    f = ev.first("foreign host")
+    is_served = f is not None and f.result is not None
+    return is_served and {"host": FOREIGN_HOST, "severity": Severity.WARNING if ev.token else Severity.ERROR}
 
 
-def _host_not_checked(ev: Evidence) -> Iterator[Values]:
+def _host_not_checked(ev: Evidence) -> Fits:
     bare, full = ev.first("foreign host, no origin"), ev.first("foreign host")
-    if bare is not None and bare.result is not None and full is not None:
-        yield {"host": FOREIGN_HOST, "status": full.status, "severity": Severity.NOTE if ev.token else Severity.WARNING}
+    if bare is None or bare.result is None or full is None:
+        return False
+    severity = Severity.NOTE if ev.token else Severity.WARNING
+    return {"host": FOREIGN_HOST, "status": full.status, "severity": severity}
 
 
-def _vary(ev: Evidence) -> Iterator[Values]:
+def _vary(ev: Evidence) -> Fits:
     """An answer that depends on Origin has to say so, or a cache hands it to another page."""
     foreign = ev.first("foreign origin")
     if foreign is None or foreign.network is None:
-        return
+        return False
     for f in ev.fetches:
         response = f.network
         if response is None or not f.origin or f.url != ev.href or f.method == "OPTIONS":
@@ -188,8 +184,8 @@ def _vary(ev: Evidence) -> Iterator[Values]:
         allowed = response.headers.get(ALLOW_ORIGIN)
         varies = {name.lower() for name in split_list(response.headers.get("Vary", ""))}
         if allowed not in (None, "*", foreign.network.headers.get(ALLOW_ORIGIN)) and not varies & {"origin", "*"}:
-            yield {}
-            return
+            return True
+    return False
 
 
 def _repeated(ev: Evidence) -> Iterator[Values]:
@@ -197,16 +193,14 @@ def _repeated(ev: Evidence) -> Iterator[Values]:
     yield from ({"header": name} for name in names)
 
 
-def _star_credentials(ev: Evidence) -> Iterator[Values]:
-    heads = (r.headers for r, _ in ev.responses())
-    if any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads):
-        yield {}
+def _star_credentials(ev: Evidence) -> Fits:
+    heads = (response.headers for response, _ in ev.responses())
+    return any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads)
 
 
-def _no_nosniff(ev: Evidence) -> Iterator[Values]:
+def _no_nosniff(ev: Evidence) -> Fits:
     answers = [f.network for f in ev.fetches if f.network is not None and f.url == ev.href]
-    if answers and not any("X-Content-Type-Options" in response.headers for response in answers):
-        yield {}
+    return bool(answers) and not any("X-Content-Type-Options" in response.headers for response in answers)
 
 
 def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
@@ -216,32 +210,29 @@ def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
             yield f, f.preflight.headers
 
 
-def _star_authorization(ev: Evidence) -> Iterator[Values]:
+def _star_authorization(ev: Evidence) -> Fits:
     asked = Question("", "", "POST", ("authorization",), True, False)
     heads = (head for f, head in _passed(ev) if "authorization" in f.sent_names)
-    if any(Answer.from_headers(head, QUIRKS["chromium"]).refused_header(asked) is not None for head in heads):
-        yield {}
+    return any(Answer.from_headers(head, QUIRKS["chromium"]).refused_header(asked) is not None for head in heads)
 
 
-def _not_cached(ev: Evidence) -> Iterator[Values]:
+def _not_cached(ev: Evidence) -> Fits:
     ages = [head.get(MAX_AGE) for _, head in _passed(ev)]
-    if ages and all(age is None for age in ages):
-        yield {}
+    return bool(ages) and all(age is None for age in ages)
 
 
-def _max_age(ev: Evidence) -> Iterator[Values]:
+def _max_age(ev: Evidence) -> Fits:
     ages = (head.get(MAX_AGE, "") for _, head in _passed(ev))
     bad = next((age for age in ages if age and (not age.isdecimal() or int(age) == 0)), None)
-    if bad is not None:
-        yield {"age": bad}
+    return bad is not None and {"age": bad}
 
 
 ADMISSION: dict[str, Observation] = {
     "any_origin_with_credentials": error(
         "any origin is allowed, with credentials",
-        _any_credentials,
+        each("foreign origin", where=_has_credentials),
         "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
-        "{foreign} and allows credentials.",
+        f"{FOREIGN_ORIGIN} and allows credentials.",
         "name the origins in a list; MCP with bearer tokens does not need Access-Control-Allow-Credentials",
         "origins",
     ),
@@ -261,7 +252,7 @@ ADMISSION: dict[str, Observation] = {
     ),
     "foreign_origin_unknown": note(
         "the 401 comes before Origin validation",
-        _foreign_unknown,
+        each("foreign origin", where=lambda f: f.status == 401 and not _has_credentials(f)),
         "Whether foreign origins are refused does not show without a token: the 401 comes first.",
         "pass --token",
     ),
@@ -301,14 +292,14 @@ ADMISSION: dict[str, Observation] = {
     ),
     "dns_rebinding": error(
         "a local server answers for any Host",
-        _rebinding,
+        once(_rebinding),
         "This local server answers requests for any Host ({host}). A web site whose name is made to lead to this "
         "address (DNS rebinding) can use it like its own, whatever CORS says.",
         _NAME_HOSTS,
     ),
     "host_not_checked": warning(
         "a local server answers for any Host where no Origin is sent",
-        _host_not_checked,
+        once(_host_not_checked),
         "Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is made "
         "to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and is "
         "refused ({status}).",
@@ -322,7 +313,7 @@ ADMISSION: dict[str, Observation] = {
     ),
     "vary_missing": warning(
         "Vary: Origin is missing",
-        _vary,
+        once(_vary),
         f"{ALLOW_ORIGIN} differs by Origin, but Vary: Origin is missing: a cache may hand it to another page.",
         "send Vary: Origin with every response",
     ),
@@ -334,33 +325,33 @@ ADMISSION: dict[str, Observation] = {
     ),
     "wildcard_with_credentials": warning(
         "* together with credentials",
-        _star_credentials,
+        once(_star_credentials),
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
         'fetches with credentials: "include", and only there the other header matters.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
     ),
     "wildcard_authorization": warning(
         "* is to cover Authorization",
-        _star_authorization,
+        once(_star_authorization),
         "Access-Control-Allow-Headers is *, which does not cover Authorization (Fetch standard). Chromium, Firefox "
         "and WebKit still let it pass; Chromium warns and repeats the preflight before every request.",
         "name Authorization: Access-Control-Allow-Headers: *, Authorization",
     ),
     "max_age_unused": warning(
         "Access-Control-Max-Age is 0, negative or not a number",
-        _max_age,
+        once(_max_age),
         f"{MAX_AGE} is {{age}}: a browser keeps no answer to a preflight, and asks before every request.",
         _SEND_MAX_AGE,
     ),
     "preflight_not_cached": note(
         "no Access-Control-Max-Age",
-        _not_cached,
+        once(_not_cached),
         f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
         _SEND_MAX_AGE,
     ),
     "nosniff_missing": note(
         "X-Content-Type-Options is missing",
-        _no_nosniff,
+        once(_no_nosniff),
         "Responses lack X-Content-Type-Options: nosniff.",
         "send it with every response",
     ),

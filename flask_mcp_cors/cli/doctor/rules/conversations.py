@@ -16,6 +16,7 @@ from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
 from .rule import error
 from .rule import EVERYTHING
+from .rule import Fits
 from .rule import note
 from .rule import Observation
 from .rule import PASS_ERRORS
@@ -25,6 +26,7 @@ from .rule import warning
 from .seen import at
 from .seen import each
 from .seen import fact
+from .seen import once
 from .seen import Seen
 
 #: Seconds after which a stream that begins has begun late.
@@ -34,15 +36,10 @@ LATE = 4.0
 SLOW = 1.5
 
 
-def _is_session_hidden(f: Fetched) -> bool:
-    is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
-    return bool(is_sent) and "mcp-session-id" not in f.headers
-
-
-def _session_hidden(ev: Evidence) -> Iterator[Values]:
-    for f in ev.of("initialize"):
-        if f.network is not None and _is_session_hidden(f):
-            yield at(f, exposed=f.network.headers.get(EXPOSE_HEADERS, "missing"))
+def _session_hidden(f: Fetched) -> Fits:
+    if not (f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers):
+        return False
+    return "mcp-session-id" not in f.headers and {"exposed": f.network.headers.get(EXPOSE_HEADERS, "missing")}
 
 
 def _is_not_utf8(f: Fetched) -> bool:
@@ -53,12 +50,12 @@ def _is_not_utf8(f: Fetched) -> bool:
     return False
 
 
-def _preflight_slow(ev: Evidence) -> Iterator[Values]:
+def _preflight_slow(ev: Evidence) -> Fits:
     # Where only a preflight was asked for, that is all the time that it took.
     asked = [f.waited for f in ev.fetches if f.status == 0 and f.url == ev.href and f.preflight is not None]
     posted = min((f.waited for f in ev.plain if f.method == "POST" and f.status is not None), default=0.0)
-    if asked and min(asked) > max(SLOW, 4 * posted):
-        yield {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
+    is_slow = bool(asked) and min(asked) > max(SLOW, 4 * posted)
+    return is_slow and {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
 
 
 def _session_lost(ev: Evidence) -> Iterator[Values]:
@@ -139,18 +136,18 @@ def _question_blocked(ev: Evidence) -> Iterator[Values]:
             yield at(f)
 
 
-def _negotiated(ev: Evidence) -> Iterator[Values]:
+def _negotiated(ev: Evidence) -> Fits:
     for f in ev.plain:
         version = (f.result or {}).get("protocolVersion")
         if any(r.name == version and r.name != f.revision and "DELETE" in r.methods for r in ev.revisions[:1]):
-            yield {"asked": f.revision, "version": version}
-            return
+            return {"asked": f.revision, "version": version}
+    return False
 
 
-def _old_only(ev: Evidence) -> Iterator[Values]:
+def _old_only(ev: Evidence) -> Fits:
     oldest = ev.revisions[0]
-    if oldest.is_two_endpoints and ev.speaks(oldest) and not any(ev.speaks(r) for r in ev.revisions[1:]):
-        yield {"url": ev.href}
+    is_spoken = oldest.is_two_endpoints and ev.speaks(oldest)
+    return is_spoken and not any(ev.speaks(r) for r in ev.revisions[1:]) and {"url": ev.href}
 
 
 def _old_dead(ev: Evidence) -> Iterator[Values]:
@@ -275,7 +272,7 @@ WAYS: dict[str, Observation] = {
     ),
     "session_id_hidden": error(
         "JavaScript cannot read Mcp-Session-Id",
-        _session_hidden,
+        each("initialize", where=_session_hidden),
         f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
         f"{{exposed}}): the client goes on without its session, and the server does not know it.",
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
@@ -284,7 +281,7 @@ WAYS: dict[str, Observation] = {
     ),
     "preflight_slow": warning(
         "preflights take seconds, messages do not",
-        _preflight_slow,
+        once(_preflight_slow),
         "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
         "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
         "preflight",
@@ -378,7 +375,7 @@ WAYS: dict[str, Observation] = {
     ),
     "version_negotiated": note(
         "a version from before Streamable HTTP is negotiated over it",
-        _negotiated,
+        once(_negotiated),
         "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
         "that transport. The official clients go on with it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
@@ -402,7 +399,7 @@ WAYS: dict[str, Observation] = {
     ),
     "old_transport": warning(
         "only the transport of 2024 is spoken at the URL",
-        _old_only,
+        once(_old_only),
         "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 from ..evidence import Evidence
 from ..evidence import Fetched
+from .rule import Fits
 from .rule import Values
 
 Seen = Callable[[Evidence], Iterator[Values]]
@@ -26,9 +28,14 @@ def at(fetched: Fetched, **more: object) -> Values:
     }
 
 
-def each(*steps: str, where: Callable[[Fetched], object]) -> Seen:
+def each(*steps: str, where: Callable[[Fetched], Fits]) -> Seen:
     """Every fetch of these steps that is so."""
-    return lambda ev: (at(f) for f in ev.of(*steps) if where(f))
+    return lambda ev: (at(f, **as_values(fits)) for f in ev.of(*steps) if (fits := where(f)))
+
+
+def once(seen: Callable[[Evidence], Fits]) -> Seen:
+    """The whole evidence, if it is so."""
+    return lambda ev: iter([as_values(fits)] if (fits := seen(ev)) else [])
 
 
 def fact(step: str) -> Seen:
@@ -36,3 +43,8 @@ def fact(step: str) -> Seen:
     return lambda ev: (
         {"origin": f.origin, "what": f.what, "url": f.url or ev.href, "own": ev.url.origin} for f in ev.found(step)
     )
+
+
+def as_values(fits: Fits) -> Values:
+    """Values for the templates, where a row needs some."""
+    return fits if isinstance(fits, Mapping) else {}
