@@ -243,10 +243,14 @@ class Evidence:
         return [(e.response, f.body) for f in near for e in f.exchanges if e.response is not None]
 
     def refusals(self) -> Iterator[Fetched]:
-        """Each 401 that a page can read and that was sent no credentials."""
+        """To each page the first 401 that it can read and that was sent no credentials."""
+        seen = set()
         for f in self.fetches:
             is_read = f.status == 401 and f.origin and f.url == self.href and f.method == "POST"
-            if is_read and not f.step.startswith("behind") and "Authorization" not in f.exchanges[-1].request.headers:
+            if not is_read or f.step.startswith("behind") or "Authorization" in f.exchanges[-1].request.headers:
+                continue
+            if f.origin not in seen:
+                seen.add(f.origin)
                 yield f
 
     def is_own(self, url: str) -> bool:

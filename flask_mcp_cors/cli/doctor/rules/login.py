@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from ....core.headers import ALLOW_ORIGIN
@@ -9,43 +10,37 @@ from ....core.headers import EXPOSE_HEADERS
 from ....testing.urls import parse_url
 from ...findings import Severity
 from ..evidence import Evidence
+from ..evidence import Fact
 from ..evidence import Fetched
 from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
 from ..evidence import TOKEN_STEP
 from .rule import error
+from .rule import Fits
 from .rule import note
 from .rule import Observation
 from .rule import Values
 from .rule import warning
+from .seen import as_values
 from .seen import at
 from .seen import each
 from .seen import fact
 from .seen import Seen
 
 
-def _challenges(ev: Evidence) -> Iterator[tuple[Fetched, str]]:
-    """The first readable 401 to each origin without a token, and its challenge as it was sent."""
-    seen = set()
-    for f in ev.refusals():
-        if f.origin not in seen and f.network is not None:
-            seen.add(f.origin)
-            yield f, f.network.headers.get("WWW-Authenticate", "")
+def _challenges(seen: Callable[[Fetched, str], Fits]) -> Seen:
+    """Every 401 whose challenge, as it was sent, is so."""
+
+    def of(f: Fetched) -> Fits:
+        return f.network is not None and seen(f, f.network.headers.get("WWW-Authenticate", ""))
+
+    return lambda ev: (at(f, **as_values(fits)) for f in ev.refusals() if (fits := of(f)))
 
 
-def _no_challenge(ev: Evidence) -> Iterator[Values]:
-    yield from (at(f) for f, challenge in _challenges(ev) if not challenge)
-
-
-def _hidden_challenge(ev: Evidence) -> Iterator[Values]:
-    yield from (at(f) for f, challenge in _challenges(ev) if challenge and "www-authenticate" not in f.headers)
-
-
-def _other_challenge(ev: Evidence) -> Iterator[Values]:
-    for f, challenge in _challenges(ev):
-        if challenge and not {"bearer", "dpop"} & set(challenge.lower().replace(",", " ").split()):
-            yield at(f, scheme=challenge.split()[0])
+def _other_challenge(f: Fetched, challenge: str) -> Fits:
+    is_usable = {"bearer", "dpop"} & {*challenge.lower().replace(",", " ").split()}
+    return bool(challenge) and not is_usable and {"scheme": challenge.split()[0]}
 
 
 def _is_no_401(f: Fetched) -> bool:
@@ -67,54 +62,36 @@ def _mismatch(ev: Evidence) -> Iterator[Values]:
             yield {"origin": f.origin, "resource": f.what or "nothing", "own": ev.href}
 
 
-def _no_pkce(ev: Evidence) -> Iterator[Values]:
-    for f in ev.found("pkce missing"):
-        yield {
-            "origin": f.origin,
-            "severity": Severity.ERROR if f.what else Severity.NOTE,
-            "who": f.what or "clients may",
-        }
+def _no_pkce(ev: Evidence, f: Fact) -> Values:
+    return {"severity": Severity.ERROR if f.what else Severity.NOTE, "who": f.what or "clients may"}
 
 
-def _nowhere(ev: Evidence) -> Iterator[Values]:
+def _nowhere(ev: Evidence, f: Fact) -> Values:
     """With a token a client connects all the same; without one nobody can."""
-    for f in ev.found("metadata nowhere"):
-        is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
-        yield {
-            "origin": f.origin,
-            "severity": Severity.ERROR if is_closed else Severity.NOTE,
-            "url": ev.href,
-            "what": f.what,
-        }
+    is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
+    return {"severity": Severity.ERROR if is_closed else Severity.NOTE}
 
 
-def _missing(ev: Evidence) -> Iterator[Values]:
+def _missing(ev: Evidence, f: Fact) -> Values:
     serve = (
         "serve the resource metadata document at that URL (RFC 9728), at the root of the host and not below the app's "
         "mount point, or name the right URL in resource_metadata"
     )
-    front = "let what stands in front pass /.well-known/ on to the app"
-    for f in ev.found("metadata missing"):
-        is_own = f.what.startswith("nginx answers")
-        fix = f"add a location for /.well-known/ that passes on to the app; {serve}" if is_own else f"{serve}; {front}"
-        yield {"origin": f.origin, "what": f.what, "url": f.url, "fix": fix}
+    if f.what.startswith("nginx answers"):
+        return {"fix": f"add a location for /.well-known/ that passes on to the app; {serve}"}
+    return {"fix": f"{serve}; let what stands in front pass /.well-known/ on to the app"}
 
 
-def _no_servers(ev: Evidence) -> Iterator[Values]:
-    for f in ev.found("no authorization servers"):
-        sentence = (
-            "The protected resource metadata names no authorization server (authorization_servers): a client has to "
-            "guess."
-        )
-        values = {"severity": Severity.WARNING, "sentence": sentence, "fix": "name the issuer in authorization_servers"}
-        if f.what:
-            values |= {
-                "severity": Severity.ERROR,
-                "sentence": f"authorization_servers of the protected resource metadata is {f.what}, and not a list of "
-                "URLs: clients refuse the document.",
-                "fix": 'write a list, also for one: "authorization_servers": ["https://…"]',
-            }
-        yield {"origin": f.origin, **values}
+def _no_servers(ev: Evidence, f: Fact) -> Values:
+    if f.what:
+        return {
+            "severity": Severity.ERROR,
+            "sentence": f"authorization_servers of the protected resource metadata is {f.what}, and not a list of "
+            "URLs: clients refuse the document.",
+            "fix": 'write a list, also for one: "authorization_servers": ["https://…"]',
+        }
+    sentence = "The protected resource metadata names no authorization server (authorization_servers): a client has to "
+    return {"sentence": f"{sentence}guess.", "fix": "name the issuer in authorization_servers"}
 
 
 def _unchecked(*steps: str) -> Seen:
@@ -135,20 +112,20 @@ def _unchecked(*steps: str) -> Seen:
 LOGIN: dict[str, Observation] = {
     "challenge_missing": warning(
         "a 401 without WWW-Authenticate",
-        _no_challenge,
+        _challenges(lambda f, challenge: not challenge),
         "The 401 of {url} has no WWW-Authenticate, which HTTP and MCP ask for.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
     ),
     "challenge_hidden": warning(
         "JavaScript cannot read WWW-Authenticate",
-        _hidden_challenge,
+        _challenges(lambda f, challenge: bool(challenge) and "www-authenticate" not in f.headers),
         "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in.",
         f"send {EXPOSE_HEADERS}: WWW-Authenticate with the 401",
         "expose",
     ),
     "challenge_unusable": warning(
         "a 401 whose challenge is not Bearer or DPoP",
-        _other_challenge,
+        _challenges(_other_challenge),
         "The 401 asks for {scheme}, not for a bearer token: MCP clients cannot answer that, and no login starts.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
     ),
@@ -179,7 +156,7 @@ LOGIN: dict[str, Observation] = {
     ),
     "pkce_missing": note(
         "the authorization server's metadata does not name S256",
-        _no_pkce,
+        fact("pkce missing", _no_pkce),
         "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} refuse "
         "that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
@@ -192,14 +169,14 @@ LOGIN: dict[str, Observation] = {
     ),
     "discovery_missing": note(
         "no resource metadata: named nowhere, and not at the usual places",
-        _nowhere,
+        fact("metadata nowhere", _nowhere),
         "No protected resource metadata was found: the 401 of {url} names none in WWW-Authenticate "
         "(resource_metadata), and the usual places answer {what}. So a client does not learn where to log in.",
         "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",
     ),
     "metadata_missing": error(
         "the resource metadata that the 401 names is not there",
-        _missing,
+        fact("metadata missing", _missing),
         "The protected resource metadata that the 401 names is not there: {url} is answered 404. {what}",
         "{fix}",
     ),
@@ -236,7 +213,7 @@ LOGIN: dict[str, Observation] = {
     ),
     "authorization_servers_missing": warning(
         "the resource metadata names no authorization server",
-        _no_servers,
+        fact("no authorization servers", _no_servers),
         "{sentence}",
         "{fix}",
     ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from ..evidence import Evidence
+from ..evidence import Fact
 from ..evidence import Fetched
 from .rule import Fits
 from .rule import Values
@@ -38,10 +39,11 @@ def once(seen: Callable[[Evidence], Fits]) -> Seen:
     return lambda ev: iter([as_values(fits)] if (fits := seen(ev)) else [])
 
 
-def fact(step: str) -> Seen:
+def fact(step: str, more: Callable[[Evidence, Fact], Values] = lambda ev, f: {}) -> Seen:
     """Every fact of this step."""
     return lambda ev: (
-        {"origin": f.origin, "what": f.what, "url": f.url or ev.href, "own": ev.url.origin} for f in ev.found(step)
+        {"origin": f.origin, "what": f.what, "url": f.url or ev.href, "own": ev.url.origin, **more(ev, f)}
+        for f in ev.found(step)
     )
 
 
