@@ -22,6 +22,7 @@ from .rule import SHARE_SESSIONS
 
 _CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
 _TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
+_VERSION_WORDS = re.compile("protocol.?version", re.IGNORECASE)
 _LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
 _OWN_LIST = (
     "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
@@ -56,33 +57,32 @@ def _unreadable(c: Case) -> Fits:
             return {"only": only, "order": f"exempt {c.f.url} from that login, with {ALLOW_ORIGIN}: *", "topic": ""}
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
-    if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
+    if c.is_html and c.others_have_cors and c.f.method != "POST":
         # The page of another layer: CORS headers on it would cure nothing.
-        proxy = c.proxy
-        only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
-        order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
-        return {"only": only, "order": order, "topic": ""}
-    if c.status == 200 and c.f.method == "GET" and c.is_html and c.others_have_cors:
-        return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
+        if c.status in (403, 405):
+            only = f": {c.proxy} or another layer in front refuses {c.f.method} with a page of its own"
+            order = f"let {c.proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
+            return {"only": only, "order": order, "topic": ""}
+        if c.status == 200 and c.f.method == "GET":
+            return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
-    order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
+    order, only = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", ""
     if c.others_have_cors:
-        return {"only": "; other answers of the server have it", "order": order}
-    if not any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
-        return {"only": "", "order": order}
-    only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
-    return {"only": only, "order": f"{order}: apply CORS before the routes"}
+        only = "; other answers of the server have it"
+    elif any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
+        only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
+        order += ": apply CORS before the routes"
+    return {"only": only, "order": order}
 
 
 def _needs_cookie(c: Case) -> Fits:
     """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
-    with_cookie = c.evidence.first("with its cookie", origin=c.f.origin)
-    if with_cookie is None or c.status < 400 or c.is_preflight or not c.is_endpoint:
+    served = c.evidence.first("with its cookie", origin=c.f.origin)
+    if served is None or served.status is None or c.is_preflight or not c.is_endpoint:
         return False
-    if with_cookie.status is None or with_cookie.status >= 400 or c.f.sent != with_cookie.sent:
+    if served.status >= 400 or c.status < 400 or c.f.sent != served.sent:
         return False
-    cookie = with_cookie.exchanges[-1].request.headers.get("Cookie", "")
-    return {"cookie": cookie.partition("=")[0]}
+    return {"cookie": served.exchanges[-1].request.headers.get("Cookie", "").partition("=")[0]}
 
 
 def _forbidden(c: Case) -> Fits:
@@ -91,9 +91,8 @@ def _forbidden(c: Case) -> Fits:
     login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
     layer = "see which layer (firewall, deny rule, allow list) refuses them"
     if c.is_html:
-        proxy = c.proxy
-        guess = f"The answer is an HTML page: {proxy} or another layer refuses it before the MCP server sees it."
-        return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
+        guess = f"The answer is an HTML page: {c.proxy} or another layer refuses it before the MCP server sees it."
+        return {"guess": guess, "order": f"{layer} in {c.proxy}; if a login is meant: {login}"}
     guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
     return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
 
@@ -104,29 +103,23 @@ def _page_in_place(c: Case) -> Fits:
         return False
     title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
     words = title[2] if title else re.sub(r"<[^>]*>", " ", c.text)
-    return {"words": " ".join(words.split())[:80], "proxy": c.proxy}
+    return {"words": " ".join(words.split())[:80]}
 
 
 def _no_result(c: Case) -> Fits:
     if c.f.is_rejected:
         return False
-    if isinstance((c.f.message or {}).get("error"), dict) and c.f.sent:
-        method = c.f.sent.get("method")
-        return {
-            "fix": f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
-        }
-    return {"fix": "see the server's log: this is not CORS"}
-
-
-def _wants_token(c: Case) -> Fits:
-    return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
+    fix = "see the server's log: this is not CORS"
+    if c.f.sent and isinstance((c.f.message or {}).get("error"), dict):
+        fix = f"implement {c.f.sent.get('method')}, or leave it out of the capabilities; send errors of JSON-RPC with "
+        fix += "status 200"
+    return {"fix": fix}
 
 
 def _second_list(c: Case) -> Fits:
-    if c.is_preflight or not c.f.origin or c.f.step == "behind":
+    # With its Origin, but without what else a browser sends, it is served: then Origin is not the cause.
+    if c.is_preflight or not c.f.origin or c.f.step == "behind" or c.is_answered_behind:
         return False
-    if c.is_answered_behind:
-        return False  # with its Origin, but without what else a browser sends, it is served
     if c.f.is_rejected:
         # Without Origin the same message is served, so that is what is refused.
         return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
@@ -136,7 +129,6 @@ def _second_list(c: Case) -> Fits:
 def _session_refused(c: Case) -> Fits:
     if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
         return False
-    proxy = c.proxy
     named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
     if named.lower() in ("null", "undefined", "none"):
         return {
@@ -147,7 +139,7 @@ def _session_refused(c: Case) -> Fits:
         return {
             "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
             "the server never sends it",
-            "fix": f"let {proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
+            "fix": f"let {c.proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
         }
     if "connects" in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
         return {
@@ -157,13 +149,9 @@ def _session_refused(c: Case) -> Fits:
     return {
         "what": "it carries the Mcp-Session-Id of initialize: "
         + ("no worker keeps that session" if c.status == 404 else "something in front removes that header"),
-        "fix": f"let {proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
+        "fix": f"let {c.proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
         "or route by Mcp-Session-Id",
     }
-
-
-def _version_refused(c: Case) -> Fits:
-    return c.status == 400 and bool(re.search("protocol.?version", c.text, re.IGNORECASE))
 
 
 def _is_page(c: Case, words: str = "") -> bool:
@@ -171,32 +159,28 @@ def _is_page(c: Case, words: str = "") -> bool:
 
 
 def _is_unsaid(c: Case) -> bool:
-    challenge = "" if c.response is None else c.response.headers.get("WWW-Authenticate", "")
+    challenge = c.headers.get("WWW-Authenticate", "")
     return "bearer" in challenge.lower() and "error=" not in challenge
 
 
 def _no_mcp(c: Case) -> Fits:
     if not c.is_first_plain:
         return False
-    message = c.f.message or {}
+    message, url = c.f.message or {}, c.f.url
     error, result = message.get("error"), message.get("result")
+    if isinstance(error, dict) and error.get("code") == -32700:
+        what = f"{url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
+        fix = "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body)), "
+        return {"what": what, "fix": f"{fix}and see whether a proxy drops it"}
     if isinstance(error, dict):
-        if error.get("code") == -32700:
-            what = f"{c.f.url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
-            fix = (
-                "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body))"
-            )
-            return {"what": what, "fix": f"{fix}, and see whether a proxy drops it"}
-        words = printable(str(error.get("message")), 80)
-        what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
+        what = f'{url} answers JSON-RPC, but initialize with the error "{printable(str(error.get("message")), 80)}"'
         return {"what": what, "fix": "see the server's documentation for the methods that it has"}
-    if "result" in message:
-        if isinstance(result, dict) and isinstance(result.get("protocolVersion"), str):
-            return False
-        what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
-        return {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
-    what = f"{c.f.url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
-    return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
+    if "result" not in message:
+        what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+        return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
+    what = f"{url} answers JSON-RPC, but the result of initialize names no protocolVersion"
+    is_named = isinstance(result, dict) and isinstance(result.get("protocolVersion"), str)
+    return not is_named and {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
 
 
 def _unknown_version(c: Case) -> Fits:
@@ -317,7 +301,7 @@ ANSWERS: dict[str, Failure] = {
     ),
     "version_refused": Failure(
         "a message is refused for its MCP-Protocol-Version",
-        _version_refused,
+        lambda c: c.status == 400 and bool(_VERSION_WORDS.search(c.text)),
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
         "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
     ),
@@ -344,7 +328,7 @@ ANSWERS: dict[str, Failure] = {
     ),
     "error_in_place_of_401": fatal(
         "a JSON-RPC error with status 200 asks for a token, in place of a 401",
-        _wants_token,
+        lambda c: c.evidence.token is None and not c.is_preflight and is_login_error(c.f),
         "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
         "starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",

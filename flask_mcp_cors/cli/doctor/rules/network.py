@@ -58,12 +58,8 @@ _FAULTS = {
 
 
 def _fault(code: str) -> Callable[[Case], Fits]:
-    def seen(c: Case) -> Fits:
-        if c.f.fault is None or c.f.fault.code != code:
-            return False
-        return {"sentence": c.f.fault.sentence, "fix": c.f.fault.fix}
-
-    return seen
+    """A fault, with the words that it brings."""
+    return lambda c: c.f.fault is not None and c.f.fault.code == code and c.f.fault._asdict()
 
 
 def _preflight_fault(*codes: str) -> Callable[[Case], Fits]:
@@ -75,7 +71,7 @@ def _front(code: str) -> Callable[[Case], Fits]:
         front = front_of(c.response)
         if front is None or front.code != code or (not c.f.origin and c.f.result is not None):
             return False
-        return {"sentence": front.sentence, "fix": front.fix}
+        return front._asdict()
 
     return seen
 
@@ -85,10 +81,9 @@ def _rate_limited(c: Case) -> Fits:
     is_over = c.status == 503 and c.is_posted and c.behind is not None and c.behind.status == 503
     if c.status != 429 and not is_over:
         return False
-    limit = "The rate limit"
+    limit = "What looks like a rate limit" if is_over else "The rate limit"
     if is_over:
         what = "OPTIONS and POST, which were served a moment before"
-        limit = "What looks like a rate limit"
         fix = "do not count OPTIONS in the limit, raise it, and answer 429 (nginx: limit_req counts preflights, too: "
         fix += "burst, limit_req_status 429; limit_conn); if there is no limit, see what fails now and then behind it"
     elif c.is_preflight:
@@ -100,13 +95,13 @@ def _rate_limited(c: Case) -> Fits:
     else:
         what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
     # Where something got through, it is the doctor that asked too much.
-    is_served = "connects" in c.evidence.verdicts.values()
-    severity = Severity.WARNING if is_served else Severity.ERROR
+    severity = Severity.WARNING if "connects" in c.evidence.verdicts.values() else Severity.ERROR
     return {"limit": limit, "what": what, "fix": fix, "severity": severity}
 
 
 def _gateway(c: Case) -> Fits:
-    if c.status not in _GATEWAY or (c.is_preflight and c.is_endpoint and c.is_posted):
+    why, proxy = _GATEWAY.get(c.status), c.proxy
+    if why is None or (c.is_preflight and c.is_endpoint and c.is_posted):
         return False
     if c.f.step.startswith("GET stream") and c.is_posted:
         return {
@@ -115,16 +110,13 @@ def _gateway(c: Case) -> Fits:
             "http.TimeoutHandler; proxies: their read timeout)",
             "topic": "stream",
         }
-    proxy = c.proxy
     if c.status == 511:
-        return {"why": _GATEWAY[c.status], "fix": "log in to the network first", "topic": ""}
+        return {"why": why, "fix": "log in to the network first", "topic": ""}
     if c.status in (504, 524):
-        fix = (
-            f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; HAProxy: "
-        )
-        return {"why": _GATEWAY[c.status], "fix": fix + "timeout server)", "topic": ""}
+        fix = f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; "
+        return {"why": why, "fix": f"{fix}HAProxy: timeout server)", "topic": ""}
     fix = f"start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to"
-    return {"why": _GATEWAY[c.status], "fix": fix}
+    return {"why": why, "fix": fix}
 
 
 def _refused(c: Case) -> Fits:
@@ -181,23 +173,24 @@ def _moved(c: Case) -> Fits:
     if c.location is None:
         return False
     url, location = c.f.url, c.location
-    fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    values = {"location": location or "no place at all"}
     try:
         one, other = urlsplit(url), urlsplit(location)
     except ValueError:
-        return {"location": location, "fix": fix}
+        one = other = urlsplit("")
     if not c.is_endpoint:
         fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
-    elif one.path.rstrip("/") == other.path.rstrip("/"):
+    elif not one.path or one.path.rstrip("/") != other.path.rstrip("/"):
+        fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    elif one.scheme == "https" and other.scheme == "http":
+        fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
+        fix += "redirects keep https:"
+    elif one.scheme != other.scheme == "https":
+        fix = f"give clients the https: URL: {location}"
+    else:
         fix = f"give clients that URL: {location}"
-        if one.path != other.path:
-            fix += " (with the slash as the server has it), or route both"
-        if one.scheme != other.scheme == "https":
-            fix = f"give clients the https: URL: {location}"
-        if one.scheme == "https" and other.scheme == "http":
-            fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
-            fix += "redirects keep https:"
-    return {"location": location or "no place at all", "fix": fix}
+        fix += " (with the slash as the server has it), or route both" if one.path != other.path else ""
+    return values | {"fix": fix}
 
 
 def _host_refused(c: Case) -> Fits:
@@ -206,18 +199,16 @@ def _host_refused(c: Case) -> Fits:
         return False
     url = c.evidence.url
     if url.host in ("0.0.0.0", "[::]"):
-        port = "" if url.port is None else f":{url.port}"
-        fix = f"write {url.scheme}://127.0.0.1{port}{url.target}: {url.host} is an address to listen on"
-        return {"fix": fix, "topic": ""}
+        called = f"{url.scheme}://{url.authority.replace(url.host, '127.0.0.1')}{url.target}"
+        return {"fix": f"write {called}: {url.host} is an address to listen on", "topic": ""}
     if c.status == 400:
         fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
         fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
         return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
     fix = f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs"
-    proxy = c.proxy
-    if proxy != A_PROXY:
-        return {"fix": f"let {proxy} pass the Host on as it came, with its port; if it does: {fix})"}
-    return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
+    if c.proxy == A_PROXY:
+        return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
+    return {"fix": f"let {c.proxy} pass the Host on as it came, with its port; if it does: {fix})"}
 
 
 NETWORK: dict[str, Failure] = {
