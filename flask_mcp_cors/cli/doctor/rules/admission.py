@@ -21,15 +21,15 @@ from ..evidence import MAX_DOTS
 from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
+from .rule import each
 from .rule import error
 from .rule import Fits
 from .rule import note
 from .rule import Observation
+from .rule import once
+from .rule import Seen
 from .rule import Values
 from .rule import warning
-from .seen import each
-from .seen import once
-from .seen import Seen
 
 _DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")

@@ -14,20 +14,20 @@ from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
+from .rule import at
+from .rule import each
 from .rule import error
 from .rule import EVERYTHING
+from .rule import fact
 from .rule import Fits
 from .rule import note
 from .rule import Observation
+from .rule import once
 from .rule import PASS_ERRORS
+from .rule import Seen
 from .rule import SHARE_SESSIONS
 from .rule import Values
 from .rule import warning
-from .seen import at
-from .seen import each
-from .seen import fact
-from .seen import once
-from .seen import Seen
 
 #: Seconds after which a stream that begins has begun late.
 LATE = 4.0

@@ -16,17 +16,17 @@ from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
 from ..evidence import TOKEN_STEP
+from .rule import as_values
+from .rule import at
+from .rule import each
 from .rule import error
+from .rule import fact
 from .rule import Fits
 from .rule import note
 from .rule import Observation
+from .rule import Seen
 from .rule import Values
 from .rule import warning
-from .seen import as_values
-from .seen import at
-from .seen import each
-from .seen import fact
-from .seen import Seen
 
 
 def _challenges(seen: Callable[[Fetched, str], Fits]) -> Seen:

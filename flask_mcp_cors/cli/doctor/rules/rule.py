@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,21 +15,23 @@ from typing import TypeVar
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
 from ..evidence import Evidence
+from ..evidence import Fact
+from ..evidence import Fetched
 from .case import Case
 
 Values = Mapping[str, object]
 #: A row fits (``True``, or values for its sentence) or does not.
 Fits = bool | Values | None
-Seen = TypeVar("Seen")
+Looks = TypeVar("Looks")
 
 
 @dataclass(frozen=True)
-class Rule(Generic[Seen]):
+class Rule(Generic[Looks]):
     """A row of the table. Sentence and cure are templates: the values of the case fill them."""
 
     #: For the documentation.
     meaning: str
-    seen: Seen
+    seen: Looks
     sentence: str
     cure: str
     #: Which words of the stack are added to the cure.
@@ -43,7 +45,8 @@ class Rule(Generic[Seen]):
 #: Read in order for every request that failed: the first that fits says why.
 Failure = Rule[Callable[[Case], Fits]]
 #: Looks at all of the evidence, and fits as often as it yields.
-Observation = Rule[Callable[[Evidence], Iterable[Values]]]
+Seen = Callable[[Evidence], Iterator[Values]]
+Observation = Rule[Seen]
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,40 @@ SHARE_SESSIONS = (
     "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
     "balancer route by Mcp-Session-Id"
 )
+
+
+def at(fetched: Fetched, **more: object) -> Values:
+    """What a template may use that is about one fetch."""
+    response = fetched.last
+    return {
+        "origin": fetched.origin,
+        "revision": fetched.revision,
+        "name": fetched.name,
+        "status": fetched.status if response is None else response.status,
+        "url": fetched.url,
+        "type": fetched.headers.get("content-type", "") or "no Content-Type",
+        **more,
+    }
+
+
+def each(*steps: str, where: Callable[[Fetched], Fits]) -> Seen:
+    """Every fetch of these steps that is so."""
+    return lambda ev: (at(f, **as_values(fits)) for f in ev.of(*steps) if (fits := where(f)))
+
+
+def once(seen: Callable[[Evidence], Fits]) -> Seen:
+    """The whole evidence, if it is so."""
+    return lambda ev: iter([as_values(fits)] if (fits := seen(ev)) else [])
+
+
+def fact(step: str, more: Callable[[Evidence, Fact], Values] = lambda ev, f: {}) -> Seen:
+    """Every fact of this step."""
+    return lambda ev: (
+        {"origin": f.origin, "what": f.what, "url": f.url or ev.href, "own": ev.url.origin, **more(ev, f)}
+        for f in ev.found(step)
+    )
+
+
+def as_values(fits: Fits) -> Values:
+    """Values for the templates, where a row needs some."""
+    return fits if isinstance(fits, Mapping) else {}
