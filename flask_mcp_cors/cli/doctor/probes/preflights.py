@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....core.headers import ALLOW_METHODS
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
@@ -67,6 +68,8 @@ class Preflights:
         if response is None or response.status in (401, 421, 429) or response.status >= 500:
             return
         if fetched.blocked is None or fetched.blocked.reason in _PLAIN_REASONS:
+            if ALLOW_METHODS not in response.headers:
+                self._passes(page, "no method", method="", names=",".join(fetched.sent_names))
             return
         if self._passes(page, "no fetch metadata", names=",".join(fetched.sent_names), method=fetched.method):
             return
@@ -81,9 +84,8 @@ class Preflights:
         self, page: Page, kind: str, value: str = "", *, method: str = "POST", origin: str = "", names: str = ""
     ) -> bool:
         """Send a preflight that is changed in one thing."""
-        headers = {"Origin": origin or page.origin, REQUEST_METHOD: method} | (
-            {REQUEST_HEADERS: names} if names else {}
-        )
+        named = {"Origin": origin or page.origin, REQUEST_METHOD: method, REQUEST_HEADERS: names}
+        headers = {name: value for name, value in named.items() if value}
         return self.asker.plain(f"varied: {kind}={value}", "OPTIONS", headers, origin=page.origin).is_let_pass
 
 

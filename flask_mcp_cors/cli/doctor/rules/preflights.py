@@ -14,6 +14,7 @@ from ....core.headers import MAX_AGE
 from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
+from ....testing import HeaderList
 from ...findings import Severity
 from ..evidence import LOGIN_STEPS
 from .case import Case
@@ -78,10 +79,26 @@ def _names(c: Case) -> Fits:
     if c.behind is not None and ALLOW_HEADERS in c.behind.headers and ALLOW_HEADERS not in c.headers:
         how += "; the answer to POST has the list, where it does not count"
     names, lost = c.refused_names(), ""
-    if ALLOW_ORIGIN in c.headers and ALLOW_METHODS not in c.headers:
+    if _is_alike(c, "no method"):
+        if _varies(c.headers, "access-control-request-method"):
+            return False  # it knows preflights, and has seen none
         how += ", nor any method: the server may not take it for a preflight"
         lost = f"; if it has them there: let {c.proxy} pass Access-Control-Request-Method and -Headers on"
     return {"names": ", ".join(names), "how": how, "lost": lost} if names else False
+
+
+def _is_alike(c: Case, kind: str) -> bool:
+    """Is the preflight answered just so if it is changed in this?"""
+
+    def shape(headers: HeaderList) -> set[str]:
+        return {name.lower() for name in headers if name.lower().startswith("access-control-")}
+
+    changed = next((f for other, _, f in c.variations() if other == kind), None)
+    return changed is not None and (changed.status, shape(changed.headers)) == (c.status, shape(c.headers))
+
+
+def _varies(headers: HeaderList, name: str) -> bool:
+    return name in headers.get("Vary", "").lower()
 
 
 def _method(c: Case) -> Fits:
@@ -115,21 +132,33 @@ def _repeated(c: Case) -> Fits:
 
 
 def _origin_lost(c: Case) -> Fits:
-    """Origin does not reach the server, as far as its answers show it."""
+    """Origin, or what makes a preflight of OPTIONS, does not reach the server, as far as its answers show it."""
     if not c.is_endpoint:
         return False
+    why, refuses, otherwise = "but POST is served whatever its Origin, and no answer has a CORS header", "", "add CORS"
     if c.status == 403 and "Cross-site requests are not allowed" in c.text:
-        return {"why": "as a cross-site request without Origin is, though Origin was sent", "refuses": ""}
-    foreign = c.evidence.first("foreign origin")
-    if not c.is_answered_behind or foreign is None or foreign.result is None:
-        return False
-    if any(ALLOW_ORIGIN in response.headers for response, _ in c.evidence.responses()):
-        return False
-    why = "but POST is served whatever its Origin, and no answer has a CORS header"
-    if c.status < 300 and any("origin" in r.headers.get("Vary", "").lower() for r, _ in c.evidence.responses()):
-        # What varies by Origin knows CORS, and never sees one.
-        return {"why": f"with Vary: Origin, {why}", "refuses": ""}
-    return {"why": why, "refuses": ", or it refuses OPTIONS"} if c.status == 403 else False
+        why = "as a cross-site request without Origin is, though Origin was sent"
+    elif _is_alike(c, "no method"):
+        why = "as OPTIONS without Access-Control-Request-Method is, though it names that in Vary"
+        otherwise = f"add the headers that clients send to {ALLOW_HEADERS}"
+    else:
+        foreign = c.evidence.first("foreign origin")
+        heads = [response.headers for response, _ in c.evidence.responses()]
+        if (
+            not c.is_answered_behind
+            or foreign is None
+            or foreign.result is None
+            or any(ALLOW_ORIGIN in h for h in heads)
+        ):
+            return False
+        if c.status < 300 and any(_varies(head, "origin") for head in heads):
+            # What varies by Origin knows CORS, and never sees one.
+            why = f"with Vary: Origin, {why}"
+        elif c.status == 403:
+            refuses = ", or it refuses OPTIONS"
+        else:
+            return False
+    return {"why": why, "refuses": refuses, "else": otherwise}
 
 
 def _says_origin(c: Case) -> bool:
@@ -147,7 +176,7 @@ def _crashes(c: Case) -> Fits:
 
 def _intercepted(c: Case) -> Fits:
     """POST has the right headers, OPTIONS has none. Frameworks answer OPTIONS with a list of the route's methods."""
-    if c.reason is None or not c.has_cors_behind:
+    if not c.lacks_allow_origin or not c.has_cors_behind:
         return False
     if c.status in (200, 204) and "Allow" in c.headers and "IIS" not in c.stacks:
         return {
@@ -313,13 +342,13 @@ PREFLIGHTS: dict[str, Failure] = {
         "preflight",
     ),
     "origin_lost": at_preflight(
-        "something in front seems to drop Origin",
+        "something in front seems to drop Origin or Access-Control-Request-Method",
         _origin_lost,
         "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
         "Origin and Access-Control-Request-* on{refuses}.",
         "let {proxy} or the CDN in front forward Origin and Access-Control-Request-Method/-Headers (nginx: no "
         'proxy_set_header Origin ""; HAProxy: no del-header Origin; Caddy: no header_up -Origin; CloudFront: an origin '
-        "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, add CORS",
+        "request policy such as CORS-CustomOrigin or AllViewer), and OPTIONS; if nothing is in front, {else}",
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
     "preflight_not_routed": at_preflight(
