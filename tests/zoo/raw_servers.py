@@ -87,6 +87,10 @@ class Handler(BaseHTTPRequestHandler):
         if is_result and self.fault == "raw-cut-body":
             data = data[: len(data) // 2]
             length = len(data)
+        if is_result and self.fault == "raw-length-letters":
+            data = data.replace(b"Add two numbers.", "Zwei Größen übereinander zählen.".encode())
+            data = data[: len(data.decode())]
+            length = len(data)
         if is_result and self.fault == "raw-pretty-event":
             data = b"data: " + json.dumps(json.loads(data), indent=2).encode() + b"\n\n"
             length = len(data)

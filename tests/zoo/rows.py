@@ -665,6 +665,7 @@ ROWS = (
         "Content-Length|length",
         "check the path",
     ),
+    Row("raw-length-letters", "Content-Length counts letters", "yes", "tools/list; letters", "bytes"),
     Row(
         "raw-cut-body",
         "half of the JSON, with a Content-Length that fits it",

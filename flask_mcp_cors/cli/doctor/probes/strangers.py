@@ -99,6 +99,9 @@ class Strangers:
 def look_alikes(origin: str) -> list[tuple[str, str]]:
     """Kind and origin.
 
+    Browsers write schemes and hosts in lower case, and no path: a list that lets other spellings in has no hole. The
+    name with a dot at its end leads to the same host.
+
     >>> look_alikes("https://app.example.com")[0]
     ('host as prefix', 'https://app.example.com.foreign.invalid')
     """

@@ -19,6 +19,8 @@ def _fault(code: str) -> Callable[[Case], Fits]:
     def seen(c: Case) -> Fits:
         if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
             return False
+        length = c.headers.get("Content-Length")
+        counts_letters = length == str(len(c.f.body)) and not c.f.body.isascii()
         is_stream = c.text.startswith(("data:", "event:", "id:"))
         return {
             "type": c.f.headers.get("content-type", "") or "missing",
@@ -27,6 +29,7 @@ def _fault(code: str) -> Callable[[Case], Fits]:
             "kind": "an event stream" if is_stream else "JSON",
             "due": "text/event-stream" if is_stream else "application/json",
             "event": ", ".join(kind for kind, _ in events(c.f.body) if kind != "message"),
+            "letters": " It ends at its Content-Length, which seems to count letters." if counts_letters else "",
             "what": malformed(str(c.f.sent.get("method")), c.f.result),
         }
 
@@ -47,7 +50,7 @@ _ROWS = {
     ),
     "json_cut": (
         "the JSON is cut",
-        "The answer to {name} is JSON that is cut: it cannot be parsed.",
+        "The answer to {name} is JSON that is cut: it cannot be parsed.{letters}",
         "send the whole body: Content-Length counts bytes, not letters (Node: Buffer.byteLength, Python: "
         "len(text.encode())); see the log, and limits of buffers on the way",
     ),
