@@ -1084,6 +1084,15 @@ ROWS = (
         f"{_ACAO}|CORS|{_PREFLIGHT}",
         token=True,
     ),
+    Row(
+        "oauth-token-login",
+        "token and registration endpoint are behind the login, preflights too",
+        "yes",
+        "/token; /register; 401",
+        "exempt",
+        "answer preflights before the login",
+        token=True,
+    ),
     Row("oauth-no-www", "401 without WWW-Authenticate", "no", "401; WWW-Authenticate", "WWW-Authenticate", token=True),
     Row(
         "oauth-www-hidden",

@@ -105,7 +105,7 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
             stacks = case.answering if rule.topic == "preflight" else case.stacks
             finding = _finding(code, rule, severity, values, stacks, console)
             kind = f"{fetched.method} {case.status}" if code == "response_without_cors" else ""
-            yield _Found(finding, fetched.origin, fetched.revision, fetched.url, kind)
+            yield _Found(finding, fetched.origin, fetched.revision, str(values["url"]), kind)
             break
 
 

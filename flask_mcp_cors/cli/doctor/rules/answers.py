@@ -52,9 +52,6 @@ def _unreadable(c: Case) -> Fits:
     if not _has_no_cors(c):
         return False
     if c.f.step in LOGIN_STEPS:
-        if c.status == 401:
-            only = ": a login in front covers it, too, and nobody who is to log in has a token yet"
-            return {"only": only, "order": f"exempt {c.f.url} from that login, with {ALLOW_ORIGIN}: *", "topic": ""}
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
     if c.is_html and c.others_have_cors and c.f.method != "POST":

@@ -237,6 +237,14 @@ def _has_other_cors(c: Case) -> Fits:
     return c.lacks_allow_origin and any(name.lower().startswith("access-control-") for name in c.headers)
 
 
+def _login_protected(c: Case) -> Fits:
+    """Is a document or endpoint of the login behind the login?"""
+    if c.status != 401 or c.f.step not in LOGIN_STEPS:
+        return False
+    protected = (f.url for f in c.evidence.of(*LOGIN_STEPS) if f.last is not None and f.last.status == 401)
+    return {"url": ", ".join(dict.fromkeys(protected))}
+
+
 PREFLIGHTS: dict[str, Failure] = {
     "cors_header_misspelled": of_preflights(
         "a CORS header is misspelled",
@@ -251,6 +259,12 @@ PREFLIGHTS: dict[str, Failure] = {
         "MCP-Protocol-Version, and ask again without it.",
         f"answer OPTIONS {{url}} with 2xx and the CORS headers, too, MCP-Protocol-Version in {ALLOW_HEADERS}",
         severity=Severity.NOTE,
+    ),
+    "login_protected": Failure(
+        "documents or endpoints of the login are behind a login",
+        _login_protected,
+        "The login itself is behind a login (401): {url}. Nobody who is to log in has a token yet.",
+        f"exempt {{url}} from that login, and send {ALLOW_ORIGIN}: * there (PUBLIC_METADATA)",
     ),
     "preflight_authenticated": at_preflight(
         "a preflight is asked to authenticate",

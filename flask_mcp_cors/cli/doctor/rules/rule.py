@@ -63,7 +63,7 @@ class Table:
 
     def is_one_cause(self, code: str) -> bool:
         """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
-        is_one = bool(self.rules[code].explains) or code == "response_without_cors"
+        is_one = bool(self.rules[code].explains) or code in ("response_without_cors", "login_protected")
         return is_one and code not in ("header_not_allowed", "method_not_allowed")
 
     def explained_by(self, code: str) -> set[str]:
