@@ -130,26 +130,24 @@ class Login:
                 return None
             # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
             seen = self._plain(url) if fetched.is_rejected else fetched
-            status, is_document = seen.status, isinstance(parse_json(seen.body), dict)
-            if status in (401, 403, 404, 410) and not is_named:
+            document = parse_json(seen.body)
+            if seen.status in (401, 403, 404, 410) and not is_named:
                 # Nobody has said that it is there. Some logins cover every path.
-                statuses.append(f"{status}")
+                statuses.append(f"{seen.status}")
                 continue
-            document = parse_json(fetched.body)
-            if status == 200 and isinstance(document, dict):
-                return document
-            if status in (401, 403):
-                self._fact("metadata protected", f"{status}", url)
-            elif status in (404, 410):
-                own = "nginx answers so itself, before the app" if b"<center>nginx" in seen.body else ""
-                own = own and f"{own}: no location passes this path on (proxy_pass)."
-                self._fact("metadata missing", own or self._below_mount(url), url)
-            elif fetched.is_rejected and (is_document or status != 200):
+            if seen.status in (401, 403):
+                self._fact("metadata protected", f"{seen.status}", url)
+            elif seen.status in (404, 410):
+                own = "nginx answers so itself, before the app: no location passes this path on (proxy_pass)."
+                self._fact("metadata missing", own if b"<center>nginx" in seen.body else self._below_mount(url), url)
+            elif fetched.is_rejected and (isinstance(document, dict) or seen.status != 200):
                 fetched.weight = Severity.ERROR
-            elif status == 200:
+            elif seen.status != 200:
+                self._fact("metadata error", f"{seen.status}", url)
+            elif not isinstance(document, dict):
                 self._fact("metadata not json", seen.headers.get("content-type", "something else"), url)
             else:
-                self._fact("metadata error", f"{status}", url)
+                return document
             return None
         self._fact("metadata nowhere", " and ".join(dict.fromkeys(statuses)))
         return None
@@ -164,19 +162,12 @@ class Login:
 
     def _below_mount(self, url: str) -> str:
         """The document of an app below a mount point is often served below it, too, where no client looks."""
-        try:
-            parsed = parse_url(url)
-        except ValueError:
-            return ""
         path = parse_url(self.ev.href).target.partition("?")[0].strip("/")
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
-            mount = "/" + "/".join(parts[:count])
-            rest = "/".join(parts[count:])
-            for place in dict.fromkeys(
-                (f"{mount}{_BARE}/{rest}".rstrip("/"), f"{mount}{_BARE}", f"{mount}{_BARE}/{path}")
-            ):
-                other = urljoin(parsed.href, place)
+            mount, rest = "/" + "/".join(parts[:count]), "/".join(parts[count:])
+            for below in dict.fromkeys((f"/{rest}".rstrip("/"), "", f"/{path}")):
+                other = urljoin(url, f"{mount}{_BARE}{below}")
                 if self._may_ask(other) and self._plain(other).status == 200:
                     return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
@@ -255,8 +246,9 @@ class Login:
     def _register(self, url: str, authorize: object) -> None:
         """Register a client as pages do, and look whether the login page opens."""
         redirect_uri = f"{self.page.origin}/callback"
-        wanted = {"client_name": "flask-mcp-cors doctor", "redirect_uris": [redirect_uri]}
-        wanted |= {
+        wanted = {
+            "client_name": "flask-mcp-cors doctor",
+            "redirect_uris": [redirect_uri],
             "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code"],
             "response_types": ["code"],
