@@ -89,9 +89,8 @@ class Watched(threading.Thread):
         """
         self.join(max(0.0, self._start + patience - time.monotonic()))
         self._response.body.close()
-        seen = Fetched("GET", "", status=self._response.status, headers=self._response.headers, body=self._body)
-        seen.waited, seen.is_ended = self._first, self._is_ended
-        return seen
+        status, headers = self._response.status, self._response.headers
+        return Fetched("GET", "", status, headers, self._body, is_ended=self._is_ended, waited=self._first)
 
 
 class Page:
@@ -122,7 +121,7 @@ class Page:
         :param patience: seconds after which a body that has not ended is left alone.
         """
         read = _Reader(self._wire, enough or _is_answered, patience)
-        return _fetch(self._browser, read, url, method, headers or {}, message, body)
+        return _fetch(self._browser, read, Fetched(method, url, sent=message), headers or {}, body)
 
     def watch(self, url: str, headers: Headers) -> Watched | None:
         """Open a ``GET`` stream that is read beside everything else."""
@@ -136,22 +135,14 @@ class Page:
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
         browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks=self._engine)
-        return _fetch(browser, _Reader(self._wire, _is_answered, None), url, method, headers, None, None)
+        return _fetch(browser, _Reader(self._wire, _is_answered, None), Fetched(method, url), headers)
 
 
-def _fetch(
-    browser: Browser,
-    read: _Reader,
-    url: str,
-    method: str,
-    headers: Headers,
-    message: Message | None,
-    body: str | None,
-) -> Fetched:
-    fetched = Fetched(method, url, sent=message)
+def _fetch(browser: Browser, read: _Reader, fetched: Fetched, headers: Headers, body: str | None = None) -> Fetched:
+    method, url = fetched.method, fetched.url
     before = len(browser.network)
     try:
-        response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
+        response = browser.fetch(url, method, headers, json=fetched.sent, body=body, redirect="manual")
         fetched.headers = response.headers
         read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status
