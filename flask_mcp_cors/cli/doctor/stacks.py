@@ -34,7 +34,13 @@ _BODY_SIGNS = {
     "Django": r"CSRF verification failed|DisallowedHost|csrfmiddleware|<h1>Bad Request \(400\)</h1>",
     "Rails": r"Blocked hosts?:|InvalidAuthenticityToken",
     "MCP SDK": r"^\W*Invalid (Host|Origin) header",
-    "HAProxy": r"No server is available to handle this request",
+    "HAProxy": r"No server is available to handle this request|Request forbidden by administrative rules",
+}
+#: Pages that a proxy answers with itself, without what is behind it.
+_OWN_PAGES = {
+    "nginx": rb"<center>(nginx|openresty)",
+    "Apache": rb"<address>Apache/",
+    "HAProxy": rb"Request forbidden by administrative rules|No server is available to handle this request",
 }
 #: Those whose header is in every answer of theirs.
 SIGNING = {"Express", "Next.js", "PHP", "Rails"}
@@ -144,6 +150,11 @@ def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
             found.add("rs/cors")
     # What serves Django may be Werkzeug's or uvicorn's: the cure is Django's.
     return found - {"Werkzeug", "uvicorn"} if "Django" in found else found
+
+
+def own_page_of(body: bytes) -> str:
+    """The proxy that has answered itself; nothing, if it does not show."""
+    return next((proxy for proxy, sign in _OWN_PAGES.items() if re.search(sign, body)), "")
 
 
 def _is_rs_cors(response: NetworkResponse) -> bool:

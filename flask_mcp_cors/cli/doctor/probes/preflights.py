@@ -104,5 +104,8 @@ def spellings(origin: str) -> list[tuple[str, str]]:
             found.append(("no port", f"{scheme}://{name}"))
         else:
             found.append(("the default port", f"{origin}:{DEFAULT_PORTS[scheme]}"))
+    names = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
+    if other_name := names.get(host.partition(":")[0]):
+        found.append(("another name", origin.replace(host.partition(":")[0], other_name)))
     other = {"http": "https", "https": "http"}.get(scheme)
     return [*found, ("the other scheme", f"{other}://{host}")] if other else found

@@ -149,10 +149,11 @@ class Case:
             "origin": self.f.origin,
             "url": self.f.url,
             "detail": self.detail,
+            "asked": f"The preflight (OPTIONS {self.f.url})" if self.is_preflight else f"{self.f.method} {self.f.url}",
             "proxy": self.proxy,
             "location": self.location or "",
             "barred": self.f.barred,
             "console": "" if self.f.blocked is None else self.f.blocked.console_message,
             "start": self.text.lstrip()[:60],
-            "whose": f"The preflight of {self.f.name}" if self.is_preflight else self.f.name,
+            "whose": f"The preflight for {self.f.name}" if self.is_preflight else self.f.name,
         }

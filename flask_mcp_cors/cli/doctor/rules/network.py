@@ -162,11 +162,14 @@ def _login_redirect(c: Case) -> Fits:
         own, other = urlsplit(c.f.url), urlsplit(c.location)
     except ValueError:
         return False
-    if own.path.rstrip("/") == other.path.rstrip("/"):
+    is_elsewhere = own.hostname != other.hostname
+    if own.path.rstrip("/") == other.path.rstrip("/") or not (is_elsewhere or _LOGIN_PATH.search(other.path)):
         return False  # the same place under another name
-    if own.hostname != other.hostname:
-        return {"where": "another host"}
-    return {"where": "a login page"} if _LOGIN_PATH.search(other.path) else False
+    fix = "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
+    fix += "with WWW-Authenticate in place of the redirect"
+    if c.is_preflight and c.behind is not None and c.behind.location is None:
+        fix = f"exempt OPTIONS from the login in front: POST is answered {c.behind.status} there, and not redirected"
+    return {"where": "another host" if is_elsewhere else "a login page", "fix": fix}
 
 
 def _moved(c: Case) -> Fits:
@@ -277,10 +280,9 @@ NETWORK: dict[str, Failure] = {
     "login_redirect": fatal(
         "a request is redirected to a login page, or to another host",
         _login_redirect,
-        "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
-        "the server's place. Neither a preflight nor an MCP client can log in there.",
-        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
-        "with WWW-Authenticate in place of the redirect",
+        "{asked} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
+        "server's place. Neither a preflight nor an MCP client can log in there.",
+        "{fix}",
     ),
     "preflight_redirected": fatal(
         "a preflight is redirected",

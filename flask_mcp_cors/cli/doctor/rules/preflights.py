@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from ....core.headers import ALLOW_CREDENTIALS
 from ....core.headers import ALLOW_HEADERS
@@ -15,8 +16,10 @@ from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
 from ....testing import HeaderList
+from ....testing.urls import DEFAULT_PORTS
 from ...findings import Severity
 from ..evidence import LOGIN_STEPS
+from ..stacks import own_page_of
 from .case import Case
 from .rule import ANSWER_FIRST
 from .rule import at_preflight
@@ -36,6 +39,11 @@ _WRONG = (
 _MALFORMED = {
     R.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: ALLOW_HEADERS,
     R.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: ALLOW_METHODS,
+}
+_SPELLED = {
+    "no port": "without its port",
+    "the other scheme": "with the other scheme",
+    "another name": "under the other name of this machine",
 }
 _EXACTLY = "; on the server's list it has to be written exactly so: no slash at the end, lower case, no default port"
 _ORIGIN_WORDS = re.compile(r"\borigin\b|not allowed by cors|invalid cors request", re.IGNORECASE)
@@ -103,28 +111,40 @@ def _varies(headers: HeaderList, name: str) -> bool:
 
 def _method(c: Case) -> Fits:
     if c.reason is R.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE:
-        return {"how": f"its answer has the status {c.status}"}
+        listed = c.headers.get(ALLOW_METHODS, "")
+        is_lower = c.f.method.lower() in listed
+        how = f"has it in lower case ({listed}); methods are case-sensitive" if is_lower else "does not list it"
+        return {"how": f"its answer {how}"}
     if c.f.method == "POST":
         is_alone = c.passes_as("GET")
     else:
         is_post_fine = c.evidence.verdicts.get((c.f.origin, c.f.revision)) == "connects"
         is_alone = is_post_fine and (c.lacks_allow_origin or (c.reason is not None and not 200 <= c.status < 300))
     if is_alone or "Disallowed CORS method" in c.text:
-        is_refused = c.status >= 300
-        return {"how": f"it is refused for that ({c.quoted})" if is_refused else "it is answered without CORS headers"}
+        how = f"is refused for that ({c.quoted})" if c.status >= 300 else "is answered without CORS headers"
+        return {"how": f"it {how}: {c.f.method} is not on the server's list"}
     return False
 
 
 def _spelled(c: Case) -> Fits:
+    """Is the origin known, but not as it was sent?"""
+    origin, never = c.f.origin, "in a spelling that browsers never send"
+    if c.headers.get(ALLOW_ORIGIN) in ("*", origin):
+        return False
     for kind, value, f in c.variations():
-        if value and f.headers.get(ALLOW_ORIGIN) == value != c.f.origin:
-            how = {"no port": "without its port", "the other scheme": "with the other scheme"}.get(kind)
-            return {"spelled": value, "how": how or "in a spelling that browsers never send"}
-    plain = c.detail.strip("\"' ").rstrip("/").lower()
-    if c.reason in _WRONG and plain in (c.f.origin, c.f.origin.partition("://")[2]):
-        how = "in quotes" if plain == c.f.origin and c.detail[:1] in "\"'" else "in a spelling that browsers never send"
-        return {"spelled": c.detail, "how": how if plain == c.f.origin else "without its scheme"}
-    return False
+        if value and f.headers.get(ALLOW_ORIGIN) == value:
+            return {"spelled": value, "how": _SPELLED.get(kind, never)}
+    if c.reason not in _WRONG:
+        return False
+    bare = c.detail.strip("[]()\"' ").rstrip("/").lower()
+    scheme, _, host = origin.partition("://")
+    known = {
+        origin: "in brackets or quotes" if c.detail[:1] in "[(\"'" else never,
+        host: "without its scheme",
+        f"{origin}:{DEFAULT_PORTS.get(scheme)}": "with the default port, which browsers leave out",
+    }
+    how = known.get(bare) or ("as a pattern, which no browser knows" if fnmatchcase(origin, bare) else None)
+    return how is not None and {"spelled": c.detail, "how": how}
 
 
 def _repeated(c: Case) -> Fits:
@@ -206,6 +226,13 @@ def _refused(c: Case) -> Fits:
             "order": listed if has_cors else f"{listed}; and {ANSWER_FIRST}",
             "topic": "origins",
         }
+    proxy = own_page_of(c.body)
+    if proxy and c.is_posted and c.behind is not None and own_page_of(c.behind.body) == proxy:
+        return {
+            "served": f" That is {proxy}'s own page. Any request with an Origin gets it, others are served.",
+            "order": f"see which rule of {proxy} (deny, if, map) refuses Origin; if it is a list: {listed}",
+            "topic": "",
+        }
     if not c.is_answered_behind:
         return {"served": "", "order": f"{listed}; if it is there: {ANSWER_FIRST}"}
     where = f"look for a list of methods in {c.proxy}, a firewall or the router; {ANSWER_FIRST}"
@@ -233,8 +260,16 @@ def _malformed(c: Case) -> Fits:
     return {"header": header, "value": ", ".join(c.headers.getall(header))} if header else False
 
 
-def _has_other_cors(c: Case) -> Fits:
-    return c.lacks_allow_origin and any(name.lower().startswith("access-control-") for name in c.headers)
+def _not_listed(c: Case) -> Fits:
+    """Are there CORS headers, but not for this origin?"""
+    if not c.lacks_allow_origin:
+        return False
+    if any(name.lower().startswith("access-control-") for name in c.headers):
+        return {"how": f"with CORS headers, but {ALLOW_ORIGIN} is not among them"}
+    others = (f.origin for f in c.evidence.fetches if f.origin and f.url == c.f.url and f.status == 0)
+    if (other := next(others, None)) is not None:
+        return {"how": f"without CORS headers, though {other} is answered with them"}
+    return _varies(c.headers, "origin") and {"how": "without CORS headers, though Vary: Origin says that it has a list"}
 
 
 def _login_protected(c: Case) -> Fits:
@@ -290,16 +325,15 @@ PREFLIGHTS: dict[str, Failure] = {
     "header_not_allowed": at_preflight(
         "a preflight does not allow a header that MCP clients send",
         _names,
-        f"The preflight of {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
+        f"The preflight for {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
         f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default){{lost}}",
         "headers",
     ),
     "method_not_allowed": at_preflight(
         "a preflight does not allow a method",
         _method,
-        f"The preflight of {{name}} asks for the method {{method}}, and {{how}}: {{method}} is not on the "
-        f"server's list ({ALLOW_METHODS}).",
-        f"add {{method}} to {ALLOW_METHODS} for {{url}}, in upper case",
+        f"The preflight for {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
+        f"write {{method}}, in upper case, into {ALLOW_METHODS} for {{url}}",
         "methods",
     ),
     "headers_doubled": of_preflights(
@@ -322,8 +356,8 @@ PREFLIGHTS: dict[str, Failure] = {
         "the server has the origin on its list in another spelling",
         _spelled,
         f"The server knows {{origin}}, but {{how}}: it has {{spelled}} on its list, or in {ALLOW_ORIGIN}.",
-        "write exactly {origin} on the server's list: no slash at the end, lower case, this scheme, and the port "
-        "unless it is the default one",
+        "write exactly {origin} on the server's list: no slash at the end, lower case, no quotes and no wildcard, this "
+        "scheme, and the port unless it is the default one",
         "origins",
     ),
     "allow_origin_wrong": of_preflights(
@@ -381,10 +415,10 @@ PREFLIGHTS: dict[str, Failure] = {
         "preflight",
     ),
     "origin_not_allowed": at_preflight(
-        f"a preflight has CORS headers, but not {ALLOW_ORIGIN}",
-        _has_other_cors,
-        f"The preflight (OPTIONS {{url}}) is answered ({{status}}) with CORS headers, but {ALLOW_ORIGIN} is not among "
-        f"them: the origin {{origin}} is not on the server's list.",
+        "a preflight is answered as one of an origin that is not on the server's list",
+        _not_listed,
+        "The preflight (OPTIONS {url}) is answered ({status}) {how}: the origin {origin} is not on the server's list, "
+        "or is written there in another way (slash, case, blank, port).",
         SEND_ORIGIN + _EXACTLY,
         "origins",
     ),
