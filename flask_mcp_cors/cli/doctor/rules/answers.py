@@ -11,6 +11,7 @@ from ..evidence import LOGIN_STEPS
 from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import REVISIONS
+from ..stacks import own_page_of
 from .case import Case
 from .rule import Failure
 from .rule import fatal
@@ -20,14 +21,26 @@ from .rule import PASS_ERRORS
 from .rule import SEND_ORIGIN
 from .rule import SHARE_SESSIONS
 
-_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
+_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token|cross-origin request detected", re.IGNORECASE)
+#: A router's 404 that names the path it was asked for.
+_ASKED_PATH = re.compile(r"Cannot (?:POST|GET) (/[^\s<]*)")
 _TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
 _VERSION_WORDS = re.compile("protocol.?version", re.IGNORECASE)
+_SESSION_WORDS = re.compile("session|not initialized", re.IGNORECASE)
 _LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
 _OWN_LIST = (
     "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
     "their transport security)"
 )
+
+
+def _csrf(c: Case) -> Fits:
+    if c.status not in (400, 403, 419, 422) or not (found := _CSRF_WORDS.search(c.text)):
+        return False
+    if "cross-origin" in found[0].lower():
+        trust = f"; or trust {c.f.origin} in it (Go: CrossOriginProtection.AddTrustedOrigin)"
+        return {"why": "which looks at Origin and Sec-Fetch-Site", "trust": trust}
+    return {"why": "which wants a token from a form, and an MCP client has none", "trust": ""}
 
 
 def _changed_header(c: Case) -> Fits:
@@ -63,13 +76,17 @@ def _unreadable(c: Case) -> Fits:
         if c.status == 200 and c.f.method == "GET":
             return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
-    order, only = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", ""
+    order, only, words = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", "", {}
     if c.others_have_cors:
         only = "; other answers of the server have it"
     elif any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
         only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
-        order += ": apply CORS before the routes"
-    return {"only": only, "order": order}
+        order += ": apply CORS before the routes, and to what is written past the framework, such as streams"
+    if c.status < 400 and "nginx" in c.stacks:
+        # For these add_header needs no always.
+        order += "; in nginx a location or if with an add_header of its own drops those of the outer block: repeat them"
+        words = {"topic": ""}
+    return {"only": only, "order": order, **words}
 
 
 def _needs_cookie(c: Case) -> Fits:
@@ -104,13 +121,25 @@ def _page_in_place(c: Case) -> Fits:
 
 
 def _no_result(c: Case) -> Fits:
+    """Whatever was not said of it by then."""
     if c.f.is_rejected:
         return False
-    fix = "see the server's log: this is not CORS"
-    if c.f.sent and isinstance((c.f.message or {}).get("error"), dict):
-        fix = f"implement {c.f.sent.get('method')}, or leave it out of the capabilities; send errors of JSON-RPC with "
-        fix += "status 200"
-    return {"fix": fix}
+    what, fix = f"is not answered with a result: {c.quoted}", "see the server's log: this is not CORS"
+    method = (c.f.sent or {}).get("method")
+    if "event-stream" in c.headers.get("Content-Type", "") and not c.f.is_ended:
+        what = "is answered with an event stream, and no response to it comes in that stream"
+        fix = "send the response to a POST in the stream that answers it, not in the GET stream, and end that stream"
+    elif method not in (None, "initialize") and isinstance((c.f.message or {}).get("error"), dict):
+        fix = f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
+    return {"what": what, "fix": fix}
+
+
+def _only_once(c: Case) -> Fits:
+    """Is ``initialize`` refused that was answered before?"""
+    if c.is_preflight or c.f.step != "initialize" or c.status not in (400, 404, 409):
+        return False
+    earlier = next((f for f in c.evidence.plain if f.step == "initialize"), None)
+    return earlier is not None and earlier is not c.f and earlier.result is not None
 
 
 def _second_list(c: Case) -> Fits:
@@ -124,7 +153,7 @@ def _second_list(c: Case) -> Fits:
 
 
 def _session_refused(c: Case) -> Fits:
-    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
+    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or not _SESSION_WORDS.search(c.text):
         return False
     named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
     if named.lower() in ("null", "undefined", "none"):
@@ -142,6 +171,13 @@ def _session_refused(c: Case) -> Fits:
         return {
             "what": "other sessions are served: each session is known to the worker that opened it, and to no other",
             "fix": SHARE_SESSIONS,
+        }
+    if "not initialized" in c.text.lower():
+        return {
+            "what": "it carries the Mcp-Session-Id of initialize: the server has not kept what it opened there",
+            "fix": "keep the transport of each session and find it by Mcp-Session-Id, in place of a new one for each "
+            "request (TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several "
+            "workers: " + SHARE_SESSIONS,
         }
     return {
         "what": "it carries the Mcp-Session-Id of initialize: "
@@ -171,13 +207,24 @@ def _no_mcp(c: Case) -> Fits:
         return {"what": what, "fix": f"{fix}and see whether a proxy drops it"}
     if isinstance(error, dict):
         what = f'{url} answers JSON-RPC, but initialize with the error "{printable(str(error.get("message")), 80)}"'
-        return {"what": what, "fix": "see the server's documentation for the methods that it has"}
-    if "result" not in message:
-        what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
-        return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
-    what = f"{url} answers JSON-RPC, but the result of initialize names no protocolVersion"
-    is_named = isinstance(result, dict) and isinstance(result.get("protocolVersion"), str)
-    return not is_named and {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
+        fix = "this is another service with JSON-RPC, or an MCP server without initialize: give the URL of the MCP "
+        return {"what": what, "fix": f"{fix}endpoint (port and path)"}
+    if "result" in message:
+        what = f"{url} answers JSON-RPC, but the result of initialize names no protocolVersion"
+        is_named = isinstance(result, dict) and isinstance(result.get("protocolVersion"), str)
+        fix = "answer initialize with protocolVersion, capabilities and serverInfo"
+        return not is_named and {"what": what, "fix": fix}
+    what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+    path = c.evidence.url.target.partition("?")[0]
+    if (asked := _ASKED_PATH.search(c.text)) and asked[1] != path:
+        what += f". The server behind was asked for {asked[1]}, and not for {path}: {c.proxy} cuts the path"
+        fix = f"let {c.proxy} pass the path on as it came (nginx: proxy_pass without a path; Caddy: handle and not "
+        return {"what": what, "fix": f"{fix}handle_path)"}
+    if proxy := own_page_of(c.body):
+        what += f". That is {proxy}'s own answer: the request does not reach a server behind it"
+        return {"what": what, "fix": f"pass {path} on to the MCP server in {proxy} (nginx: a location with proxy_pass)"}
+    often = "" if path.rstrip("/").endswith("/mcp") else ", often …/mcp"
+    return {"what": what, "fix": f"check the path: the URL is that of the MCP endpoint{often}"}
 
 
 def _unknown_version(c: Case) -> Fits:
@@ -188,10 +235,9 @@ def _unknown_version(c: Case) -> Fits:
 REFUSALS: dict[str, Failure] = {
     "csrf": of_messages(
         "a CSRF check refuses POST",
-        lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
-        "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
-        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
-        "counts",
+        _csrf,
+        "{name} is refused by a CSRF check ({quoted}), {why}.",
+        "exempt the MCP endpoint from the CSRF check, if its Origin is validated and no cookie logs in there{trust}",
         "csrf",
     ),
     "status_wrong": fatal(
@@ -281,6 +327,14 @@ ANSWERS: dict[str, Failure] = {
         "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
         "application/json (Content-Type)",
     ),
+    "session_single": fatal(
+        "initialize is answered once, and refused from then on",
+        _only_once,
+        "{name} was answered a moment ago, and is refused now ({quoted}): the server has one session, or one "
+        "transport, for everybody.",
+        "make a transport for each session, when initialize comes without Mcp-Session-Id (MCP SDKs: a map of "
+        "transports by session id; or a stateless one for each request)",
+    ),
     "session_in_cookie": Failure(
         "a message is refused because the session is in a cookie",
         _needs_cookie,
@@ -354,7 +408,7 @@ ANSWERS: dict[str, Failure] = {
     "no_result": Failure(
         "a message has no result",
         _no_result,
-        "{name} is not answered with a result: {quoted}.",
+        "{name} {what}.",
         "{fix}",
     ),
     "cors_error": Failure("another reason of the browser", lambda c: True, "{console}", "see what the console says"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from ...findings import Severity
+from ..messages import beside_json
 from ..messages import events
 from ..messages import LENIENT_FAULTS
 from ..messages import malformed
@@ -19,6 +20,7 @@ def _fault(code: str) -> Callable[[Case], Fits]:
     def seen(c: Case) -> Fits:
         if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
             return False
+        kind = c.headers.get("Content-Type", "")
         length = c.headers.get("Content-Length")
         counts_letters = length == str(len(c.f.body)) and not c.f.body.isascii()
         is_stream = c.text.startswith(("data:", "event:", "id:"))
@@ -26,7 +28,11 @@ def _fault(code: str) -> Callable[[Case], Fits]:
             "type": c.f.headers.get("content-type", "") or "missing",
             "id": c.f.sent.get("id"),
             "given": json.dumps((c.f.message or {}).get("id")),
+            "beside": beside_json(c.text),
             "kind": "an event stream" if is_stream else "JSON",
+            "framed": "; or, for a stream, begin each line with data:"
+            if "event-stream" in kind and not is_stream
+            else "",
             "due": "text/event-stream" if is_stream else "application/json",
             "event": ", ".join(kind for kind, _ in events(c.f.body) if kind != "message"),
             "letters": " It ends at its Content-Length, which seems to count letters." if counts_letters else "",
@@ -43,9 +49,14 @@ _ROWS = {
         "The answer to {name} is shorter than its Content-Length says: it ends in the middle.",
         "send the length of the encoded body as Content-Length, or leave it out; see the log for what broke off",
     ),
+    "json_twice": (
+        "an answer is JSON in a JSON string: encoded twice",
+        "The answer to {name} is a JSON string that holds the JSON of the answer: it is encoded twice.",
+        "hand the object to what encodes it, not the text (FastAPI, Flask: no json.dumps before JSONResponse or jsonify)",
+    ),
     "json_surrounded": (
-        "something stands before the JSON",
-        "The answer to {name} has something in front of the JSON ({start}), so no client can parse it.",
+        "something stands before or behind the JSON",
+        "The answer to {name} has something else beside the JSON ({beside}), so no client can parse it.",
         "let nothing else write to the body: warnings (PHP: display_errors off), print(), a log to stdout",
     ),
     "json_cut": (
@@ -62,7 +73,7 @@ _ROWS = {
     "content_type_wrong": (
         "an answer has another content type than application/json or text/event-stream",
         "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
-        "send Content-Type: {due}",
+        "send Content-Type: {due}{framed}",
     ),
     "envelope_missing": (
         "bare results without the JSON-RPC envelope",
