@@ -30,9 +30,7 @@ def _fault(code: str) -> Callable[[Case], Fits]:
             "given": json.dumps((c.f.message or {}).get("id")),
             "beside": beside_json(c.text),
             "kind": "an event stream" if is_stream else "JSON",
-            "framed": "; or, for a stream, begin each line with data:"
-            if "event-stream" in kind and not is_stream
-            else "",
+            "framed": "" if is_stream or "event-stream" not in kind else "; or begin each line with data:",
             "due": "text/event-stream" if is_stream else "application/json",
             "event": ", ".join(kind for kind, _ in events(c.f.body) if kind != "message"),
             "letters": " It ends at its Content-Length, which seems to count letters." if counts_letters else "",
@@ -52,7 +50,7 @@ _ROWS = {
     "json_twice": (
         "an answer is JSON in a JSON string: encoded twice",
         "The answer to {name} is a JSON string that holds the JSON of the answer: it is encoded twice.",
-        "hand the object to what encodes it, not the text (FastAPI, Flask: no json.dumps before JSONResponse or jsonify)",
+        "hand over the object and not its text (FastAPI, Flask: no json.dumps before JSONResponse or jsonify)",
     ),
     "json_surrounded": (
         "something stands before or behind the JSON",
