@@ -34,6 +34,9 @@ from .wire import Fault
 FOREIGN_ORIGIN = "https://foreign.invalid"
 FOREIGN_HOST = "rebound.invalid"
 
+#: The verdict of a conversation that came to what a client needs.
+CONNECTS = "connects"
+
 #: How many dots of a host are replaced by another character, one at a time.
 MAX_DOTS = 3
 
@@ -283,6 +286,17 @@ class Evidence:
         return next((f for f in self.plain if f.method == "POST" and f.step == "initialize"), None)
 
     @property
+    def elsewhere(self) -> str | None:
+        """Another URL at which ``initialize`` is answered, where it is not at this one."""
+        return next((f.url for f in self.of("elsewhere") if f.result is not None or f.status == 401), None)
+
+    @property
+    def is_single(self) -> bool:
+        """Is ``initialize`` answered once, and refused from then on?"""
+        asked = [f for f in self.of("initialize") if f.status is not None and f.url == self.href]
+        return bool(asked) and asked[0].result is not None and any(f.status in (400, 404, 409) for f in asked)
+
+    @property
     def wants_login(self) -> bool:
         """Has it answered 401 to somebody without a token?"""
         return any(f.status == 401 for f in [*self.plain, *self.of("without a token")])
@@ -305,6 +319,9 @@ RESOURCE_STEP, SERVER_STEP = "protected resource metadata", "authorization serve
 TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
 LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
 
+#: Where an issuer without a path has its metadata.
+SERVER_PLACE = "/.well-known/oauth-authorization-server"
+
 FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")
 
 
@@ -314,3 +331,15 @@ def sessions_asked(evidence: Evidence) -> list[list[Fetched]]:
     for f in evidence.of("session again"):
         by_place.setdefault((f.origin, f.revision), []).append(f)
     return list(by_place.values())
+
+
+def server_urls(issuer: str) -> list[str]:
+    """Where clients look for the metadata of an authorization server.
+
+    >>> server_urls("https://id.example.com/tenant")[0]
+    'https://id.example.com/.well-known/oauth-authorization-server/tenant'
+    """
+    path = parse_url(issuer).target.partition("?")[0].rstrip("/")
+    openid = "/.well-known/openid-configuration"
+    places = [f"{SERVER_PLACE}{path}", f"{openid}{path}", f"{path}{openid}"]
+    return list(dict.fromkeys(urljoin(issuer, place) for place in places))

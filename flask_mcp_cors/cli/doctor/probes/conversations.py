@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urljoin
 
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Fetched
 from ..evidence import lost_in
 from ..findings import is_failed
@@ -39,7 +40,6 @@ OPENING, MEANWHILE = 2.0, 4.0
 #: How often a session is asked for again: a load balancer sends some of these to another worker.
 REPEATS = 4
 
-CONNECTS = "connects"
 BLOCKED = "cannot connect"
 REFUSED = "refused"
 LOGIN = "log in first"
@@ -186,6 +186,8 @@ class Conversations:
                         self._is_lost(revision, session, fetched)
                     elif first.network is not None and "Set-Cookie" in first.network.headers:
                         self._with_cookie(revision, step, first.network.headers.getall("Set-Cookie"))
+                    if fetched.status == 400:
+                        self._without_version(revision, step, session)
                     if fetched.reading.fault not in LENIENT_FAULTS:
                         return REFUSED
                 done.append(name)
@@ -211,6 +213,13 @@ class Conversations:
         headers = self.asker.headers(revision, message) | {"Origin": self.page.origin, "Cookie": cookie}
         self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
 
+    def _without_version(self, revision: Revision, message: Message, session: str | None) -> None:
+        """Is it refused for the header that names the version?"""
+        headers = self.asker.headers(revision, message, session) | {"Origin": self.page.origin}
+        if headers.pop("MCP-Protocol-Version", None) is not None:
+            step = "without its version"
+            self.asker.plain(step, "POST", headers, message, origin=self.page.origin, revision=revision)
+
     @property
     def _newest(self) -> Revision:
         """The newest revision with sessions that the server speaks: only there the stream is waited for."""
@@ -235,8 +244,14 @@ class Conversations:
     def _stream(self, revision: Revision, session: str | None) -> list[str]:
         """The ``GET`` that opens a stream for messages of the server's own."""
         headers = stream_headers(revision, self.ev.token, session)
-        weight = Severity.WARNING
-        opened = self._fetch(revision, "GET stream", "GET", headers, weight=weight, enough=has_event, patience=PATIENCE)
+        # Its preflight alone: this page's cache may hold one of POST that covers it, and a later page's does not.
+        asked = self.page.ask(self.ev.href, "GET", headers | self.asker.more)
+        if asked.is_rejected:
+            opened = self._looked_at(asked, "GET stream", revision, Severity.WARNING)
+        else:
+            opened = self._fetch(
+                revision, "GET stream", "GET", headers, weight=Severity.WARNING, enough=has_event, patience=PATIENCE
+            )
         is_late = opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight
         if is_late:
             opened.weight = None  # a row of its own

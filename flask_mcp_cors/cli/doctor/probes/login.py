@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 from ....testing.urls import parse_url
 from ...findings import Severity
@@ -21,7 +22,9 @@ from ..evidence import Fact
 from ..evidence import Fetched
 from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
+from ..evidence import SERVER_PLACE
 from ..evidence import SERVER_STEP
+from ..evidence import server_urls
 from ..evidence import TOKEN_STEP
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import parse_json
@@ -35,7 +38,7 @@ from .surroundings import is_local
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
 #: Steps whose 401 no page has read.
 _UNREAD = ("behind", "behind, without a token", "without a token")
-_BARE = "/.well-known/oauth-protected-resource"
+_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 class Login:
@@ -59,8 +62,13 @@ class Login:
         challenge = refused.headers.get("www-authenticate", "")
         if challenge and refused.step not in _UNREAD:
             self._works("challenge", "JavaScript can read WWW-Authenticate")
-        found = _RESOURCE_METADATA.search(challenge)
-        named = (found[1] or found[2]) if found else None
+        named = _named_in(challenge)
+        if named is not None and not urlsplit(named).scheme:
+            self._fact("metadata url relative", named)
+            named = None
+        sent = "" if refused.network is None else refused.network.headers.get("WWW-Authenticate", "")
+        if named is None and not challenge and (hidden := _named_in(sent)):
+            self._fact("metadata hidden", hidden)
         document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
         if document is None:
             if any(fact.origin == self.page.origin for fact in self.ev.found("metadata nowhere")):
@@ -77,7 +85,7 @@ class Login:
 
     def _as_before(self) -> None:
         """Before resource metadata, until 2025-03-26, the authorization server was at the host of the endpoint."""
-        for url in _server_urls(self.ev.url.origin):
+        for url in server_urls(self.ev.url.origin):
             fetched = self._get(url, SERVER_STEP)
             document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
             if isinstance(document, dict):
@@ -167,7 +175,7 @@ class Login:
         for count in range(1, len(parts) + 1):
             mount, rest = "/" + "/".join(parts[:count]), "/".join(parts[count:])
             for below in dict.fromkeys((f"/{rest}".rstrip("/"), "", f"/{path}")):
-                other = urljoin(url, f"{mount}{_BARE}{below}")
+                other = urljoin(url, f"{mount}{_RESOURCE}{below}")
                 if self._may_ask(other) and self._plain(other).status == 200:
                     return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
@@ -176,7 +184,7 @@ class Login:
 
     def _authorization_server(self, issuer: str, *, registers: bool) -> None:
         try:
-            urls = _server_urls(issuer)
+            urls = server_urls(issuer)
         except ValueError:
             self._fact("issuer malformed", issuer)
             return
@@ -197,7 +205,10 @@ class Login:
                 blocked = blocked or fetched
         if not isinstance(document, dict):
             if blocked is None:
-                self._fact("authorization server missing", url=issuer)
+                # Appended to the issuer's path, where the well-known part belongs before it.
+                appended = f"{issuer.rstrip('/')}{SERVER_PLACE}"
+                is_there = appended not in urls and self._plain(appended).status == 200
+                self._fact("authorization server missing", f" One is at {appended}." if is_there else "", issuer)
                 return
             blocked.weight = Severity.ERROR if blocked.is_rejected else None
             kind = blocked.headers.get("content-type", "something else")
@@ -211,11 +222,11 @@ class Login:
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
             if self._usable(tried, TOKEN_STEP):
-                self._works("authorization server", "its token endpoint answers a page")
+                self._works("authorization server", "pages can call its token endpoint")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
             if self._usable(asked, REGISTRATION_STEP):
-                self._works("authorization server", "a page may register at it")
+                self._works("authorization server", "pages can register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
 
@@ -274,13 +285,11 @@ class Login:
             self._works("login", "the authorization endpoint opens; from there a person logs in")
 
 
+def _named_in(challenge: str) -> str | None:
+    found = _RESOURCE_METADATA.search(challenge)
+    return (found[1] or found[2]) if found else None
+
+
 def _resource_urls(href: str) -> list[str]:
     path = parse_url(href).target.partition("?")[0].rstrip("/")
-    return list(dict.fromkeys(urljoin(href, place) for place in (f"{_BARE}{path}", _BARE)))
-
-
-def _server_urls(issuer: str) -> list[str]:
-    path = parse_url(issuer).target.partition("?")[0].rstrip("/")
-    oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
-    places = [f"{oauth}{path}", f"{openid}{path}", f"{path}{openid}"]
-    return list(dict.fromkeys(urljoin(issuer, place) for place in places))
+    return list(dict.fromkeys(urljoin(href, place) for place in (f"{_RESOURCE}{path}", _RESOURCE)))

@@ -35,6 +35,8 @@ class Preflights:
 
     def look_closer(self, page: Page, fetched: Fetched) -> None:
         """What the refusal says, what is behind it, and what changes it."""
+        if fetched.last is not None and fetched.last.status == 429 and self.ev.first("varied: at the limit=") is None:
+            self._passes(page, "at the limit", names=",".join(fetched.sent_names))
         is_stopped = fetched.is_rejected or fetched.status == 403
         if not is_stopped or fetched.url != self.ev.href or fetched.barred is not None:
             return

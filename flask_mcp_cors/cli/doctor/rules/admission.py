@@ -60,24 +60,30 @@ def _served(*, to_pages: bool) -> Seen:
         is_stopped = preflight is not None and preflight.is_rejected and (simple is None or simple.result is None)
         if to_pages == is_stopped:
             return
-        may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
-        at_home = ev.is_local and ev.token is None
-        proxy = proxy_in(stacks_of(ev.responses()))
-        # Where another origin gets other headers, Origin does arrive, unless it is the proxy that sends them.
-        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
-        is_seen = bool(seen) and proxy == A_PROXY
         allowed = f.headers.get(ALLOW_ORIGIN)
+        may_read = allowed in ("*", FOREIGN_ORIGIN)
+        at_home = ev.is_local and ev.token is None
+        # * on purpose: no cookie counts, and either a token is wanted, or at least the Host is checked.
+        checks_host = not any(f.result is not None for f in ev.of("foreign host", "foreign host, no origin"))
+        is_public = allowed == "*" and (ev.token is not None or (checks_host and ev.first("foreign host") is not None))
+        heads = [response.headers for response, _ in ev.responses()]
+        proxy = proxy_in(stacks_of(ev.responses()))
+        # Where another origin gets other headers, Origin does arrive, unless it is a proxy that sends them.
+        is_told_apart = any(head.get(ALLOW_ORIGIN) not in (None, allowed) for head in heads)
+        is_seen = is_told_apart and proxy == A_PROXY and not any("Via" in head for head in heads)
         hint = "" if may_read or is_seen else f"see whether {proxy} in front drops Origin, and let it pass Origin on"
         # A list that never sees another origin answers as if it had.
         is_same = bool(hint) and allowed is not None and allowed in ev.origins
         hint = f"; if the server does validate it: {hint}" if hint and not is_same else hint
-        values = {
+        grave = Severity.ERROR if at_home and to_pages else Severity.WARNING
+        yield {
+            "severity": Severity.NOTE if is_public and to_pages else grave,
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
+            "with": ", with a token of its own" if ev.token is not None else "",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
             "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
         }
-        yield {"severity": Severity.ERROR, **values} if at_home and to_pages else values
 
     return seen
 
@@ -135,6 +141,10 @@ _HOLES = {
     "host in the middle": (
         "the origin is searched for the host anywhere (in, contains, an unanchored regular expression)",
         "compare the whole origin with an exact list; anchor a regular expression at both ends",
+    ),
+    "a part of it": (
+        "the origin is searched for in a text (in or indexOf on a string that should be a list)",
+        "make it a list, and compare the whole origin with each entry",
     ),
     "null": (
         "It is on the list; sandboxed frames and local files send it",
@@ -239,8 +249,8 @@ ADMISSION: dict[str, Observation] = {
     "foreign_origin_served": warning(
         "requests from any origin are served",
         _served(to_pages=True),
-        "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
-        "answer 403.",
+        "{who} can call this server{with}{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin "
+        "and answer 403.",
         "{order}",
     ),
     "origin_not_validated": warning(
@@ -258,7 +268,7 @@ ADMISSION: dict[str, Observation] = {
     ),
     "lookalike_allowed": error(
         "an origin that only looks like an allowed one is let in",
-        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", is_grave=True),
+        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", "a part of it", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",

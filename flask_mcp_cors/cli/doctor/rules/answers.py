@@ -91,10 +91,7 @@ def _unreadable(c: Case) -> Fits:
 
 def _needs_cookie(c: Case) -> Fits:
     """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
-    served = c.evidence.first("with its cookie", origin=c.f.origin)
-    if served is None or served.status is None or c.is_preflight or not c.is_endpoint:
-        return False
-    if served.status >= 400 or c.status < 400 or c.f.sent != served.sent:
+    if c.status < 400 or (served := c.served("with its cookie")) is None:
         return False
     return {"cookie": served.exchanges[-1].request.headers.get("Cookie", "").partition("=")[0]}
 
@@ -132,14 +129,6 @@ def _no_result(c: Case) -> Fits:
     elif method not in (None, "initialize") and isinstance((c.f.message or {}).get("error"), dict):
         fix = f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
     return {"what": what, "fix": fix}
-
-
-def _only_once(c: Case) -> Fits:
-    """Is ``initialize`` refused that was answered before?"""
-    if c.is_preflight or c.f.step != "initialize" or c.status not in (400, 404, 409):
-        return False
-    earlier = next((f for f in c.evidence.plain if f.step == "initialize"), None)
-    return earlier is not None and earlier is not c.f and earlier.result is not None
 
 
 def _second_list(c: Case) -> Fits:
@@ -215,6 +204,8 @@ def _no_mcp(c: Case) -> Fits:
         fix = "answer initialize with protocolVersion, capabilities and serverInfo"
         return not is_named and {"what": what, "fix": fix}
     what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+    if c.evidence.elsewhere is not None:
+        return {"what": what, "fix": f"give clients {c.evidence.elsewhere}: MCP answers there"}
     path = c.evidence.url.target.partition("?")[0]
     if (asked := _ASKED_PATH.search(c.text)) and asked[1] != path:
         what += f". The server behind was asked for {asked[1]}, and not for {path}: {c.proxy} cuts the path"
@@ -329,7 +320,7 @@ ANSWERS: dict[str, Failure] = {
     ),
     "session_single": fatal(
         "initialize is answered once, and refused from then on",
-        _only_once,
+        lambda c: c.f.step == "initialize" and c.status >= 400 and not c.is_preflight and c.evidence.is_single,
         "{name} was answered a moment ago, and is refused now ({quoted}): the server has one session, or one "
         "transport, for everybody.",
         "make a transport for each session, when initialize comes without Mcp-Session-Id (MCP SDKs: a map of "
@@ -352,7 +343,9 @@ ANSWERS: dict[str, Failure] = {
     ),
     "version_refused": Failure(
         "a message is refused for its MCP-Protocol-Version",
-        lambda c: c.status == 400 and bool(_VERSION_WORDS.search(c.text)),
+        lambda c: (
+            c.status == 400 and (bool(_VERSION_WORDS.search(c.text)) or c.served("without its version") is not None)
+        ),
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
         "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
     ),

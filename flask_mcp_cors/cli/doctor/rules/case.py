@@ -52,6 +52,13 @@ class Case:
         self.has_cors_behind = self.behind is not None and self.behind.allows_page
         self.is_answered_behind = self.behind is not None and self.behind.result is not None
 
+    def served(self, step: str) -> Fetched | None:
+        """The same message, sent once more with one thing changed, if it was served then."""
+        again = self.evidence.first(step, origin=self.f.origin)
+        if again is None or again.status is None or again.status >= 400 or again.sent != self.f.sent:
+            return None
+        return None if self.is_preflight or not self.is_endpoint else again
+
     @cached_property
     def body(self) -> bytes:
         """What the refusal says: browsers drop it, and it is often the best hint there is."""

@@ -7,15 +7,19 @@ from collections.abc import Iterator
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
+from ....testing.urls import is_loopback
 from ....testing.urls import parse_url
 from ...findings import Severity
+from ...terminal import printable
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
 from ..evidence import REGISTRATION_STEP
 from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
+from ..evidence import server_urls
 from ..evidence import TOKEN_STEP
+from ..messages import words_of
 from .rule import as_values
 from .rule import at
 from .rule import each
@@ -43,8 +47,16 @@ def _other_challenge(f: Fetched, challenge: str) -> Fits:
     return bool(challenge) and not is_usable and {"scheme": challenge.split()[0]}
 
 
-def _is_no_401(f: Fetched) -> bool:
-    return f.status is not None and f.result is None and f.status < 500 and f.status not in (401, 429)
+def _is_no_401(f: Fetched) -> Fits:
+    if f.status is None or f.result is not None or f.status >= 500 or f.status in (401, 429):
+        return False
+    return {"quoted": f'{f.status}, "{words}"' if (words := printable(words_of(f.body), 100)) else f.status}
+
+
+def _is_bad_token_unsaid(f: Fetched) -> Fits:
+    if f.result is not None:
+        return {"how": "served", "severity": Severity.ERROR}
+    return f.status is not None and f.status >= 500 and {"how": f"answered {f.status}"}
 
 
 def _covers(resource: str, href: str) -> bool:
@@ -63,13 +75,19 @@ def _mismatch(ev: Evidence) -> Iterator[Values]:
 
 
 def _no_pkce(ev: Evidence, f: Fact) -> Values:
-    return {"severity": Severity.ERROR if f.what else Severity.NOTE, "who": f.what or "clients may"}
+    return {"severity": Severity.ERROR if f.what else Severity.WARNING, "who": f.what or "clients have to"}
 
 
 def _nowhere(ev: Evidence, f: Fact) -> Values:
     """With a token a client connects all the same; without one nobody can."""
     is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
-    return {"severity": Severity.ERROR if is_closed else Severity.NOTE}
+    hidden = next((other.what for other in ev.found("metadata hidden") if other.origin == f.origin), None)
+    how = "names none in WWW-Authenticate (resource_metadata)"
+    serve = "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens"
+    if hidden is not None:
+        how = f"names {hidden} in WWW-Authenticate, which JavaScript cannot read"
+        serve = f"send {EXPOSE_HEADERS}: WWW-Authenticate, or serve the document at the usual place as well"
+    return {"severity": Severity.ERROR if is_closed else Severity.NOTE, "how": how, "fix": serve}
 
 
 def _missing(ev: Evidence, f: Fact) -> Values:
@@ -94,17 +112,19 @@ def _no_servers(ev: Evidence, f: Fact) -> Values:
     return {"sentence": f"{sentence}guess.", "fix": "name the issuer in authorization_servers"}
 
 
-def _unchecked(*steps: str) -> Seen:
-    """What this machine does not reach a browser may; only the server itself is known to be within reach."""
+def _unchecked(what: str, *steps: str) -> Seen:
+    """What this machine does not reach a browser may; what is on this machine is known."""
 
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
-            if f.fault is not None and f.fault.code != "gave_up":
-                severity = Severity.ERROR if ev.is_own(f.url) else Severity.WARNING
-                fix = f.fault.fix
-                if f.fault.code == "dns" and "." not in (host := parse_url(f.url).host):
-                    fix = f"{host} looks like a name of a container or internal network: name the public https: URL"
-                yield at(f, severity=severity, fault=f.fault.sentence, fault_fix=fix)
+            if f.fault is None or f.fault.code == "gave_up":
+                continue
+            host, fix = parse_url(f.url).host, f"{f.fault.fix}; a browser on another machine may reach it"
+            is_known = ev.is_own(f.url) or (is_loopback(host) and is_loopback(ev.url.host))
+            if f.fault.code == "dns" and "." not in host:
+                fix = f"{host} looks like a name of a container or internal network: name the public https: URL"
+            severity = Severity.ERROR if is_known else Severity.WARNING
+            yield at(f, severity=severity, sentence=f"{what} could not be checked. {f.fault.sentence}", fix=fix)
 
     return seen
 
@@ -154,25 +174,38 @@ LOGIN: dict[str, Observation] = {
         "The authorization server's metadata names no registration_endpoint: a client without an id cannot log in.",
         "name a registration_endpoint (RFC 7591), support client_id_metadata_document_supported, or give clients an id",
     ),
-    "pkce_missing": note(
+    "pkce_missing": warning(
         "the authorization server's metadata does not name S256",
         fact("pkce missing", _no_pkce),
         "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} refuse "
         "that.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
     ),
+    "wrong_token_not_401": warning(
+        "a token that is wrong is answered with another error than 401, or with a result",
+        each("wrong token", where=_is_bad_token_unsaid),
+        "POST initialize with a token that is wrong is {how}, where 401 is due: a client whose token has expired logs "
+        "in again at 401 only.",
+        'answer every token that is not valid with 401 and WWW-Authenticate: Bearer error="invalid_token"',
+    ),
     "forbidden_for_unauthorized": error(
         "without a token another answer than 401, and no result",
         each("without a token", where=_is_no_401),
-        "POST initialize without a token is answered {status} where 401 is due: a client starts its login at 401 only.",
+        "POST initialize without a token is answered {quoted} where 401 is due: a client starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
     ),
     "discovery_missing": note(
         "no resource metadata: named nowhere, and not at the usual places",
         fact("metadata nowhere", _nowhere),
-        "No protected resource metadata was found: the 401 of {url} names none in WWW-Authenticate "
-        "(resource_metadata), and the usual places answer {what}. So a client does not learn where to log in.",
-        "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens",
+        "A page does not find the protected resource metadata: the 401 of {url} {how}, and the usual places answer "
+        "{what}. So a client does not learn where to log in.",
+        "{fix}",
+    ),
+    "metadata_url_relative": error(
+        "resource_metadata in the challenge is no whole URL",
+        fact("metadata url relative"),
+        "WWW-Authenticate names {what} in resource_metadata, which is no whole URL: clients cannot read it.",
+        'write the whole URL: resource_metadata="{own}{what}"',
     ),
     "metadata_missing": error(
         "the resource metadata that the 401 names is not there",
@@ -201,9 +234,9 @@ LOGIN: dict[str, Observation] = {
     ),
     "resource_metadata_unchecked": warning(
         "the resource metadata could not be fetched",
-        _unchecked(RESOURCE_STEP),
-        "The protected resource metadata could not be checked from this machine: {fault}",
-        "{fault_fix}; a browser on another machine may reach it",
+        _unchecked("The protected resource metadata", RESOURCE_STEP),
+        "{sentence}",
+        "{fix}",
     ),
     "resource_mismatch": error(
         "the resource metadata is of another URL",
@@ -225,9 +258,9 @@ LOGIN: dict[str, Observation] = {
     ),
     "authorization_server_missing": error(
         "the authorization server has no metadata",
-        fact("authorization server missing"),
-        "The authorization server {url} has no metadata: every well-known place is answered 404.",
-        "serve its metadata at /.well-known/oauth-authorization-server (RFC 8414), or name the right issuer",
+        fact("authorization server missing", lambda ev, f: {"place": server_urls(f.url)[0]}),
+        "The authorization server {url} has no metadata: every well-known place is answered 404.{what}",
+        "serve its metadata at {place} (RFC 8414: the well-known part comes before the path), or name the right issuer",
     ),
     "authorization_server_hidden": error(
         "a page cannot read the authorization server's metadata",
@@ -237,9 +270,9 @@ LOGIN: dict[str, Observation] = {
     ),
     "authorization_server_unchecked": warning(
         "the authorization server could not be asked",
-        _unchecked(SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
-        "The authorization server's {url} could not be checked from this machine: {fault}",
-        "{fault_fix}; a browser on another machine may reach it",
+        _unchecked("The authorization server", SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
+        "{sentence}",
+        "{fix}",
     ),
     "private_place_named": warning(
         "a public server names a loopback or private address",

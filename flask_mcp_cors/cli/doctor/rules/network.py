@@ -86,7 +86,7 @@ def _rate_limited(c: Case) -> Fits:
         what = "OPTIONS and POST, which were served a moment before"
         fix = "do not count OPTIONS in the limit, raise it, and answer 429 (nginx: limit_req counts preflights, too: "
         fix += "burst, limit_req_status 429; limit_conn); if there is no limit, see what fails now and then behind it"
-    elif c.is_preflight:
+    elif c.is_preflight or any(f.status == 429 for kind, _, f in c.variations() if kind == "at the limit"):
         what = "OPTIONS, the preflight: preflights count, and a refused one looks like a CORS error"
         fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
     elif c.f.blocked:
@@ -148,11 +148,15 @@ def _barred(c: Case) -> Fits:
 
 def _message_unanswered(c: Case) -> Fits:
     """Other messages are answered."""
-    if c.f.fault is None or c.is_preflight or not c.is_endpoint or not c.is_posted or c.f.step == "initialize":
+    beside = next((f for f in c.evidence.of("GET beside it") if f.status is not None), None)
+    if c.f.fault is None or c.is_preflight or not c.is_endpoint or c.f.step == "GET beside it":
         return False
+    if beside is None and (not c.is_posted or c.f.step == "initialize"):
+        return False
+    other = "POST initialize is answered" if beside is None else f"GET is answered ({beside.status})"
     if c.f.fault.code in ("closed", "network", "not_http"):
-        return {"how": "the connection is closed", "why": "crashes"}
-    return {"how": "not in time", "why": "hangs"} if c.f.fault.code == "timeout" else False
+        return {"how": "the connection is closed", "why": "crashes, or something in front cuts it off", "other": other}
+    return c.f.fault.code == "timeout" and {"how": "not in time", "why": "hangs", "other": other}
 
 
 def _login_redirect(c: Case) -> Fits:
@@ -176,24 +180,35 @@ def _moved(c: Case) -> Fits:
     if c.location is None:
         return False
     url, location = c.f.url, c.location
-    values = {"location": location or "no place at all"}
+    there = next((f for f in c.evidence.of("elsewhere") if f.url == location), None)
     try:
         one, other = urlsplit(url), urlsplit(location)
     except ValueError:
         one = other = urlsplit("")
+    is_same_path = bool(one.path) and one.path.rstrip("/") == other.path.rstrip("/")
     if not c.is_endpoint:
         fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
-    elif not one.path or one.path.rstrip("/") != other.path.rstrip("/"):
+    elif c.evidence.elsewhere not in (None, location):
+        fix = f"give clients {c.evidence.elsewhere}: MCP answers there"
+    elif not is_same_path:
         fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
     elif one.scheme == "https" and other.scheme == "http":
         fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
         fix += "redirects keep https:"
     elif one.scheme != other.scheme == "https":
         fix = f"give clients the https: URL: {location}"
+        if there is not None and there.fault is not None:
+            fix = (
+                "let the app see that clients use https: (X-Forwarded-Proto; Flask: ProxyFix), or switch its redirect "
+            )
+            fix += f"off where there is no TLS: {location} has none, as asked from here"
+    elif there is not None and there.status in (404, 405):
+        fix = f"check the path: at {location}, too, initialize is answered {there.status}. An app that is mounted at a "
+        fix += "path adds its own to that"
     else:
         fix = f"give clients that URL: {location}"
         fix += " (with the slash as the server has it), or route both" if one.path != other.path else ""
-    return values | {"fix": fix}
+    return {"location": location or "no place at all", "fix": fix}
 
 
 def _host_refused(c: Case) -> Fits:
@@ -237,8 +252,7 @@ NETWORK: dict[str, Failure] = {
     "message_unanswered": Failure(
         "one message has no answer, though others have",
         _message_unanswered,
-        "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
-        "this message {why}.",
+        "{name} to {url} has no answer: {how}. {other}, so the server is there, and what handles this message {why}.",
         "see the server's log for what the handler of {name} does",
         explains=("no_conversation",),
     ),
