@@ -207,9 +207,7 @@ def fault_of(error: Exception, url: str) -> Fault:
         sentence, fix = _KINDS[error.kind]
         return Fault(error.kind, sentence.format(url=url), fix)
     if isinstance(error, ConnectionRefusedError):
-        return Fault(
-            "refused", f"Nothing listens at {url}: the connection is refused.", "start the server; check the port"
-        )
+        return Fault("refused", f"Nothing listens at {url}: the connection is refused.", "start it; check the port")
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -249,8 +249,8 @@ ADMISSION: dict[str, Observation] = {
     "foreign_origin_served": warning(
         "requests from any origin are served",
         _served(to_pages=True),
-        "{who} can call this server{with}{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin "
-        "and answer 403.",
+        "{who} can call this server{with}{read}: the Origin {foreign} is served. MCP says: servers MUST validate "
+        "Origin and answer 403.",
         "{order}",
     ),
     "origin_not_validated": warning(
