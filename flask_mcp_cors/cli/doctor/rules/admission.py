@@ -115,7 +115,7 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
             # An origin that holds the host anywhere explains all the others.
             found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
         for kind, let_in in found.items():
-            others = parents if kind != _DOT else parents + endings
+            others = {"host as suffix": parents, _DOT: parents + endings}.get(kind, ())
             shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
             if shown:
                 severity = Severity.ERROR if is_grave and is_open else Severity.WARNING
@@ -151,7 +151,7 @@ _HOLES = {
         "take null off the list: compare with an exact list of whole origins",
     ),
     "another scheme": (
-        "only the host is compared, not the scheme: who controls the network can put a page there",
+        "only the host or the end of the origin is compared, not the scheme: who controls the network can put a page there",
         "compare the whole origin, scheme included, with an exact list",
     ),
     "another port": (
