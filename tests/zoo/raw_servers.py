@@ -50,6 +50,9 @@ class Handler(BaseHTTPRequestHandler):
             if self.fault == "raw-preflight-hang":
                 closed.wait()
                 return None
+        if self.fault == "raw-post-closed" and self.command == "POST":
+            self.close_connection = True
+            return None
         if self.fault == "raw-list-crashes" and b"tools/list" in body:
             self.close_connection = True
             return None
