@@ -79,6 +79,8 @@ class Fetched:
     @property
     def name(self) -> str:
         """Method and message, as findings name it."""
+        if self.step in LOGIN_STEPS:
+            return f"{self.method} {'to' if self.method == 'POST' else 'of'} the {self.step}"
         return self.step if self.step.startswith(self.method) else f"{self.method} {self.step}".strip()
 
     @property

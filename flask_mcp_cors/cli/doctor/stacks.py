@@ -22,6 +22,8 @@ _HEADER_SIGNS = {
     "Werkzeug": r"^server: werkzeug",
     "gunicorn": r"^server: gunicorn",
     "aiohttp": r"^server: .*aiohttp",
+    "waitress": r"^server: waitress",
+    "BaseHTTP": r"^server: basehttp",
     "Express": r"^x-powered-by: express",
     "Next.js": r"^x-powered-by: next",
     "PHP": r"^x-powered-by: php",
@@ -103,7 +105,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
     },
     "every": {
         "nginx": "add_header … always, or errors and 202 go without",
-        "uvicorn": "CORSMiddleware outermost, around ServerErrorMiddleware",
+        "uvicorn": "around the whole app, also for a 500: app = CORSMiddleware(app, …)",
         "Django": "CorsMiddleware first in MIDDLEWARE",
         "Express": "app.use(cors()) before everything else",
         "aiohttp": "on_response_prepare sees streams and errors too",
@@ -111,13 +113,22 @@ CURES: Mapping[str, Mapping[str, str]] = {
     },
     "preflight": {
         "nginx": "in if ($request_method = OPTIONS) repeat every add_header, for none is inherited there; auth_request "
-        "off for OPTIONS",
+        "off for OPTIONS; auth_basic in limit_except OPTIONS",
         "Express": "app.use(cors()) before authentication and limits",
         "uvicorn": "add CORSMiddleware last, so that it is outermost",
         "Django": "CorsMiddleware first in MIDDLEWARE",
         "Apache": "no Require or RewriteRule for OPTIONS",
         "IIS": "take OPTIONSVerbHandler out, or use the IIS CORS module",
         "Werkzeug": "let before_request functions return None for OPTIONS",
+    },
+    "routes": {
+        "Express": "app.use(cors(…)), or app.options(…) with it",
+        "uvicorn": "app.add_middleware(CORSMiddleware, …)",
+        "Werkzeug": "MCPCors(app), or CORS(app) of flask-cors",
+    },
+    "hang": {
+        "Express": "a middleware that forgets next()",
+        "BaseHTTP": "no read of a body that OPTIONS does not have",
     },
     "csrf": {"Django": "@csrf_exempt", "Rails": "skip_forgery_protection", "Werkzeug": "csrf.exempt(view)"},
     "host": {
@@ -127,7 +138,8 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "nginx": "proxy_set_header Host $http_host",
     },
     "stream": {
-        "nginx": "proxy_buffering off; gzip off for text/event-stream",
+        "nginx": "proxy_buffering off, or X-Accel-Buffering: no; gzip off for text/event-stream",
+        "waitress": "serve(…, send_bytes=1)",
         "Express": "compression(): skip text/event-stream, or res.flush()",
     },
     "proxy_headers": {

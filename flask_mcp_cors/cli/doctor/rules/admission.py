@@ -34,12 +34,10 @@ from .rule import warning
 _DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
 
-_NAME_ORIGINS = (
-    "name the origins that may call (origins=[…]) in an exact list and refuse others with 403 (MCPCors does)"
-)
+_NAME_ORIGINS = "name the origins that may call in an exact list, and refuse others with 403"
 _NAME_HOSTS = (
-    "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs; FastMCP: only with "
-    "host_origin_protection=True beside it)"
+    "serve your own host names only, 421 or 403 for others (MCPCors: hosts; MCP SDKs: allowed_hosts; FastMCP: only "
+    "with host_origin_protection=True beside it)"
 )
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
 
@@ -107,8 +105,11 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
         endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
+        # Whatever follows the host is let in, a port too; or whatever is in front of it, another scheme too.
         if _let_in(ev, "host as prefix") or _let_in(ev, "host in the middle"):
-            found.pop("another port", None)  # whatever follows the host is let in, a port too
+            found.pop("another port", None)
+        if _let_in(ev, "host in the middle") or any(not o.endswith(parents) for o in _let_in(ev, "host as suffix")):
+            found.pop("another scheme", None)
         if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
             del found[_DOT]  # a comparison that ends before that dot lets both in
         if found.get("host in the middle"):
@@ -151,7 +152,7 @@ _HOLES = {
         "take null off the list: compare with an exact list of whole origins",
     ),
     "another scheme": (
-        "only the host or the end of the origin is compared, not the scheme: who controls the network can put a page there",
+        "the host or the end of the origin is compared, not the scheme: who controls the network can put a page there",
         "compare the whole origin, scheme included, with an exact list",
     ),
     "another port": (

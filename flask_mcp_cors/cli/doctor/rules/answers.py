@@ -77,15 +77,15 @@ def _unreadable(c: Case) -> Fits:
             return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
     order, only, words = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", "", {}
-    if c.others_have_cors:
+    if c.status < 400 and "nginx" in c.stacks:
+        # For these add_header needs no always.
+        order += "; a location or if with an add_header of its own drops those of the outer block: repeat them in it"
+        words = {"topic": ""}
+    elif c.others_have_cors:
         only = "; other answers of the server have it"
     elif any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
         only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
         order += ": apply CORS before the routes, and to what is written past the framework, such as streams"
-    if c.status < 400 and "nginx" in c.stacks:
-        # For these add_header needs no always.
-        order += "; in nginx a location or if with an add_header of its own drops those of the outer block: repeat them"
-        words = {"topic": ""}
     return {"only": only, "order": order, **words}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
 from ....testing import HeaderList
 from ....testing.errors import CORSFailure
@@ -66,8 +67,12 @@ class Case:
         if self.f.body or not self.f.exchanges:
             return self.f.body
         method = "OPTIONS" if self.is_preflight else self.f.method
-        same = (f for f in self.evidence.of(*steps) if (f.url, f.method, f.status) == (self.f.url, method, self.status))
-        return next((f.body for f in same if f.body), b"")
+        for f in self.evidence.of(*steps):
+            is_same = (f.url, f.method, f.status) == (self.f.url, method, self.status)
+            asked = f.exchanges[-1].request.headers.get(REQUEST_METHOD, self.f.method)
+            if is_same and f.body and asked == self.f.method:
+                return f.body
+        return b""
 
     @cached_property
     def text(self) -> str:

@@ -39,7 +39,10 @@ SLOW = 1.5
 def _session_hidden(f: Fetched) -> Fits:
     if not (f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers):
         return False
-    return "mcp-session-id" not in f.headers and {"exposed": f.network.headers.get(EXPOSE_HEADERS, "missing")}
+    exposed = f.network.headers.get(EXPOSE_HEADERS, "missing")
+    if f.preflight is not None and "mcp-session-id" in f.preflight.headers.get(EXPOSE_HEADERS, "").lower():
+        exposed += "; the preflight has it, where it does not count"
+    return "mcp-session-id" not in f.headers and {"exposed": exposed}
 
 
 def _is_not_utf8(f: Fetched) -> bool:
@@ -78,8 +81,8 @@ def _stream_delayed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         if _is_delayed(f):
             ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
-            until = "the time is over" if f.fault else f"{f.waited:.0f} seconds are over"
-            yield at(f, what=f"sends nothing, not even its status, until {until}", ends=ends)
+            until = "for as long as it was watched" if f.fault else f"for {f.waited:.0f} seconds"
+            yield at(f, what=f"sends nothing, not even its status, {until}", ends=ends)
     for f in ev.of("GET stream, watched"):
         held = len(f.body.replace(b"\r\n", b"\n").strip().split(b"\n\n"))  # comments, too
         if f.is_ended and f.waited > 1 and held > 1:
@@ -265,10 +268,9 @@ WAYS: dict[str, Observation] = {
     "local_network_access": note(
         "Chromium asks the person before a public page calls a local address",
         fact("local_network_access"),
-        "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
-        "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
-        "answer.",
-        "tell people to allow it, or serve MCP at a public HTTPS address",
+        "{url} is loopback or private: before a public page may call it, Chromium asks the person (Local Network "
+        "Access).",
+        "tell people to allow it: until then a fetch hangs or fails; or serve MCP at a public HTTPS address",
     ),
     "session_id_hidden": error(
         "JavaScript cannot read Mcp-Session-Id",
@@ -306,8 +308,7 @@ WAYS: dict[str, Observation] = {
         _stream_delayed,
         "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
         "for dead.{ends}",
-        "send the headers at once, with a comment line, and flush each event; switch buffering off (X-Accel-Buffering: "
-        "no)",
+        "send the headers at once, with a comment line, and flush each event; switch buffering off",
         "stream",
     ),
     "stream_compressed": warning(
@@ -440,7 +441,7 @@ ENDS: dict[str, Observation] = {
     "not_asked": note(
         "the time was over before everything was asked",
         _not_asked,
-        "The time was over. Not asked: {what}.",
+        "There was no time for: {what}.",
         "run it again with a higher --total",
     ),
 }

@@ -82,7 +82,8 @@ def _nowhere(ev: Evidence, f: Fact) -> Values:
     """With a token a client connects all the same; without one nobody can."""
     is_closed = ev.token is None and any(other.origin == f.origin for other in ev.found("login nowhere"))
     hidden = next((other.what for other in ev.found("metadata hidden") if other.origin == f.origin), None)
-    how = "names none in WWW-Authenticate (resource_metadata)"
+    is_relative = any(other.origin == f.origin for other in ev.found("metadata url relative"))
+    how = f"names no {'whole URL' if is_relative else 'URL'} in WWW-Authenticate (resource_metadata)"
     serve = "serve /.well-known/oauth-protected-resource (RFC 9728; cors.serve_resource_metadata), or hand out tokens"
     if hidden is not None:
         how = f"names {hidden} in WWW-Authenticate, which JavaScript cannot read"

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
+from ..evidence import RESOURCE_STEP
 from ..evidence import SERVER_STEP
 from ..fronts import front_of
 from ..fronts import FRONTS
@@ -25,6 +26,7 @@ _HOST_WORDS = re.compile(
     r"(allowed|served)",
     re.IGNORECASE,
 )
+_HOST_SEEN = re.compile(r"invalid host header: ['\"]?([\w.-]+)", re.IGNORECASE)
 _PASS_HOST = "or let the proxy in front pass the Host on as it came"
 _LOGIN_PATH = re.compile(r"log ?in|sign ?in|password|anmeld|oauth2?/|/sso|authori[sz]e", re.IGNORECASE)
 _GATEWAY = {
@@ -140,10 +142,12 @@ def _barred(c: Case) -> Fits:
     except ValueError:
         host = "."
     inner = f"{host} looks like a name of a container or internal network, where browsers are not; " * ("." not in host)
+    place = {RESOURCE_STEP: "resource_metadata of WWW-Authenticate", "message of 2024": "the endpoint event"}
     if c.f.step == SERVER_STEP:
         named = "name the public https: URL of the authorization server in authorization_servers, and as its issuer"
         return {"fix": f"{inner}{named} (Keycloak: KC_HOSTNAME)"}
-    return {"fix": f"{inner}serve it at a public https: URL, and name that where this one is named"}
+    where = place.get(c.f.step, "what names this one")
+    return {"fix": f"{inner}serve it at a public https: URL, and name that in {where}"}
 
 
 def _message_unanswered(c: Case) -> Fits:
@@ -215,6 +219,13 @@ def _host_refused(c: Case) -> Fits:
     is_refused = c.status == 421 or (c.status in (400, 403) and _HOST_WORDS.search(c.text))
     if not c.is_endpoint or not is_refused:
         return False
+    served, seen = f"the server does not serve the host name of {c.f.url}", _HOST_SEEN.search(c.text)
+    if seen is not None and seen[1] != c.evidence.url.host:
+        served = f"the server was asked as {seen[1]}, and not by the name in {c.f.url}: something in front changes Host"
+    return {"served": served, **_host_cure(c)}
+
+
+def _host_cure(c: Case) -> dict[str, object]:
     url = c.evidence.url
     if url.host in ("0.0.0.0", "[::]"):
         called = f"{url.scheme}://{url.authority.replace(url.host, '127.0.0.1')}{url.target}"
@@ -244,9 +255,9 @@ NETWORK: dict[str, Failure] = {
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
         "answered.",
-        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()), and see whether a "
-        "firewall or proxy drops OPTIONS; " + ANSWER_FIRST,
-        "preflight",
+        "let the handler of OPTIONS end the response, and see whether a firewall or proxy drops OPTIONS; "
+        + ANSWER_FIRST,
+        "hang",
         (*PREFLIGHT_CODES, "not_asked"),
     ),
     "message_unanswered": Failure(
@@ -314,7 +325,7 @@ NETWORK: dict[str, Failure] = {
     "host_not_served": fatal(
         "the server does not serve the Host of the URL",
         _host_refused,
-        "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
+        "{name} is refused for its Host ({quoted}): {served}.",
         "{fix}",
         "host",
     ),

@@ -19,6 +19,7 @@ from ....testing import HeaderList
 from ....testing.urls import DEFAULT_PORTS
 from ...findings import Severity
 from ..evidence import LOGIN_STEPS
+from ..stacks import A_PROXY
 from ..stacks import own_page_of
 from .case import Case
 from .rule import ANSWER_FIRST
@@ -202,14 +203,14 @@ def _intercepted(c: Case) -> Fits:
         return {
             "who": f"the framework's router answers OPTIONS itself (Allow: {c.headers['Allow']})",
             "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
-            "or to OPTIONS of this route (Express, Hono: app.use(cors(…)), or app.options(…) with it)",
-            "topic": "",
+            "or to OPTIONS of this route",
+            "topic": "routes",
         }
+    first = "a check or route of the app's own, " if c.proxy == A_PROXY else f"{c.proxy}, "
     return {
-        "who": "another layer answers OPTIONS before it does, such as the web server, a proxy or firewall in front, or "
-        "a route of its own",
-        "order": f"let {c.proxy} and everything in front pass OPTIONS on to the app, or have that layer "
-        "send the CORS headers with OPTIONS too (preflights: 2xx)",
+        "who": f"another layer answers OPTIONS before it does: {first}or the web server, a proxy or firewall in front",
+        "order": f"let {c.proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS "
+        "headers with OPTIONS, too (preflights: 2xx)",
     }
 
 
@@ -304,7 +305,8 @@ PREFLIGHTS: dict[str, Failure] = {
     "preflight_authenticated": at_preflight(
         "a preflight is asked to authenticate",
         lambda c: c.status == 401,
-        "The preflight (OPTIONS {url}) is asked to authenticate ({quoted}); browsers never send credentials with one.",
+        "The preflight (OPTIONS {url}) is answered as if it had to log in ({quoted}). Browsers never send credentials "
+        "with a preflight.",
         "answer preflights before the login: " + ANSWER_FIRST,
         "preflight",
     ),
@@ -326,7 +328,7 @@ PREFLIGHTS: dict[str, Failure] = {
         "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight for {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
-        f"add to {ALLOW_HEADERS}: {{names}} (MCPCors allows every MCP header by default){{lost}}",
+        f"add to {ALLOW_HEADERS}: {{names}}{{lost}}",
         "headers",
     ),
     "method_not_allowed": at_preflight(

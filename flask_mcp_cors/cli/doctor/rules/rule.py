@@ -119,13 +119,13 @@ note = partial(Observation, severity=Severity.NOTE)
 
 ANSWER_FIRST = (
     "answer OPTIONS with Origin and Access-Control-Request-Method before anything else does, with 2xx and the "
-    "Access-Control-Allow-* headers (MCPCors and CORSMiddleware do)"
+    "Access-Control-Allow-* headers"
 )
 PASS_ERRORS = (
     "let the proxy pass errors on with their status and headers (nginx: proxy_intercept_errors off, no error_page … "
     "=200; an unknown session is a 404, GET without a stream a 405)"
 )
-SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}} (origins in MCPCors)"
+SEND_ORIGIN = f"send {ALLOW_ORIGIN}: {{origin}}"
 SHARE_SESSIONS = (
     "run one worker with threads, keep sessions in a shared store, make the server stateless, or have the load "
     "balancer route by Mcp-Session-Id"
