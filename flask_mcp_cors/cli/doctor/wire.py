@@ -76,7 +76,7 @@ class Wire:
     :param context: how certificates are verified.
     """
 
-    def __init__(self, timeout: float, limit: int, total: float = 14.0, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, timeout: float, limit: int, total: float = 13.0, context: ssl.SSLContext | None = None) -> None:
         self.timeout = self._longest = timeout
         self.left = limit
         self.sent = 0

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from urllib.parse import urljoin
-from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.origins import is_serialized_origin
@@ -58,7 +57,7 @@ def examine(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 10.0,
-    total: float = 14.0,
+    total: float = 13.0,
     browser: Engine = "chromium",
     login: bool = False,
     context: ssl.SSLContext | None = None,
@@ -182,17 +181,21 @@ def _look_elsewhere(asker: Asker, location: str | None) -> None:
     """Where a redirect leads, and the usual places: does MCP answer there?"""
     ev, message = asker.ev, initialize(NEWEST_WITH_SESSIONS.name)
     path = ev.url.target.partition("?")[0].rstrip("/")
-    # A redirect to another path may lead to a login.
-    places = [location] if location and urlsplit(location).path.rstrip("/") == path else []
-    for url in dict.fromkeys([*places, *(urljoin(ev.href, place) for place in (f"{path}/mcp", "/mcp", "/mcp/"))]):
+    places = [f"{path}/mcp", "/mcp", "/mcp/"]
+    if location and path and location.partition("?")[0].rstrip("/").endswith(path):
+        places.insert(0, location)  # one to another path may lead to a login
+    for place in places:
         try:
-            parsed = parse_url(url)
+            parsed = parse_url(urljoin(ev.href, place))
         except ValueError:
             continue
-        if parsed.host != ev.url.host or url == ev.href or not asker.may_go_on(f"whether MCP is at {url}"):
+        url = parsed.href
+        if parsed.host != ev.url.host or url == ev.href or any(f.url == url for f in ev.of("elsewhere")):
             continue
+        if not asker.may_go_on(f"whether MCP is at {url}"):
+            return
         # The token goes to nobody whom the user has not named.
-        headers = post_headers(NEWEST_WITH_SESSIONS, message, ev.token if ev.is_own(url) else None)
+        headers = post_headers(NEWEST_WITH_SESSIONS, message, None)
         asker.note(send_plain(asker.wire, url, "POST", parsed.authority, headers, message), "elsewhere")
 
 

@@ -63,7 +63,7 @@ def _served(*, to_pages: bool) -> Seen:
         at_home = ev.is_local and ev.token is None
         # * on purpose: no cookie counts, and either a token is wanted, or at least the Host is checked.
         checks_host = not any(f.result is not None for f in ev.of("foreign host", "foreign host, no origin"))
-        is_public = allowed == "*" and (ev.token is not None or (checks_host and ev.first("foreign host") is not None))
+        is_public = allowed == "*" and (ev.wants_login or (checks_host and ev.first("foreign host") is not None))
         heads = [response.headers for response, _ in ev.responses()]
         proxy = proxy_in(stacks_of(ev.responses()))
         # Where another origin gets other headers, Origin does arrive, unless it is a proxy that sends them.
@@ -77,7 +77,7 @@ def _served(*, to_pages: bool) -> Seen:
         yield {
             "severity": Severity.NOTE if is_public and to_pages else grave,
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
-            "with": ", with a token of its own" if ev.token is not None else "",
+            "with": ", with a token of its own" if ev.wants_login else "",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
             "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
