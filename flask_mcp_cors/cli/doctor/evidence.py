@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from enum import StrEnum
 from typing import Any
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -42,6 +43,15 @@ MAX_DOTS = 3
 
 
 _LOGIN_ERROR = re.compile(r"unauthori[sz]ed|unauthenticated|not authenticated|(missing|invalid|no).{0,12}token", re.I)
+
+
+class LoginStep(StrEnum):
+    """The steps of a login that are no messages to the endpoint."""
+
+    RESOURCE = "protected resource metadata"
+    SERVER = "authorization server metadata"
+    TOKEN = "token endpoint"
+    REGISTRATION = "registration endpoint"
 
 
 @dataclass
@@ -79,7 +89,7 @@ class Fetched:
     @property
     def name(self) -> str:
         """Method and message, as findings name it."""
-        if self.step in LOGIN_STEPS:
+        if self.step in tuple(LoginStep):
             return f"{self.method} {'to' if self.method == 'POST' else 'of'} the {self.step}"
         return self.step if self.step.startswith(self.method) else f"{self.method} {self.step}".strip()
 
@@ -315,11 +325,6 @@ class Evidence:
         """Is no revision spoken, not even after a login?"""
         return all(self.speaks(revision) is False for revision in self.revisions)
 
-
-#: The steps of a login that are no messages to the endpoint.
-RESOURCE_STEP, SERVER_STEP = "protected resource metadata", "authorization server metadata"
-TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
-LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
 
 #: Where an issuer without a path has its metadata.
 SERVER_PLACE = "/.well-known/oauth-authorization-server"

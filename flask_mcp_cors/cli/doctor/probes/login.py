@@ -20,12 +20,9 @@ from ...findings import Severity
 from ...terminal import printable
 from ..evidence import Fact
 from ..evidence import Fetched
-from ..evidence import REGISTRATION_STEP
-from ..evidence import RESOURCE_STEP
+from ..evidence import LoginStep
 from ..evidence import SERVER_PLACE
-from ..evidence import SERVER_STEP
 from ..evidence import server_urls
-from ..evidence import TOKEN_STEP
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import parse_json
 from ..page import Page
@@ -86,7 +83,7 @@ class Login:
     def _as_before(self) -> None:
         """Before resource metadata, until 2025-03-26, the authorization server was at the host of the endpoint."""
         for url in server_urls(self.ev.url.origin):
-            fetched = self._get(url, SERVER_STEP)
+            fetched = self._get(url, LoginStep.SERVER)
             document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
             if isinstance(document, dict):
                 self._works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
@@ -133,7 +130,7 @@ class Login:
         """The document of the resource, or what kept it from the page."""
         statuses: list[str] = []
         for url in urls:
-            fetched = self._get(url, RESOURCE_STEP)
+            fetched = self._get(url, LoginStep.RESOURCE)
             if fetched is None or fetched.fault is not None:
                 return None
             # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
@@ -191,7 +188,7 @@ class Login:
         blocked: Fetched | None = None
         document: object = None
         for url in urls:
-            fetched = self._get(url, SERVER_STEP)
+            fetched = self._get(url, LoginStep.SERVER)
             if fetched is None or fetched.fault is not None:
                 return
             if fetched.barred is not None and fetched.location is None:
@@ -221,11 +218,11 @@ class Login:
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
-            if self._usable(tried, TOKEN_STEP):
+            if self._usable(tried, LoginStep.TOKEN):
                 self._works("authorization server", "pages can call its token endpoint")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
-            if self._usable(asked, REGISTRATION_STEP):
+            if self._usable(asked, LoginStep.REGISTRATION):
                 self._works("authorization server", "pages can register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))

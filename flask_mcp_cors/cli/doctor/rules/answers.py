@@ -7,7 +7,7 @@ import re
 from ....core.headers import ALLOW_ORIGIN
 from ...terminal import printable
 from ..evidence import is_login_error
-from ..evidence import LOGIN_STEPS
+from ..evidence import LoginStep
 from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import REVISIONS
@@ -64,7 +64,7 @@ def _server_error(c: Case) -> Fits:
 def _unreadable(c: Case) -> Fits:
     if not _has_no_cors(c):
         return False
-    if c.f.step in LOGIN_STEPS:
+    if c.f.step in tuple(LoginStep):
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
     if c.is_html and c.others_have_cors and c.f.method != "POST":

@@ -14,11 +14,8 @@ from ...terminal import printable
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
-from ..evidence import REGISTRATION_STEP
-from ..evidence import RESOURCE_STEP
-from ..evidence import SERVER_STEP
+from ..evidence import LoginStep
 from ..evidence import server_urls
-from ..evidence import TOKEN_STEP
 from ..messages import words_of
 from .rule import as_values
 from .rule import at
@@ -235,7 +232,7 @@ LOGIN: dict[str, Observation] = {
     ),
     "resource_metadata_unchecked": warning(
         "the resource metadata could not be fetched",
-        _unchecked("The protected resource metadata", RESOURCE_STEP),
+        _unchecked("The protected resource metadata", LoginStep.RESOURCE),
         "{sentence}",
         "{fix}",
     ),
@@ -271,7 +268,7 @@ LOGIN: dict[str, Observation] = {
     ),
     "authorization_server_unchecked": warning(
         "the authorization server could not be asked",
-        _unchecked("The authorization server", SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP),
+        _unchecked("The authorization server", LoginStep.SERVER, LoginStep.TOKEN, LoginStep.REGISTRATION),
         "{sentence}",
         "{fix}",
     ),

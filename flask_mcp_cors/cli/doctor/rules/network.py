@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
-from ..evidence import RESOURCE_STEP
-from ..evidence import SERVER_STEP
+from ..evidence import LoginStep
 from ..fronts import front_of
 from ..fronts import FRONTS
 from ..stacks import A_PROXY
@@ -142,8 +141,8 @@ def _barred(c: Case) -> Fits:
     except ValueError:
         host = "."
     inner = f"{host} looks like a name of a container or internal network, where browsers are not; " * ("." not in host)
-    place = {RESOURCE_STEP: "resource_metadata of WWW-Authenticate", "message of 2024": "the endpoint event"}
-    if c.f.step == SERVER_STEP:
+    place = {LoginStep.RESOURCE: "resource_metadata of WWW-Authenticate", "message of 2024": "the endpoint event"}
+    if c.f.step == LoginStep.SERVER:
         named = "name the public https: URL of the authorization server in authorization_servers, and as its issuer"
         return {"fix": f"{inner}{named} (Keycloak: KC_HOSTNAME)"}
     where = place.get(c.f.step, "what names this one")

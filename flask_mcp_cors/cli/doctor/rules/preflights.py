@@ -18,7 +18,7 @@ from ....testing import CORSErrorReason as R
 from ....testing import HeaderList
 from ....testing.urls import DEFAULT_PORTS
 from ...findings import Severity
-from ..evidence import LOGIN_STEPS
+from ..evidence import LoginStep
 from ..stacks import A_PROXY
 from ..stacks import own_page_of
 from .case import Case
@@ -246,7 +246,7 @@ def _refused(c: Case) -> Fits:
 def _no_cors(c: Case) -> Fits:
     if not c.lacks_allow_origin:
         return False
-    if c.f.step in LOGIN_STEPS:
+    if c.f.step in tuple(LoginStep):
         why = "the CORS code covers other paths of the server, and not this document or endpoint of the login"
         fix = f"let the CORS code cover {c.f.url}, too, with {ALLOW_ORIGIN}: * (PUBLIC_METADATA)"
         fix += "; look at its paths (django-cors-headers: CORS_URLS_REGEX; flask-cors: resources; Express, Hono: "
@@ -275,9 +275,9 @@ def _not_listed(c: Case) -> Fits:
 
 def _login_protected(c: Case) -> Fits:
     """Is a document or endpoint of the login behind the login?"""
-    if c.status != 401 or c.f.step not in LOGIN_STEPS:
+    if c.status != 401 or c.f.step not in tuple(LoginStep):
         return False
-    protected = (f.url for f in c.evidence.of(*LOGIN_STEPS) if f.last is not None and f.last.status == 401)
+    protected = (f.url for f in c.evidence.of(*LoginStep) if f.last is not None and f.last.status == 401)
     return {"url": ", ".join(dict.fromkeys(protected))}
 
 
