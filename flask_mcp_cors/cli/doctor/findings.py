@@ -54,7 +54,7 @@ def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
     for finding, origin, revision, url, kind in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
-        if finding.severity is Severity.ERROR and table.is_one_cause(finding.code):
+        if table.is_one_cause(finding.code):
             # Said once, with the words of the first message that meets it.
             finding = same.setdefault((finding.code, origin, url, kind), finding)
         origins, revisions = places.setdefault(finding, ({}, {}))

@@ -17,6 +17,7 @@ from ...findings import Severity
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
+from ..messages import LENIENT_FAULTS
 from .case import Case
 
 Values = Mapping[str, object]
@@ -63,7 +64,11 @@ class Table:
 
     def is_one_cause(self, code: str) -> bool:
         """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
-        is_one = bool(self.rules[code].explains) or code in ("response_without_cors", "login_protected")
+        is_one = bool(self.rules[code].explains) or code in (
+            "response_without_cors",
+            "login_protected",
+            *LENIENT_FAULTS,
+        )
         return is_one and code not in ("header_not_allowed", "method_not_allowed")
 
     def explained_by(self, code: str) -> set[str]:
