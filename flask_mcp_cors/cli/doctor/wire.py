@@ -118,6 +118,9 @@ class Wire:
         self.left -= 1
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
+        if self._has_answer:
+            # One request that hangs leaves time for others.
+            timeout = min(timeout, max(FAIR_TIME, self.seconds_left / 2))
         headers, url = request.headers, request.url
         if "Accept-Encoding" not in headers:
             headers = HeaderList([*headers.pairs, ACCEPT_ENCODING])

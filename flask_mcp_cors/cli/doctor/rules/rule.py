@@ -64,11 +64,8 @@ class Table:
 
     def is_one_cause(self, code: str) -> bool:
         """Is it one cause, however many messages meet it? Not where each of them asks for something else."""
-        is_one = bool(self.rules[code].explains) or code in (
-            "response_without_cors",
-            "login_protected",
-            *LENIENT_FAULTS,
-        )
+        also = ("response_without_cors", "login_protected", *LENIENT_FAULTS)
+        is_one = bool(self.rules[code].explains) or code in also
         return is_one and code not in ("header_not_allowed", "method_not_allowed")
 
     def explained_by(self, code: str) -> set[str]:
