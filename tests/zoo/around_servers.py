@@ -120,6 +120,11 @@ def get_preflight_refused(request: Request) -> Response | None:
     return Response(status=403) if request.headers.get("Access-Control-Request-Method") == "GET" else None
 
 
+def with_stream(request: Request, response: Response) -> Response | None:
+    is_stream = request.method == "GET" and request.path == "/mcp"
+    return readable(200, b": a stream\n\n", "text/event-stream") if is_stream else None
+
+
 def origin_required(request: Request) -> Response | None:
     """Every request needs an Origin, and http: will do."""
     origin = request.headers.get("Origin", "")
@@ -220,7 +225,8 @@ FAULTS: dict[str, tuple[str, Before | None, After | None]] = {
     "around-challenge-hidden": ("oauth-ok", None, naming("{base}/oauth/resource.json", is_exposed=False)),
     "around-version": ("wsgi-ok", version_unwanted, None),
     "around-listed-text": ("wsgi-ok", None, listed_text),
-    "around-get-preflight": ("wsgi-ok", get_preflight_refused, None),
+    "around-get-preflight": ("wsgi-ok", get_preflight_refused, with_stream),
+    "around-ok-post-only": ("wsgi-ok-stateless", get_preflight_refused, None),
     "around-origin-required": ("wsgi-ok", origin_required, echo_if_changed),
     "around-transport-for-each": ("wsgi-ok", transport_for_each, None),
     "around-one-transport": ("wsgi-ok", one_transport(), None),

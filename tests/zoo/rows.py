@@ -1294,6 +1294,7 @@ ROWS = (
         "answer notifications with 202",
     ),
     Row("around-listed-text", "str() of the list of origins is sent", "yes", "brackets|quotes", "exactly"),
+    _healthy("around-ok-post-only", "GET and DELETE are 405, and their preflights are refused"),
     Row(
         "around-get-preflight",
         "the preflight of GET is refused",

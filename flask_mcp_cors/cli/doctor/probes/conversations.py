@@ -247,7 +247,11 @@ class Conversations:
         # Its preflight alone: this page's cache may hold one of POST that covers it, and a later page's does not.
         asked = self.page.ask(self.ev.href, "GET", headers | self.asker.more)
         if asked.is_rejected:
-            opened = self._looked_at(asked, "GET stream", revision, Severity.WARNING)
+            named = headers | {"Origin": self.page.origin}
+            behind = self.asker.plain("GET stream, behind", "GET", named, patience=PATIENCE, enough=has_event)
+            # Where there is no stream, nobody misses its preflight.
+            weight = None if behind.status == 405 else Severity.WARNING
+            opened = self._looked_at(asked, "GET stream", revision, weight)
         else:
             opened = self._fetch(
                 revision, "GET stream", "GET", headers, weight=Severity.WARNING, enough=has_event, patience=PATIENCE
