@@ -1,7 +1,8 @@
 """What is asked, and in which order. A probe adds to the evidence; it says nothing about it.
 
 Only messages that read are sent: ``initialize``, ``server/discover``, ``tools/list``, notifications, ``GET``, the
-``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone.
+``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone;
+a made-up one shows how wrong tokens are answered.
 """
 
 from __future__ import annotations

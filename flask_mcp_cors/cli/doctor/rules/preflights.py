@@ -303,7 +303,7 @@ PREFLIGHTS: dict[str, Failure] = {
         f"exempt {{url}} from that login, and send {ALLOW_ORIGIN}: * there (PUBLIC_METADATA)",
     ),
     "preflight_authenticated": at_preflight(
-        "a preflight is asked to authenticate",
+        "a preflight is answered 401, as if it could log in",
         lambda c: c.status == 401,
         "The preflight (OPTIONS {url}) is answered as if it had to log in ({quoted}). Browsers never send credentials "
         "with a preflight.",
