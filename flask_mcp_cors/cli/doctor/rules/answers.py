@@ -204,13 +204,13 @@ def _no_mcp(c: Case) -> Fits:
         fix = "answer initialize with protocolVersion, capabilities and serverInfo"
         return not is_named and {"what": what, "fix": fix}
     what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
-    if c.evidence.elsewhere is not None:
-        return {"what": what, "fix": f"give clients {c.evidence.elsewhere}: MCP answers there"}
-    path = c.evidence.url.target.partition("?")[0]
+    path, elsewhere = c.evidence.url.target.partition("?")[0], c.evidence.elsewhere
     if (asked := _ASKED_PATH.search(c.text)) and asked[1] != path:
         what += f". The server behind was asked for {asked[1]}, and not for {path}: {c.proxy} cuts the path"
         fix = f"let {c.proxy} pass the path on as it came (nginx: proxy_pass without a path; Caddy: handle and not "
-        return {"what": what, "fix": f"{fix}handle_path)"}
+        return {"what": what, "fix": fix + "handle_path)" + (f", or give clients {elsewhere}" if elsewhere else "")}
+    if elsewhere is not None:
+        return {"what": what, "fix": f"give clients {elsewhere}: MCP answers there"}
     if proxy := own_page_of(c.body):
         what += f". That is {proxy}'s own answer: the request does not reach a server behind it"
         return {"what": what, "fix": f"pass {path} on to the MCP server in {proxy} (nginx: a location with proxy_pass)"}
