@@ -339,7 +339,7 @@ ANSWERS: dict[str, Failure] = {
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
         "{fix}",
-        explains=("no_result",),
+        explains=("no_result", "delete_not_405"),
     ),
     "version_refused": Failure(
         "a message is refused for its MCP-Protocol-Version",

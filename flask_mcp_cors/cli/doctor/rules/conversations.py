@@ -301,7 +301,7 @@ WAYS: dict[str, Observation] = {
         "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
         SHARE_SESSIONS,
-        explains=("no_result", "session_not_received"),
+        explains=("no_result", "session_not_received", "delete_not_405"),
     ),
     "stream_delayed": warning(
         "the GET stream, or its events, come late or never",
