@@ -6,6 +6,7 @@ import re
 
 from ....core.headers import ALLOW_ORIGIN
 from ...terminal import printable
+from ..evidence import CONNECTS
 from ..evidence import is_login_error
 from ..evidence import LoginStep
 from ..evidence import lost_in
@@ -145,35 +146,35 @@ def _session_refused(c: Case) -> Fits:
     if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or not _SESSION_WORDS.search(c.text):
         return False
     named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
+    what = "it carries the Mcp-Session-Id of initialize: "
     if named.lower() in ("null", "undefined", "none"):
-        return {
-            "what": f"the answer to initialize has Mcp-Session-Id: {named}, which is no id",
-            "fix": "make an id for each session when it is opened, and send that in Mcp-Session-Id",
-        }
-    if not named:
-        return {
-            "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
-            "the server never sends it",
-            "fix": f"let {c.proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
-        }
-    if "connects" in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
-        return {
-            "what": "other sessions are served: each session is known to the worker that opened it, and to no other",
-            "fix": SHARE_SESSIONS,
-        }
-    if "not initialized" in c.text.lower():
-        return {
-            "what": "it carries the Mcp-Session-Id of initialize: the server has not kept what it opened there",
-            "fix": "keep the transport of each session and find it by Mcp-Session-Id, in place of a new one for each "
-            "request (TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several "
-            "workers: " + SHARE_SESSIONS,
-        }
-    return {
-        "what": "it carries the Mcp-Session-Id of initialize: "
-        + ("no worker keeps that session" if c.status == 404 else "something in front removes that header"),
-        "fix": f"let {c.proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
-        "or route by Mcp-Session-Id",
-    }
+        what = f"the answer to initialize has Mcp-Session-Id: {named}, which is no id"
+        fix = "make an id for each session when it is opened, and send that in Mcp-Session-Id"
+    elif not named:
+        what = (
+            "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or the server "
+        )
+        what += "never sends it"
+        fix = f"let {c.proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it"
+    elif CONNECTS in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
+        what = "other sessions are served: each session is known to the worker that opened it, and to no other"
+        fix = SHARE_SESSIONS
+    elif "not initialized" in c.text.lower():
+        what += "the server has not kept what it opened there"
+        fix = (
+            "keep the transport of each session and find it by Mcp-Session-Id, in place of a new one for each request "
+        )
+        fix += (
+            "(TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several workers: "
+        )
+        fix += SHARE_SESSIONS
+    else:
+        what += "no worker keeps that session" if c.status == 404 else "something in front removes that header"
+        fix = (
+            f"let {c.proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, or "
+        )
+        fix += "route by Mcp-Session-Id"
+    return {"what": what, "fix": fix}
 
 
 def _is_page(c: Case, words: str = "") -> bool:

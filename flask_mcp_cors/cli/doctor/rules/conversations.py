@@ -8,6 +8,7 @@ from itertools import pairwise
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fetched
 from ..evidence import lost_in
@@ -185,7 +186,7 @@ def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
             is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
-            if not is_unread or "connects" not in ev.verdicts.values() or not f.last or f.last.status == 429:
+            if not is_unread or CONNECTS not in ev.verdicts.values() or not f.last or f.last.status == 429:
                 continue
             what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
             if f.step != "unknown path" and is_page(f):
@@ -201,7 +202,7 @@ def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
 def _no_conversation(ev: Evidence) -> Iterator[Values]:
     for origin in {origin for origin, _ in ev.verdicts}:
         verdicts = {verdict for (about, _), verdict in ev.verdicts.items() if about == origin}
-        if not verdicts & {"connects", "log in first"}:
+        if not verdicts & {CONNECTS, "log in first"}:
             yield {"origin": origin}
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import LoginStep
 from ..fronts import front_of
 from ..fronts import FRONTS
@@ -96,7 +97,7 @@ def _rate_limited(c: Case) -> Fits:
     else:
         what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
     # Where something got through, it is the doctor that asked too much.
-    severity = Severity.WARNING if "connects" in c.evidence.verdicts.values() else Severity.ERROR
+    severity = Severity.WARNING if CONNECTS in c.evidence.verdicts.values() else Severity.ERROR
     return {"limit": limit, "what": what, "fix": fix, "severity": severity}
 
 

@@ -18,6 +18,7 @@ from ....testing import CORSErrorReason as R
 from ....testing import HeaderList
 from ....testing.urls import DEFAULT_PORTS
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import LoginStep
 from ..stacks import A_PROXY
 from ..stacks import own_page_of
@@ -119,7 +120,7 @@ def _method(c: Case) -> Fits:
     if c.f.method == "POST":
         is_alone = c.passes_as("GET")
     else:
-        is_post_fine = c.evidence.verdicts.get((c.f.origin, c.f.revision)) == "connects"
+        is_post_fine = c.evidence.verdicts.get((c.f.origin, c.f.revision)) == CONNECTS
         is_alone = is_post_fine and (c.lacks_allow_origin or (c.reason is not None and not 200 <= c.status < 300))
     if is_alone or "Disallowed CORS method" in c.text:
         how = f"is refused for that ({c.quoted})" if c.status >= 300 else "is answered without CORS headers"
@@ -200,18 +201,15 @@ def _intercepted(c: Case) -> Fits:
     if not c.lacks_allow_origin or not c.has_cors_behind:
         return False
     if c.status in (200, 204) and "Allow" in c.headers and "IIS" not in c.stacks:
-        return {
-            "who": f"the framework's router answers OPTIONS itself (Allow: {c.headers['Allow']})",
-            "order": f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, "
-            "or to OPTIONS of this route",
-            "topic": "routes",
-        }
+        who = f"the framework's router answers OPTIONS itself (Allow: {c.headers['Allow']})"
+        order = f"let the CORS code answer OPTIONS {c.f.url}, too: apply it to the whole app before the routes, or to "
+        return {"who": who, "order": f"{order}OPTIONS of this route", "topic": "routes"}
     first = "a check or route of the app's own, " if c.proxy == A_PROXY else f"{c.proxy}, "
-    return {
-        "who": f"another layer answers OPTIONS before it does: {first}or the web server, a proxy or firewall in front",
-        "order": f"let {c.proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS "
-        "headers with OPTIONS, too (preflights: 2xx)",
-    }
+    who = f"another layer answers OPTIONS before it does: {first}or the web server, a proxy or firewall in front"
+    order = (
+        f"let {c.proxy} and everything in front pass OPTIONS on to the app, or have that layer send the CORS headers "
+    )
+    return {"who": who, "order": f"{order}with OPTIONS, too (preflights: 2xx)"}
 
 
 def _refused(c: Case) -> Fits:
@@ -219,28 +217,21 @@ def _refused(c: Case) -> Fits:
     if c.status < 400:
         return False
     listed = f"put {c.f.origin} on the server's list of origins, exactly so: scheme, host and port, no slash at the end"
-    if _says_origin(c):
-        # A list of CORS answers preflights of those on it; a validation of Origin does not.
-        has_cors = "cors" in c.text.lower()
-        return {
-            "served": f" It says that the origin is the cause: {c.f.origin} is not on the server's list.",
-            "order": listed if has_cors else f"{listed}; and {ANSWER_FIRST}",
-            "topic": "origins",
-        }
     proxy = own_page_of(c.body)
+    if _says_origin(c):
+        served = f" It says that the origin is the cause: {c.f.origin} is not on the server's list."
+        # A list of CORS answers preflights of those on it; a validation of Origin does not.
+        order = listed if "cors" in c.text.lower() else f"{listed}; and {ANSWER_FIRST}"
+        return {"served": served, "order": order, "topic": "origins"}
     if proxy and c.is_posted and c.behind is not None and own_page_of(c.behind.body) == proxy:
-        return {
-            "served": f" That is {proxy}'s own page. Any request with an Origin gets it, others are served.",
-            "order": f"see which rule of {proxy} (deny, if, map) refuses Origin; if it is a list: {listed}",
-            "topic": "",
-        }
+        served = f" That is {proxy}'s own page. Any request with an Origin gets it, others are served."
+        order = f"see which rule of {proxy} (deny, if, map) refuses Origin; if it is a list: {listed}"
+        return {"served": served, "order": order, "topic": ""}
     if not c.is_answered_behind:
         return {"served": "", "order": f"{listed}; if it is there: {ANSWER_FIRST}"}
-    where = f"look for a list of methods in {c.proxy}, a firewall or the router; {ANSWER_FIRST}"
-    return {
-        "served": f" POST with the same Origin is served, but without {ALLOW_ORIGIN}.",
-        "order": f"let OPTIONS pass: {where}; if it is a CORS list that refuses it: {listed}",
-    }
+    order = f"let OPTIONS pass: look for a list of methods in {c.proxy}, a firewall or the router; {ANSWER_FIRST}; "
+    served = f" POST with the same Origin is served, but without {ALLOW_ORIGIN}."
+    return {"served": served, "order": f"{order}if it is a CORS list that refuses it: {listed}"}
 
 
 def _no_cors(c: Case) -> Fits:
