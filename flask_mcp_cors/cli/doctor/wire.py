@@ -86,6 +86,8 @@ class Wire:
         self.instead = ("", "")
         self._silences = 0
         self._has_answer = False
+        #: How long the slowest answer took to begin.
+        self._slowest = 0.0
         self._end = time.monotonic() + total
         self._context = context
 
@@ -119,8 +121,8 @@ class Wire:
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
         if self._has_answer:
-            # One request that hangs leaves time for others.
-            timeout = min(timeout, max(FAIR_TIME, self.seconds_left / 2))
+            # One request that hangs leaves time for others; a server that is slow gets the time that it has needed.
+            timeout = min(timeout, max(FAIR_TIME, self.seconds_left / 2, 1.5 * self._slowest))
         headers, url = request.headers, request.url
         if "Accept-Encoding" not in headers:
             headers = HeaderList([*headers.pairs, ACCEPT_ENCODING])
@@ -136,10 +138,11 @@ class Wire:
             response = call.take()
         except TimeoutError:
             self._silences += 1
-            if self._has_answer and timeout < min(self.timeout, FAIR_TIME):
+            if self._has_answer and timeout < min(self.timeout, max(FAIR_TIME, self._slowest)):
                 raise Exhausted("no more time") from None  # a server that has answered was not given its time
             raise
         self._has_answer = True
+        self._slowest = max(self._slowest, self.waited)
         return response
 
 
