@@ -329,6 +329,7 @@ WAYS: dict[str, Observation] = {
         "time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
+        explains=("message_unanswered",),
     ),
     "event_unended": warning(
         "an event of the GET stream has no empty line at its end",
