@@ -1270,11 +1270,12 @@ ROWS = (
     Row(
         "around-relative",
         "resource_metadata is a path",
-        "yes",
+        "no",
         "resource_metadata; whole URL",
         "whole URL",
         "names none",
         token=True,
+        severity="error",
     ),
     Row(
         "around-challenge-hidden",
@@ -1321,10 +1322,11 @@ ROWS = (
     Row(
         "around-one-transport",
         "one transport for everybody: initialize is answered once",
-        "yes",
+        "no",
         "already initialized; initialize",
         "transport for each session",
         "implement initialize",
+        severity="error",
     ),
     Row(
         "around-path-cut",
