@@ -211,7 +211,7 @@ def _no_mcp(c: Case) -> Fits:
         fix = f"let {c.proxy} pass the path on as it came (nginx: proxy_pass without a path; Caddy: handle and not "
         return {"what": what, "fix": fix + "handle_path)" + (f", or give clients {elsewhere}" if elsewhere else "")}
     if elsewhere is not None:
-        return {"what": what, "fix": f"give clients {elsewhere}: MCP answers there"}
+        return {"what": what, "fix": f"check the path: MCP answers at {elsewhere}, so give clients that URL"}
     if proxy := own_page_of(c.body):
         what += f". That is {proxy}'s own answer: the request does not reach a server behind it"
         return {"what": what, "fix": f"pass {path} on to the MCP server in {proxy} (nginx: a location with proxy_pass)"}
