@@ -107,7 +107,7 @@ def routes(strict: bool, as_json: bool) -> None:
 @click.option("--login", is_flag=True, help="Follow the login as a client would, up to the login page.")
 @_browser
 @click.option("--timeout", type=click.FloatRange(0.1, 300), default=10.0, show_default=True, help="For each request.")
-@click.option("--total", type=click.FloatRange(1, 3600), default=14.0, show_default=True, help="For all requests.")
+@click.option("--total", type=click.FloatRange(1, 3600), default=13.0, show_default=True, help="For all requests.")
 @click.option("--cacert", type=click.Path(exists=True, dir_okay=False), help="A CA certificate to trust, as PEM.")
 @click.option("--insecure", is_flag=True, help="Do not verify certificates. Browsers do.")
 @_as_json

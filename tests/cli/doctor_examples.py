@@ -52,7 +52,7 @@ def example(server: Server) -> str:
 
 def table() -> str:
     """Every code of the table of findings, for the page."""
-    rows = (f"| {rule.severity or 'error'} | `{rule.code}` | {rule.meaning} |" for rule in RULES.values())
+    rows = (f"| {rule.severity or 'error'} | `{code}` | {rule.meaning} |" for code, rule in RULES.items())
     return "\n".join(["| Severity | Code | What it means |", "|---|---|---|", *rows])
 
 

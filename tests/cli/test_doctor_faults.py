@@ -105,6 +105,19 @@ def test_what_is_wrong_with_a_preflight(answer: Callable[[int], Response], code:
     assert finding.console.startswith("Access to fetch at 'http://127.0.0.1:")
 
 
+def test_a_front_that_drops_what_makes_a_preflight() -> None:
+    """The server knows preflights, as its Vary says, and answers one as any other OPTIONS request."""
+
+    def drop(request: Request) -> None:
+        request.environ.pop("HTTP_ACCESS_CONTROL_REQUEST_METHOD", None)
+
+    report = examined(behind(drop))
+    finding = next(finding for finding in report.findings if finding.severity == "error")
+    assert finding.code == "origin_lost"
+    assert "as OPTIONS without Access-Control-Request-Method is" in finding.sentence
+    assert "header_not_allowed" not in codes(report)
+
+
 def front(status: int, html: str = "", **headers: str) -> Callable[[Request], Response]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda request: Response(html, status, named, content_type="text/html" if html else None)

@@ -64,7 +64,7 @@ def test_the_way_to_a_login() -> None:
     assert report.is_healthy
     assert report.verdicts[ORIGIN, "2025-11-25"] == "log in first"
     said = "; ".join(what for works in report.works.values() for what in works)
-    for step in ("can read the 401", "can read WWW-Authenticate", "token endpoint answers", "may register"):
+    for step in ("can read the 401", "can read WWW-Authenticate", "pages can call its token endpoint", "can register"):
         assert step in said
 
 
@@ -122,10 +122,8 @@ def test_an_authorization_server_that_cannot_be_reached_from_here() -> None:
         app.extensions["cors"].serve_resource_metadata(app, resource=f"{url}/mcp", authorization_servers=servers)
         report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     [sentence] = unchecked(report)
-    assert (
-        "https://login.invalid/.well-known/oauth-authorization-server/tenant could not be checked from this machine"
-        in sentence
-    )
+    assert "could not be checked" in sentence
+    assert "https://login.invalid/.well-known/oauth-authorization-server/tenant does not resolve" in sentence
     assert set(codes(report)) <= {"authorization_server_unchecked", "foreign_origin_unknown"}
     assert report.is_healthy
 

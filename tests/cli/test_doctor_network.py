@@ -172,6 +172,16 @@ class V6Server(HTTPServer):
     address_family = socket.AF_INET6
 
 
+def test_a_name_that_does_not_resolve_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flask_mcp_cors.cli.doctor.probes import surroundings
+
+    answered = threading.Event()
+    monkeypatch.setattr(surroundings, "RESOLVING", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: answered.wait(10) and [])
+    assert not surroundings.is_local("mcp.example.com")
+    answered.set()
+
+
 def test_another_program_at_the_address_that_browsers_try_first() -> None:
     with serving_wsgi(make_app()) as url:
         other = V6Server(("::1", int(url.rpartition(":")[2])), Stranger)

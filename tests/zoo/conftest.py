@@ -21,7 +21,7 @@ from servers import Unavailable
 collect_ignore_glob = ["*_servers.py"]
 
 #: These may not be missing where ``REQUIRE_ZOO=1``.
-REQUIRED = ("flask", "django", "wsgi", "aiohttp", "raw", "sdk", "starlette", "fastmcp", "spa", "oauth", "net")
+REQUIRED = ("flask", "django", "wsgi", "aiohttp", "raw", "sdk", "starlette", "fastmcp", "spa", "oauth", "net", "around")
 REQUIRED += ("express", "hono", "node", "nginx")
 
 

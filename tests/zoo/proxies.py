@@ -118,6 +118,10 @@ def _nginx_locations(name: str, inner: Ports) -> str:
         "nginx-map-hole": "if ($is_foreign) { return 403; }"
         + quick.replace("$cors_origin", "$cors_origin_hole")
         + f'proxy_set_header Origin ""; {plain}',
+        "nginx-refuses-origin": f"if ($http_origin) {{ return 403; }} {PASS} {cors}",
+        "nginx-static": "empty_gif;",
+        # An add_header of its own drops those of the server block.
+        "nginx-inherits-none": f"{PREFLIGHT} add_header X-Frame-Options DENY; {PASS} proxy_buffering off; {plain}",
         "nginx-slash": "",
     }[name]
     if name == "nginx-slash":
@@ -126,6 +130,8 @@ def _nginx_locations(name: str, inner: Ports) -> str:
         documents = f"location ~ ^/(\\.well-known/|token$|register$) {{ {PASS} {cors} }}"
         check = f'if ($http_authorization != "Bearer {TOKEN}") {{ return 401; }}'
         documents += f"location = /auth {{ internal; {check} return 204; }}"
+    if name == "nginx-inherits-none":
+        documents += ADD
     return f"location = /mcp {{ {mcp} }} {documents} location / {{ return 404; }}"
 
 

@@ -50,6 +50,9 @@ class Handler(BaseHTTPRequestHandler):
             if self.fault == "raw-preflight-hang":
                 closed.wait()
                 return None
+        if self.fault == "raw-post-closed" and self.command == "POST":
+            self.close_connection = True
+            return None
         if self.fault == "raw-list-crashes" and b"tools/list" in body:
             self.close_connection = True
             return None
@@ -86,6 +89,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if is_result and self.fault == "raw-cut-body":
             data = data[: len(data) // 2]
+            length = len(data)
+        if is_result and self.fault == "raw-length-letters":
+            data = data.replace(b"Add two numbers.", "Zwei Größen übereinander zählen.".encode())
+            data = data[: len(data.decode())]
             length = len(data)
         if is_result and self.fault == "raw-pretty-event":
             data = b"data: " + json.dumps(json.loads(data), indent=2).encode() + b"\n\n"

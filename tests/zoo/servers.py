@@ -227,6 +227,7 @@ def _stacks() -> dict[str, Callable[[Zoo, Sequence[str]], Ports]]:
         "aiohttp": python("aiohttp_servers.py", "aiohttp"),
         "raw": python("raw_servers.py"),
         **dict.fromkeys(("wsgi", "oauth", "spa", "net"), wsgi),
+        "around": python("around_servers.py"),
         **dict.fromkeys(("sdk", "starlette"), sdk),
         "fastmcp": python("asgi_servers.py", "fastmcp"),
         **dict.fromkeys(("express", "hono", "node"), node),

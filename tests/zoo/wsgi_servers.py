@@ -229,6 +229,8 @@ def make_app(fault: str) -> Any:
             return send((302, signs, b""), [])
         if fault == "wsgi-login-everywhere" and not is_preflight and headers.get("Authorization") != f"Bearer {TOKEN}":
             return send(refused(401, base), cors(origin))
+        if fault == "oauth-token-login" and path in ("/token", "/register"):
+            return send(refused(401, base), [])
         if is_preflight and fault == "oauth-ok-no-options" and path.startswith("/.well-known/"):
             return send((405, {"Allow": "GET"}, b""), [])
         if fault == "wsgi-late-stream" and method == "GET":

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
+from enum import StrEnum
 from typing import Any
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from ...core.headers import ALLOW_ORIGIN
 from ...testing import CORSError
 from ...testing import Exchange
 from ...testing import HeaderList
@@ -33,11 +35,23 @@ from .wire import Fault
 FOREIGN_ORIGIN = "https://foreign.invalid"
 FOREIGN_HOST = "rebound.invalid"
 
+#: The verdict of a conversation that came to what a client needs.
+CONNECTS = "connects"
+
 #: How many dots of a host are replaced by another character, one at a time.
 MAX_DOTS = 3
 
 
 _LOGIN_ERROR = re.compile(r"unauthori[sz]ed|unauthenticated|not authenticated|(missing|invalid|no).{0,12}token", re.I)
+
+
+class LoginStep(StrEnum):
+    """The steps of a login that are no messages to the endpoint."""
+
+    RESOURCE = "protected resource metadata"
+    SERVER = "authorization server metadata"
+    TOKEN = "token endpoint"
+    REGISTRATION = "registration endpoint"
 
 
 @dataclass
@@ -75,6 +89,8 @@ class Fetched:
     @property
     def name(self) -> str:
         """Method and message, as findings name it."""
+        if self.step in tuple(LoginStep):
+            return f"{self.method} {'to' if self.method == 'POST' else 'of'} the {self.step}"
         return self.step if self.step.startswith(self.method) else f"{self.method} {self.step}".strip()
 
     @property
@@ -85,10 +101,7 @@ class Fetched:
     @property
     def location(self) -> str | None:
         """Where the last response sends the client, which does not follow; ``None``: it is not a redirect."""
-        response = self.network
-        if response is None or response.status not in REDIRECT_STATUSES:
-            return None
-        return location_of(response, self.url)
+        return location_of(self.network, self.url)
 
     @property
     def reading(self) -> Reading:
@@ -132,6 +145,16 @@ class Fetched:
         return bool(self.exchanges) and self.exchanges[-1].is_preflight
 
     @property
+    def allows_page(self) -> bool:
+        """Does ``Access-Control-Allow-Origin`` allow the page that it is about?"""
+        return self.headers.get(ALLOW_ORIGIN) in ("*", self.origin)
+
+    @property
+    def is_let_pass(self) -> bool:
+        """Has a preflight that was sent without a browser passed?"""
+        return self.status is not None and 200 <= self.status < 300 and self.allows_page
+
+    @property
     def sent_names(self) -> tuple[str, ...]:
         """The names that the last preflight asked for."""
         for exchange in reversed(self.exchanges):
@@ -141,8 +164,10 @@ class Fetched:
         return ()
 
 
-def location_of(response: NetworkResponse, url: str) -> str:
-    """Where a redirect leads, as a whole URL if it is one."""
+def location_of(response: NetworkResponse | None, url: str) -> str | None:
+    """Where a redirect leads, as a whole URL if it is one; ``None``: it is no redirect."""
+    if response is None or response.status not in REDIRECT_STATUSES:
+        return None
     location = response.headers.get("Location", "")
     try:
         return urljoin(url, location) if location else ""
@@ -215,6 +240,10 @@ class Evidence:
             if fetched.step in steps and (origin is None or fetched.origin == origin):
                 yield fetched
 
+    def of_kind(self, kind: str) -> Iterator[Fetched]:
+        """The fetches whose step is one of a kind: ``kind: which``."""
+        return (fetched for fetched in self.fetches if fetched.step.startswith(f"{kind}: "))
+
     def first(self, *steps: str, origin: str | None = None) -> Fetched | None:
         """The first of them."""
         return next(self.of(*steps, origin=origin), None)
@@ -229,10 +258,14 @@ class Evidence:
         return [(e.response, f.body) for f in near for e in f.exchanges if e.response is not None]
 
     def refusals(self) -> Iterator[Fetched]:
-        """Each 401 that a page can read and that was sent no credentials."""
+        """To each page the first 401 that it can read and that was sent no credentials."""
+        seen = set()
         for f in self.fetches:
             is_read = f.status == 401 and f.origin and f.url == self.href and f.method == "POST"
-            if is_read and not f.step.startswith("behind") and "Authorization" not in f.exchanges[-1].request.headers:
+            if not is_read or f.step.startswith("behind") or "Authorization" in f.exchanges[-1].request.headers:
+                continue
+            if f.origin not in seen:
+                seen.add(f.origin)
                 yield f
 
     def is_own(self, url: str) -> bool:
@@ -265,6 +298,17 @@ class Evidence:
         return next((f for f in self.plain if f.method == "POST" and f.step == "initialize"), None)
 
     @property
+    def elsewhere(self) -> str | None:
+        """Another URL at which ``initialize`` is answered, where it is not at this one."""
+        return next((f.url for f in self.of("elsewhere") if f.result is not None or f.status == 401), None)
+
+    @property
+    def is_single(self) -> bool:
+        """Is ``initialize`` answered once, and refused from then on?"""
+        asked = [f for f in self.of("initialize") if f.status is not None and f.url == self.href]
+        return bool(asked) and asked[0].result is not None and any(f.status in (400, 404, 409) for f in asked)
+
+    @property
     def wants_login(self) -> bool:
         """Has it answered 401 to somebody without a token?"""
         return any(f.status == 401 for f in [*self.plain, *self.of("without a token")])
@@ -282,10 +326,8 @@ class Evidence:
         return all(self.speaks(revision) is False for revision in self.revisions)
 
 
-#: The steps of a login that are no messages to the endpoint.
-RESOURCE_STEP, SERVER_STEP = "protected resource metadata", "authorization server metadata"
-TOKEN_STEP, REGISTRATION_STEP = "token endpoint", "registration endpoint"
-LOGIN_STEPS = (RESOURCE_STEP, SERVER_STEP, TOKEN_STEP, REGISTRATION_STEP)
+#: Where an issuer without a path has its metadata.
+SERVER_PLACE = "/.well-known/oauth-authorization-server"
 
 FIRST_MESSAGES = ("initialize", "server/discover", "GET stream of 2024")
 
@@ -296,3 +338,15 @@ def sessions_asked(evidence: Evidence) -> list[list[Fetched]]:
     for f in evidence.of("session again"):
         by_place.setdefault((f.origin, f.revision), []).append(f)
     return list(by_place.values())
+
+
+def server_urls(issuer: str) -> list[str]:
+    """Where clients look for the metadata of an authorization server.
+
+    >>> server_urls("https://id.example.com/tenant")[0]
+    'https://id.example.com/.well-known/oauth-authorization-server/tenant'
+    """
+    path = parse_url(issuer).target.partition("?")[0].rstrip("/")
+    openid = "/.well-known/openid-configuration"
+    places = [f"{SERVER_PLACE}{path}", f"{openid}{path}", f"{path}{openid}"]
+    return list(dict.fromkeys(urljoin(issuer, place) for place in places))

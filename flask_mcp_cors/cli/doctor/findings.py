@@ -54,7 +54,7 @@ def findings_of(evidence: Evidence, table: Table = TABLE) -> list[Finding]:
     for finding, origin, revision, url, kind in [*failures, *_observed(evidence, table)]:
         if not origin and finding.code in of_pages:
             continue  # a page meets the same, and there is a console line
-        if finding.severity is Severity.ERROR and table.rules[finding.code].is_one_cause:
+        if table.is_one_cause(finding.code):
             # Said once, with the words of the first message that meets it.
             finding = same.setdefault((finding.code, origin, url, kind), finding)
         origins, revisions = places.setdefault(finding, ({}, {}))
@@ -96,37 +96,39 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
         if not is_failed(fetched) or (fetched.fault is not None and fetched.fault.code == "gave_up"):
             continue
         case = Case(evidence, fetched)
-        for rule in table.failures:
+        for code, rule in table.failures.items():
             if not (fits := rule.seen(case)):
                 continue
             values = {**case.values(), **(fits if isinstance(fits, Mapping) else {})}
             console = fetched.blocked.console_message if fetched.blocked is not None else None
             severity = cast(Severity, values.get("severity") or rule.severity or fetched.weight)
             stacks = case.answering if rule.topic == "preflight" else case.stacks
-            finding = _finding(rule, severity, values, stacks, console)
-            kind = f"{fetched.method} {case.status}" if rule.code == "response_without_cors" else ""
-            yield _Found(finding, fetched.origin, fetched.revision, fetched.url, kind)
+            finding = _finding(code, rule, severity, values, stacks, console)
+            kind = f"{fetched.method} {case.status}" if code == "response_without_cors" else ""
+            yield _Found(finding, fetched.origin, fetched.revision, str(values["url"]), kind)
             break
 
 
 def _observed(evidence: Evidence, table: Table) -> Iterator[_Found]:
     stacks = stacks_of(evidence.responses())
-    for rule in table.observations:
+    for code, rule in table.observations.items():
         for values in rule.seen(evidence):
             severity = cast(Severity, values.get("severity", rule.severity))
-            finding = _finding(rule, severity, values, stacks, None)
+            finding = _finding(code, rule, severity, values, stacks, None)
             origin, revision, url = (str(values.get(key, "")) for key in ("origin", "revision", "url"))
             yield _Found(finding, origin, revision, url)
 
 
-def _finding(rule: Rule[Any], severity: Severity, values: Values, stacks: set[str], console: str | None) -> Finding:
+def _finding(
+    code: str, rule: Rule[Any], severity: Severity, values: Values, stacks: set[str], console: str | None
+) -> Finding:
     """Fill in the templates. Whatever a server sent is made safe to print here, and nowhere else."""
     safe = {key: printable(str(value), 600) for key, value in values.items()}
     cure = rule.cure.format_map(safe)
     if words := cure_for(str(values.get("topic", rule.topic)), stacks):
         cure += f" ({words})"
     shown = None if console is None else printable(console, 1000)
-    return Finding(rule.code, severity, "", rule.sentence.format_map(safe).strip(), cure, shown)
+    return Finding(code, severity, "", rule.sentence.format_map(safe).strip(), cure, shown)
 
 
 def _explained(findings: list[Finding], origins: Mapping[Finding, set[str]], table: Table) -> list[Finding]:

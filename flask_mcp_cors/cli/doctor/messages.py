@@ -162,6 +162,9 @@ def _holds_nan(text: str) -> bool:
         return False
 
 
+#: Where a JSON-RPC response begins.
+_ENVELOPE = re.compile(r'\{\s*"(?:jsonrpc|id|result|error)"')
+
 #: What is wrong with an answer where clients go on all the same.
 LENIENT_FAULTS = ("answer_in_array", "id_is_text")
 
@@ -204,10 +207,12 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
     value, fault = parse_json(text), ""
     if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
         return Reading(read.message, "content_type_wrong")
+    if isinstance(value, str) and _is_response(parse_json(value)):
+        return Reading(None, "json_twice")
     if value is None and text.strip():
         if _holds_nan(text):
             return Reading(None, "json_nan")
-        at = re.search(r'\{\s*"(?:jsonrpc|id|result|error)"', text)
+        at = _ENVELOPE.search(text)
         value = None if at is None else _first_json(text[at.start() :])
         fault = "json_surrounded" if value is not None else "json_cut" if at is not None else "json_invalid"
         if value is None:
@@ -226,6 +231,21 @@ def _first_json(text: str) -> object:
         return cast(object, json.JSONDecoder().raw_decode(text)[0])
     except (ValueError, RecursionError):
         return None
+
+
+def beside_json(text: str) -> str:
+    """What stands in front of a JSON-RPC response, or behind it.
+
+    >>> beside_json('Warning: x {"id": 1}'), beside_json('{"id": 1} int(3)')
+    ('in front: Warning: x', 'behind: int(3)')
+    """
+    start = text[: at.start()] if (at := _ENVELOPE.search(text)) else ""
+    if start.strip() or at is None:
+        return f"in front: {start.strip()[:60]}"
+    try:
+        return f"behind: {text[json.JSONDecoder().raw_decode(text, at.start())[1] :].strip()[:60]}"
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _checked(value: object, fault: str, sent: Message | None) -> Reading:

@@ -7,8 +7,6 @@ import threading
 import time
 import zlib
 from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextlib import suppress
 from typing import Any
 from typing import Literal
@@ -36,14 +34,8 @@ from .wire import Wire
 #: How much of a body is read at most.
 MAX_BODY = 1 << 20
 
-#: Seconds for an answer while a stream is open.
-MEANWHILE = 4.0
-
 #: Seconds in which bytes that come in one go have come.
 AT_ONCE = 0.3
-
-#: Seconds for a stream to open that has opened at once before.
-OPENING = 2.0
 
 Engine = Literal["chromium", "firefox", "webkit"]
 
@@ -97,9 +89,8 @@ class Watched(threading.Thread):
         """
         self.join(max(0.0, self._start + patience - time.monotonic()))
         self._response.body.close()
-        seen = Fetched("GET", "", status=self._response.status, headers=self._response.headers, body=self._body)
-        seen.waited, seen.is_ended = self._first, self._is_ended
-        return seen
+        status, headers = self._response.status, self._response.headers
+        return Fetched("GET", "", status, headers, self._body, is_ended=self._is_ended, waited=self._first)
 
 
 class Page:
@@ -130,25 +121,7 @@ class Page:
         :param patience: seconds after which a body that has not ended is left alone.
         """
         read = _Reader(self._wire, enough or _is_answered, patience)
-        return _fetch(self._browser, read, url, method, headers or {}, message, body)
-
-    @contextmanager
-    def holding_open(self, url: str, headers: Headers) -> Iterator[None]:
-        """Keep a ``GET`` stream open, unread; until then nothing is waited for longer than a client would."""
-        timeout = self._wire.timeout
-        pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
-        self._wire.timeout = min(timeout, OPENING)
-        response = None
-        try:
-            # No answer: the one worker may not have noticed yet that the stream before has ended.
-            with suppress(OSError):
-                response = self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None))
-            self._wire.timeout = min(timeout, MEANWHILE)
-            yield
-        finally:
-            self._wire.timeout = timeout
-            if response is not None:
-                response.body.close()
+        return _fetch(self._browser, read, Fetched(method, url, sent=message), headers or {}, body)
 
     def watch(self, url: str, headers: Headers) -> Watched | None:
         """Open a ``GET`` stream that is read beside everything else."""
@@ -162,22 +135,14 @@ class Page:
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
         """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
         browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks=self._engine)
-        return _fetch(browser, _Reader(self._wire, _is_answered, None), url, method, headers, None, None)
+        return _fetch(browser, _Reader(self._wire, _is_answered, None), Fetched(method, url), headers)
 
 
-def _fetch(
-    browser: Browser,
-    read: _Reader,
-    url: str,
-    method: str,
-    headers: Headers,
-    message: Message | None,
-    body: str | None,
-) -> Fetched:
-    fetched = Fetched(method, url, sent=message)
+def _fetch(browser: Browser, read: _Reader, fetched: Fetched, headers: Headers, body: str | None = None) -> Fetched:
+    method, url = fetched.method, fetched.url
     before = len(browser.network)
     try:
-        response = browser.fetch(url, method, headers, json=message, body=body, redirect="manual")
+        response = browser.fetch(url, method, headers, json=fetched.sent, body=body, redirect="manual")
         fetched.headers = response.headers
         read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status

@@ -9,22 +9,25 @@ import re
 from collections.abc import Mapping
 
 from ...testing import NetworkResponse
+from .fronts import head_of
 
 #: Stack → a regular expression on ``Server: …``, ``X-Powered-By: …`` and so on, or on the body of an error.
 _HEADER_SIGNS = {
-    "nginx": r"(?m)^server: (nginx|openresty)",
-    "Caddy": r"(?m)^(server|via): .*caddy",
-    "Cloudflare": r"(?m)^server: cloudflare",
-    "Apache": r"(?m)^server: apache",
-    "IIS": r"(?m)^server: microsoft-iis|^public: options, trace",
-    "uvicorn": r"(?m)^server: uvicorn",
-    "Werkzeug": r"(?m)^server: werkzeug",
-    "gunicorn": r"(?m)^server: gunicorn",
-    "aiohttp": r"(?m)^server: .*aiohttp",
-    "Express": r"(?m)^x-powered-by: express",
-    "Next.js": r"(?m)^x-powered-by: next",
-    "PHP": r"(?m)^x-powered-by: php",
-    "Rails": r"(?m)^x-runtime: ",
+    "nginx": r"^server: (nginx|openresty)",
+    "Caddy": r"^(server|via): .*caddy",
+    "Cloudflare": r"^server: cloudflare",
+    "Apache": r"^server: apache",
+    "IIS": r"^server: microsoft-iis|^public: options, trace",
+    "uvicorn": r"^server: uvicorn",
+    "Werkzeug": r"^server: werkzeug",
+    "gunicorn": r"^server: gunicorn",
+    "aiohttp": r"^server: .*aiohttp",
+    "waitress": r"^server: waitress",
+    "BaseHTTP": r"^server: basehttp",
+    "Express": r"^x-powered-by: express",
+    "Next.js": r"^x-powered-by: next",
+    "PHP": r"^x-powered-by: php",
+    "Rails": r"^x-runtime: ",
 }
 _BODY_SIGNS = {
     "Starlette": r"^Disallowed CORS (origin|method|headers)",
@@ -33,7 +36,13 @@ _BODY_SIGNS = {
     "Django": r"CSRF verification failed|DisallowedHost|csrfmiddleware|<h1>Bad Request \(400\)</h1>",
     "Rails": r"Blocked hosts?:|InvalidAuthenticityToken",
     "MCP SDK": r"^\W*Invalid (Host|Origin) header",
-    "HAProxy": r"No server is available to handle this request",
+    "HAProxy": r"No server is available to handle this request|Request forbidden by administrative rules",
+}
+#: Pages that a proxy answers with itself, without what is behind it.
+_OWN_PAGES = {
+    "nginx": rb"<center>(nginx|openresty)",
+    "Apache": rb"<address>Apache/",
+    "HAProxy": rb"Request forbidden by administrative rules|No server is available to handle this request",
 }
 #: Those whose header is in every answer of theirs.
 SIGNING = {"Express", "Next.js", "PHP", "Rails"}
@@ -96,7 +105,7 @@ CURES: Mapping[str, Mapping[str, str]] = {
     },
     "every": {
         "nginx": "add_header … always, or errors and 202 go without",
-        "uvicorn": "CORSMiddleware outermost, around ServerErrorMiddleware",
+        "uvicorn": "around the whole app, also for a 500: app = CORSMiddleware(app, …)",
         "Django": "CorsMiddleware first in MIDDLEWARE",
         "Express": "app.use(cors()) before everything else",
         "aiohttp": "on_response_prepare sees streams and errors too",
@@ -104,13 +113,22 @@ CURES: Mapping[str, Mapping[str, str]] = {
     },
     "preflight": {
         "nginx": "in if ($request_method = OPTIONS) repeat every add_header, for none is inherited there; auth_request "
-        "off for OPTIONS",
+        "off for OPTIONS; auth_basic in limit_except OPTIONS",
         "Express": "app.use(cors()) before authentication and limits",
         "uvicorn": "add CORSMiddleware last, so that it is outermost",
         "Django": "CorsMiddleware first in MIDDLEWARE",
         "Apache": "no Require or RewriteRule for OPTIONS",
         "IIS": "take OPTIONSVerbHandler out, or use the IIS CORS module",
         "Werkzeug": "let before_request functions return None for OPTIONS",
+    },
+    "routes": {
+        "Express": "app.use(cors(…)), or app.options(…) with it",
+        "uvicorn": "app.add_middleware(CORSMiddleware, …)",
+        "Werkzeug": "MCPCors(app), or CORS(app) of flask-cors",
+    },
+    "hang": {
+        "Express": "a middleware that forgets next()",
+        "BaseHTTP": "no read of a body that OPTIONS does not have",
     },
     "csrf": {"Django": "@csrf_exempt", "Rails": "skip_forgery_protection", "Werkzeug": "csrf.exempt(view)"},
     "host": {
@@ -120,7 +138,8 @@ CURES: Mapping[str, Mapping[str, str]] = {
         "nginx": "proxy_set_header Host $http_host",
     },
     "stream": {
-        "nginx": "proxy_buffering off; gzip off for text/event-stream",
+        "nginx": "proxy_buffering off, or X-Accel-Buffering: no; gzip off for text/event-stream",
+        "waitress": "serve(…, send_bytes=1)",
         "Express": "compression(): skip text/event-stream, or res.flush()",
     },
     "proxy_headers": {
@@ -135,14 +154,19 @@ def stacks_of(responses: list[tuple[NetworkResponse, bytes]]) -> set[str]:
     """What shows in these responses."""
     found: set[str] = set()
     for response, body in responses:
-        head = "\n".join(f"{name}: {value}" for name, value in response.headers.pairs).lower()
-        found |= {stack for stack, sign in _HEADER_SIGNS.items() if re.search(sign, head)}
+        head = head_of(response)
+        found |= {stack for stack, sign in _HEADER_SIGNS.items() if re.search(sign, head, re.MULTILINE)}
         text = body[:4000].decode("utf-8", "replace")
         found |= {stack for stack, sign in _BODY_SIGNS.items() if re.search(sign, text)}
         if _is_rs_cors(response):
             found.add("rs/cors")
     # What serves Django may be Werkzeug's or uvicorn's: the cure is Django's.
     return found - {"Werkzeug", "uvicorn"} if "Django" in found else found
+
+
+def own_page_of(body: bytes) -> str:
+    """The proxy that has answered itself; nothing, if it does not show."""
+    return next((proxy for proxy, sign in _OWN_PAGES.items() if re.search(sign, body)), "")
 
 
 def _is_rs_cors(response: NetworkResponse) -> bool:

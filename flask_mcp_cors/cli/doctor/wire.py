@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import InvalidURL
 from typing import NamedTuple
 
@@ -74,8 +76,8 @@ class Wire:
     :param context: how certificates are verified.
     """
 
-    def __init__(self, timeout: float, limit: int, total: float = 14.0, context: ssl.SSLContext | None = None) -> None:
-        self.timeout = timeout
+    def __init__(self, timeout: float, limit: int, total: float = 13.0, context: ssl.SSLContext | None = None) -> None:
+        self.timeout = self._longest = timeout
         self.left = limit
         self.sent = 0
         #: How long the last response took to begin.
@@ -84,6 +86,8 @@ class Wire:
         self.instead = ("", "")
         self._silences = 0
         self._has_answer = False
+        #: How long the slowest answer took to begin.
+        self._slowest = 0.0
         self._end = time.monotonic() + total
         self._context = context
 
@@ -97,6 +101,15 @@ class Wire:
         """Will nothing more be sent?"""
         return self.left <= 0 or self._silences >= MAX_SILENCES or self.seconds_left <= 0
 
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Wait no longer than this for a response."""
+        timeout, self.timeout = self.timeout, min(self.timeout, seconds)
+        try:
+            yield
+        finally:
+            self.timeout = timeout
+
     def send(self, request: NetworkRequest) -> NetworkResponse:
         """Send it, unless the time or the number is used up.
 
@@ -107,6 +120,9 @@ class Wire:
         self.left -= 1
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
+        if self._has_answer:
+            # One request that hangs leaves time for others; a server that is slow gets the time that it has needed.
+            timeout = min(timeout, max(FAIR_TIME, self.seconds_left / 2, 1.5 * self._slowest))
         headers, url = request.headers, request.url
         if "Accept-Encoding" not in headers:
             headers = HeaderList([*headers.pairs, ACCEPT_ENCODING])
@@ -114,7 +130,7 @@ class Wire:
             url = self.instead[1] + url.removeprefix(self.instead[0])
         request = NetworkRequest(request.method, url, headers, request.body)
         start = time.monotonic()
-        call = _Call(HTTPTransport(timeout, self._context), request)
+        call = _Call(HTTPTransport(min(self._longest, self.seconds_left), self._context), request)
         call.start()
         call.join(timeout)
         self.waited = time.monotonic() - start
@@ -122,10 +138,11 @@ class Wire:
             response = call.take()
         except TimeoutError:
             self._silences += 1
-            if self._has_answer and timeout < min(self.timeout, FAIR_TIME):
+            if self._has_answer and timeout < min(self.timeout, max(FAIR_TIME, self._slowest)):
                 raise Exhausted("no more time") from None  # a server that has answered was not given its time
             raise
         self._has_answer = True
+        self._slowest = max(self._slowest, self.waited)
         return response
 
 
@@ -196,7 +213,7 @@ def fault_of(error: Exception, url: str) -> Fault:
         sentence, fix = _KINDS[error.kind]
         return Fault(error.kind, sentence.format(url=url), fix)
     if isinstance(error, ConnectionRefusedError):
-        return Fault("refused", f"Nothing listens at {url}: the connection is refused.", "start the server; check port")
+        return Fault("refused", f"Nothing listens at {url}: the connection is refused.", "start it; check the port")
     if isinstance(error, socket.gaierror):
         return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -1,7 +1,8 @@
 """What is asked, and in which order. A probe adds to the evidence; it says nothing about it.
 
 Only messages that read are sent: ``initialize``, ``server/discover``, ``tools/list``, notifications, ``GET``, the
-``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone.
+``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone;
+a made-up one shows how wrong tokens are answered.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import ssl
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from urllib.parse import urljoin
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.origins import is_serialized_origin
 from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
@@ -30,11 +33,11 @@ from ..messages import Revision
 from ..messages import REVISIONS
 from ..page import Engine
 from ..page import Page
+from ..page import send_plain
 from ..report import Report
 from ..wire import Wire
 from .asking import Asker
 from .conversations import BLOCKED
-from .conversations import CONNECTS
 from .conversations import Conversations
 from .conversations import has_event
 from .conversations import PATIENCE
@@ -55,7 +58,7 @@ def examine(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 10.0,
-    total: float = 14.0,
+    total: float = 13.0,
     browser: Engine = "chromium",
     login: bool = False,
     context: ssl.SSLContext | None = None,
@@ -107,20 +110,27 @@ def gather(asker: Asker, *, login: bool) -> None:
         for revision in reversed(ev.revisions):
             may_ask_it = asker.may_go_on(f"{revision.name} from {origin}")
             ev.verdicts[origin, revision.name] = talk.converse(revision) if may_ask_it else "not asked"
+            if ev.verdicts[origin, revision.name] == CONNECTS:
+                strangers.ask_first()
     if not is_reachable:
         return
-    strangers.ask_as_foreign_origin()
+    strangers.ask_first()
     for talk in pages:
         if ev.token is not None and asker.may_go_on("the answer without a token"):
             _without_token(asker, talk.page)
+        if ev.wants_login and asker.may_go_on("a wrong token"):
+            made_up = {"Authorization": "Bearer doctor-made-up", "Origin": talk.page.origin}
+            asker.first("wrong token", NEWEST_WITH_SESSIONS, made_up, talk.page.origin)
         if ev.wants_login and asker.may_go_on("the login"):
             Login(asker, talk.page).follow(registers=login)
-    strangers.ask(talk.page.origin for talk in pages)
+    for talk in pages:
+        strangers.ask_as_look_alikes(talk.page.origin)
     for talk in pages:
         if CONNECTS in {verdict for (origin, _), verdict in ev.verdicts.items() if origin == talk.page.origin}:
             talk.ask_for_errors()
     for talk in pages:
         talk.end_watch()
+    asker.end_sessions()
 
 
 def _ask_both_localhosts(asker: Asker) -> None:
@@ -148,6 +158,8 @@ def _is_there(asker: Asker) -> bool:
         last = _speak(asker, revision)
         if last.fault is not None and last.fault.code not in ("timeout", "gave_up", "broke_off"):
             last.weight = Severity.ERROR
+            if last.fault.code in ("closed", "network"):
+                asker.plain("GET beside it", "GET", {}, patience=PATIENCE)
             return False
         front = front_of(last.network)
         if front is not None and last.message is None:
@@ -159,9 +171,33 @@ def _is_there(asker: Asker) -> bool:
             break
     _as_negotiated(ev)
     posted = ev.posted
+    if posted is not None and posted.result is None and (posted.location or posted.status in (404, 405)):
+        _look_elsewhere(asker, posted.location)
     if posted is not None and (posted.reading.fault or (ev.speaks_nothing and not ev.is_stream_moved)):
         posted.weight = Severity.ERROR
     return posted is None or posted.fault is None
+
+
+def _look_elsewhere(asker: Asker, location: str | None) -> None:
+    """Where a redirect leads, and the usual places: does MCP answer there?"""
+    ev, message = asker.ev, initialize(NEWEST_WITH_SESSIONS.name)
+    path = ev.url.target.partition("?")[0].rstrip("/")
+    places = [f"{path}/mcp", "/mcp", "/mcp/"]
+    if location and path and location.partition("?")[0].rstrip("/").endswith(path):
+        places.insert(0, location)  # one to another path may lead to a login
+    for place in places:
+        try:
+            parsed = parse_url(urljoin(ev.href, place))
+        except ValueError:
+            continue
+        url = parsed.href
+        if parsed.host != ev.url.host or url == ev.href or any(f.url == url for f in ev.of("elsewhere")):
+            continue
+        if not asker.may_go_on(f"whether MCP is at {url}"):
+            return
+        # The token goes to nobody whom the user has not named.
+        headers = post_headers(NEWEST_WITH_SESSIONS, message, None)
+        asker.note(send_plain(asker.wire, url, "POST", parsed.authority, headers, message), "elsewhere")
 
 
 def _speak(asker: Asker, revision: Revision) -> Fetched:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fetched
 from ..messages import authorization
@@ -37,6 +38,8 @@ class Asker:
         self.more = more
         self.browser = browser
         self.say = say
+        #: Sessions that probes have opened, and the headers that end each.
+        self._opened: list[Headers] = []
 
     def may_go_on(self, what: str) -> bool:
         """Is there time for this? If not, that is noted."""
@@ -111,19 +114,27 @@ class Asker:
         return "TOKEN" if self.ev.token is None and self.ev.wants_login else self.ev.token
 
     def end_session(self, fetched: Fetched, revision: Revision) -> None:
-        """End the session that a probe has opened, if it has."""
+        """End the session that a probe has opened, if it has: later, for that may be the server's only one."""
         session = None if fetched.network is None else fetched.network.headers.get("Mcp-Session-Id")
         if session is not None:
             headers = {"Mcp-Session-Id": session} | authorization(self.ev.token)
             if revision.names_itself:
                 headers["MCP-Protocol-Version"] = negotiated(fetched.result) or revision.name
-            self.plain("DELETE of a probe", "DELETE", headers)
+            self._opened.append(headers)
+
+    def end_sessions(self) -> None:
+        """End them all; not the only one of a server, which would serve nobody any more."""
+        for headers in () if self.ev.is_single else self._opened:
+            if not self.wire.is_exhausted:
+                self.plain("DELETE of a probe", "DELETE", headers)
 
     @property
     def spoken(self) -> Revision | None:
-        """A revision to ask in: one that is spoken, or that might be after a login."""
-        usable = [r for r in self.ev.revisions if not r.is_two_endpoints and self.ev.speaks(r) is not False]
-        return usable[-1] if usable else None
+        """A revision to ask in: one that is spoken, to a page at least, or that might be after a login."""
+        connected = {name for (_, name), verdict in self.ev.verdicts.items() if verdict == CONNECTS}
+        usable = [r for r in self.ev.revisions if not r.is_two_endpoints]
+        spoken = [r for r in usable if self.ev.speaks(r) is not False or r.name in connected]
+        return spoken[-1] if spoken else None
 
     @property
     def has_sessions(self) -> bool:

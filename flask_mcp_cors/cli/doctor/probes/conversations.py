@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urljoin
 
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Fetched
 from ..evidence import lost_in
 from ..findings import is_failed
@@ -33,10 +34,12 @@ PATIENCE = 1.5
 #: Seconds for one that is looked at beside everything else.
 WATCH = 3.5
 
+#: Seconds for such a stream to open, after one that has opened at once; and for an answer while it is open.
+OPENING, MEANWHILE = 2.0, 4.0
+
 #: How often a session is asked for again: a load balancer sends some of these to another worker.
 REPEATS = 4
 
-CONNECTS = "connects"
 BLOCKED = "cannot connect"
 REFUSED = "refused"
 LOGIN = "log in first"
@@ -52,7 +55,8 @@ class Conversations:
         self.page = page
         self.preflights = preflights
         self._watched: Watched | None = None
-        self._opened: Fetched | None = None
+        #: The session whose stream is watched: it is ended last.
+        self._session: tuple[Revision, str | None] | None = None
 
     def converse(self, revision: Revision) -> str:
         """Talk as a client of this revision does; how it ended."""
@@ -182,6 +186,8 @@ class Conversations:
                         self._is_lost(revision, session, fetched)
                     elif first.network is not None and "Set-Cookie" in first.network.headers:
                         self._with_cookie(revision, step, first.network.headers.getall("Set-Cookie"))
+                    if fetched.status == 400:
+                        self._without_version(revision, step, session)
                     if fetched.reading.fault not in LENIENT_FAULTS:
                         return REFUSED
                 done.append(name)
@@ -193,7 +199,7 @@ class Conversations:
                 # The verdict stands: what follows is less than a client needs.
                 self.ev.verdicts[self.page.origin, revision.name] = verdict
                 done += self._stream(revision, session)
-                done += self._end(revision, session)
+                done += [] if self._watched else self._end(revision, session)
                 is_over = True
             self._works(revision, ", ".join(done))
             return verdict
@@ -206,6 +212,13 @@ class Conversations:
         cookie = "; ".join(value.partition(";")[0] for value in cookies)
         headers = self.asker.headers(revision, message) | {"Origin": self.page.origin, "Cookie": cookie}
         self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
+
+    def _without_version(self, revision: Revision, message: Message, session: str | None) -> None:
+        """Is it refused for the header that names the version?"""
+        headers = self.asker.headers(revision, message, session) | {"Origin": self.page.origin}
+        if headers.pop("MCP-Protocol-Version", None) is not None:
+            step = "without its version"
+            self.asker.plain(step, "POST", headers, message, origin=self.page.origin, revision=revision)
 
     @property
     def _newest(self) -> Revision:
@@ -231,8 +244,18 @@ class Conversations:
     def _stream(self, revision: Revision, session: str | None) -> list[str]:
         """The ``GET`` that opens a stream for messages of the server's own."""
         headers = stream_headers(revision, self.ev.token, session)
-        weight = Severity.WARNING
-        opened = self._fetch(revision, "GET stream", "GET", headers, weight=weight, enough=has_event, patience=PATIENCE)
+        # Its preflight alone: this page's cache may hold one of POST that covers it, and a later page's does not.
+        asked = self.page.ask(self.ev.href, "GET", headers | self.asker.more)
+        if asked.is_rejected:
+            named = headers | {"Origin": self.page.origin}
+            behind = self.asker.plain("GET stream, behind", "GET", named, patience=PATIENCE, enough=has_event)
+            # Where there is no stream, nobody misses its preflight.
+            weight = None if behind.status == 405 else Severity.WARNING
+            opened = self._looked_at(asked, "GET stream", revision, weight)
+        else:
+            opened = self._fetch(
+                revision, "GET stream", "GET", headers, weight=Severity.WARNING, enough=has_event, patience=PATIENCE
+            )
         is_late = opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight
         if is_late:
             opened.weight = None  # a row of its own
@@ -247,10 +270,8 @@ class Conversations:
             return ["no GET stream (405, which is allowed)"]
         if opened.status != 200 or "event-stream" not in opened.headers.get("content-type", ""):
             return [f"no GET stream ({opened.status})"]
-        if not opened.is_ended:
-            asked = self._ask_meanwhile(revision, session, headers)
-            if asked.fault is None and not opened.body and self.page.origin == self.ev.origins[0]:
-                self._watch(revision)
+        if not opened.is_ended and self.page.origin == self.ev.origins[0]:
+            self._ask_meanwhile(revision, session, headers, is_quiet=not opened.body)
         how = "open, and quiet" if not opened.is_ended else "it ends at once, without an event"
         done = [f"GET stream: {'its first event comes at once' if has_event(opened.body) else how}"]
         if any(line.startswith(b"id:") for line in opened.body.splitlines()):
@@ -260,34 +281,29 @@ class Conversations:
                 done.append("it can be resumed")
         return done
 
-    def _watch(self, revision: Revision) -> None:
-        """Look longer at a stream that is quiet, in a session of its own, while the rest is asked."""
-        message = initialize(revision.name)
-        named = self.asker.headers(revision, message) | {"Origin": self.page.origin}
-        self._opened = self.asker.plain("initialize to watch", "POST", named, message, origin=self.page.origin)
-        session = self._opened.headers.get("Mcp-Session-Id")
-        if session is not None:
-            named = self.asker.headers(revision, INITIALIZED, session) | {"Origin": self.page.origin}
-            self.asker.plain("initialized to watch", "POST", named, INITIALIZED, origin=self.page.origin)
-        headers = stream_headers(revision, self.ev.token, session) | self.asker.more
-        self._watched = self.page.watch(self.ev.href, headers | {"Accept-Encoding": "identity"})
+    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers, *, is_quiet: bool) -> None:
+        """Send a message while a stream is open, as clients do. Go on watching that stream if it is quiet."""
+        with self.asker.wire.hurried(OPENING):
+            # No answer: the one worker may not have noticed yet that the stream before has ended.
+            watched = self.page.watch(self.ev.href, headers | self.asker.more | {"Accept-Encoding": "identity"})
+        with self.asker.wire.hurried(MEANWHILE):
+            message = request(revision, "tools/list")
+            named = self.asker.headers(revision, message, session) | self.asker.more
+            asked = self.page.fetch(self.ev.href, "POST", named, message=message)
+        self.asker.note(asked, "during the stream", self.page.origin, revision)
+        if watched is not None and is_quiet and asked.fault is None:
+            self._watched, self._session = watched, (revision, session)
+        elif watched is not None:
+            watched.end(0)
 
     def end_watch(self) -> None:
-        """What has come of that stream by now, or soon."""
-        if self._watched is not None:
+        """What has come of the stream by now, or soon; and the end of its session."""
+        if self._watched is not None and self._session is not None:
             seen = self._watched.end(min(WATCH, self.asker.wire.seconds_left))
             seen.url = self.ev.href
             self.asker.note(seen, "GET stream, watched", self.page.origin)
-        if self._opened is not None:
-            self.asker.end_session(self._opened, NEWEST_WITH_SESSIONS)
-
-    def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers) -> Fetched:
-        """Send a message while the stream is open, as clients do. The one worker of a server is then busy."""
-        message = request(revision, "tools/list")
-        with self.page.holding_open(self.ev.href, headers | self.asker.more):
-            named = self.asker.headers(revision, message, session) | self.asker.more
-            asked = self.page.fetch(self.ev.href, "POST", named, message=message)
-        return self.asker.note(asked, "during the stream", self.page.origin, revision)
+            for what in self._end(*self._session):
+                self._works(self._session[0], what)
 
     def _end(self, revision: Revision, session: str | None) -> list[str]:
         """``DELETE``, which ends the session. A client that may not is still a client."""

@@ -13,16 +13,16 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 from ....testing.urls import parse_url
 from ...findings import Severity
 from ...terminal import printable
 from ..evidence import Fact
 from ..evidence import Fetched
-from ..evidence import REGISTRATION_STEP
-from ..evidence import RESOURCE_STEP
-from ..evidence import SERVER_STEP
-from ..evidence import TOKEN_STEP
+from ..evidence import LoginStep
+from ..evidence import SERVER_PLACE
+from ..evidence import server_urls
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import parse_json
 from ..page import Page
@@ -35,7 +35,7 @@ from .surroundings import is_local
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
 #: Steps whose 401 no page has read.
 _UNREAD = ("behind", "behind, without a token", "without a token")
-_BARE = "/.well-known/oauth-protected-resource"
+_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 class Login:
@@ -59,8 +59,13 @@ class Login:
         challenge = refused.headers.get("www-authenticate", "")
         if challenge and refused.step not in _UNREAD:
             self._works("challenge", "JavaScript can read WWW-Authenticate")
-        found = _RESOURCE_METADATA.search(challenge)
-        named = (found[1] or found[2]) if found else None
+        named = _named_in(challenge)
+        if named is not None and not urlsplit(named).scheme:
+            self._fact("metadata url relative", named)
+            named = None
+        sent = "" if refused.network is None else refused.network.headers.get("WWW-Authenticate", "")
+        if named is None and not challenge and (hidden := _named_in(sent)):
+            self._fact("metadata hidden", hidden)
         document = self._resource([named] if named else _resource_urls(self.ev.href), is_named=named is not None)
         if document is None:
             if any(fact.origin == self.page.origin for fact in self.ev.found("metadata nowhere")):
@@ -77,8 +82,8 @@ class Login:
 
     def _as_before(self) -> None:
         """Before resource metadata, until 2025-03-26, the authorization server was at the host of the endpoint."""
-        for url in _server_urls(self.ev.url.origin):
-            fetched = self._get(url, SERVER_STEP)
+        for url in server_urls(self.ev.url.origin):
+            fetched = self._get(url, LoginStep.SERVER)
             document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
             if isinstance(document, dict):
                 self._works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
@@ -125,31 +130,29 @@ class Login:
         """The document of the resource, or what kept it from the page."""
         statuses: list[str] = []
         for url in urls:
-            fetched = self._get(url, RESOURCE_STEP)
+            fetched = self._get(url, LoginStep.RESOURCE)
             if fetched is None or fetched.fault is not None:
                 return None
             # A page that cannot read it is told nothing. Without a browser it shows whether it is CORS.
             seen = self._plain(url) if fetched.is_rejected else fetched
-            status, is_document = seen.status, isinstance(parse_json(seen.body), dict)
-            if status in (401, 403, 404, 410) and not is_named:
+            document = parse_json(seen.body)
+            if seen.status in (401, 403, 404, 410) and not is_named:
                 # Nobody has said that it is there. Some logins cover every path.
-                statuses.append(f"{status}")
+                statuses.append(f"{seen.status}")
                 continue
-            document = parse_json(fetched.body)
-            if status == 200 and isinstance(document, dict):
-                return document
-            if status in (401, 403):
-                self._fact("metadata protected", f"{status}", url)
-            elif status in (404, 410):
-                own = "nginx answers so itself, before the app" if b"<center>nginx" in seen.body else ""
-                own = own and f"{own}: no location passes this path on (proxy_pass)."
-                self._fact("metadata missing", own or self._below_mount(url), url)
-            elif fetched.is_rejected and (is_document or status != 200):
+            if seen.status in (401, 403):
+                self._fact("metadata protected", f"{seen.status}", url)
+            elif seen.status in (404, 410):
+                own = "nginx answers so itself, before the app: no location passes this path on (proxy_pass)."
+                self._fact("metadata missing", own if b"<center>nginx" in seen.body else self._below_mount(url), url)
+            elif fetched.is_rejected and (isinstance(document, dict) or seen.status != 200):
                 fetched.weight = Severity.ERROR
-            elif status == 200:
+            elif seen.status != 200:
+                self._fact("metadata error", f"{seen.status}", url)
+            elif not isinstance(document, dict):
                 self._fact("metadata not json", seen.headers.get("content-type", "something else"), url)
             else:
-                self._fact("metadata error", f"{status}", url)
+                return document
             return None
         self._fact("metadata nowhere", " and ".join(dict.fromkeys(statuses)))
         return None
@@ -164,19 +167,12 @@ class Login:
 
     def _below_mount(self, url: str) -> str:
         """The document of an app below a mount point is often served below it, too, where no client looks."""
-        try:
-            parsed = parse_url(url)
-        except ValueError:
-            return ""
         path = parse_url(self.ev.href).target.partition("?")[0].strip("/")
         parts = path.split("/")
         for count in range(1, len(parts) + 1):
-            mount = "/" + "/".join(parts[:count])
-            rest = "/".join(parts[count:])
-            for place in dict.fromkeys(
-                (f"{mount}{_BARE}/{rest}".rstrip("/"), f"{mount}{_BARE}", f"{mount}{_BARE}/{path}")
-            ):
-                other = urljoin(parsed.href, place)
+            mount, rest = "/" + "/".join(parts[:count]), "/".join(parts[count:])
+            for below in dict.fromkeys((f"/{rest}".rstrip("/"), "", f"/{path}")):
+                other = urljoin(url, f"{mount}{_RESOURCE}{below}")
                 if self._may_ask(other) and self._plain(other).status == 200:
                     return f"It is served at {printable(other, 200)}, below the mount point, where clients do not look."
         return ""
@@ -185,14 +181,14 @@ class Login:
 
     def _authorization_server(self, issuer: str, *, registers: bool) -> None:
         try:
-            urls = _server_urls(issuer)
+            urls = server_urls(issuer)
         except ValueError:
             self._fact("issuer malformed", issuer)
             return
         blocked: Fetched | None = None
         document: object = None
         for url in urls:
-            fetched = self._get(url, SERVER_STEP)
+            fetched = self._get(url, LoginStep.SERVER)
             if fetched is None or fetched.fault is not None:
                 return
             if fetched.barred is not None and fetched.location is None:
@@ -206,7 +202,10 @@ class Login:
                 blocked = blocked or fetched
         if not isinstance(document, dict):
             if blocked is None:
-                self._fact("authorization server missing", url=issuer)
+                # Appended to the issuer's path, where the well-known part belongs before it.
+                appended = f"{issuer.rstrip('/')}{SERVER_PLACE}"
+                is_there = appended not in urls and self._plain(appended).status == 200
+                self._fact("authorization server missing", f" One is at {appended}." if is_there else "", issuer)
                 return
             blocked.weight = Severity.ERROR if blocked.is_rejected else None
             kind = blocked.headers.get("content-type", "something else")
@@ -219,12 +218,12 @@ class Login:
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
-            if self._usable(tried, TOKEN_STEP):
-                self._works("authorization server", "its token endpoint answers a page")
+            if self._usable(tried, LoginStep.TOKEN):
+                self._works("authorization server", "pages can call its token endpoint")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
-            if self._usable(asked, REGISTRATION_STEP):
-                self._works("authorization server", "a page may register at it")
+            if self._usable(asked, LoginStep.REGISTRATION):
+                self._works("authorization server", "pages can register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
 
@@ -255,8 +254,9 @@ class Login:
     def _register(self, url: str, authorize: object) -> None:
         """Register a client as pages do, and look whether the login page opens."""
         redirect_uri = f"{self.page.origin}/callback"
-        wanted = {"client_name": "flask-mcp-cors doctor", "redirect_uris": [redirect_uri]}
-        wanted |= {
+        wanted = {
+            "client_name": "flask-mcp-cors doctor",
+            "redirect_uris": [redirect_uri],
             "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code"],
             "response_types": ["code"],
@@ -282,13 +282,11 @@ class Login:
             self._works("login", "the authorization endpoint opens; from there a person logs in")
 
 
+def _named_in(challenge: str) -> str | None:
+    found = _RESOURCE_METADATA.search(challenge)
+    return (found[1] or found[2]) if found else None
+
+
 def _resource_urls(href: str) -> list[str]:
     path = parse_url(href).target.partition("?")[0].rstrip("/")
-    return list(dict.fromkeys(urljoin(href, place) for place in (f"{_BARE}{path}", _BARE)))
-
-
-def _server_urls(issuer: str) -> list[str]:
-    path = parse_url(issuer).target.partition("?")[0].rstrip("/")
-    oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
-    places = [f"{oauth}{path}", f"{openid}{path}", f"{path}{openid}"]
-    return list(dict.fromkeys(urljoin(issuer, place) for place in places))
+    return list(dict.fromkeys(urljoin(href, place) for place in (f"{_RESOURCE}{path}", _RESOURCE)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....core.headers import ALLOW_METHODS
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
@@ -34,6 +35,8 @@ class Preflights:
 
     def look_closer(self, page: Page, fetched: Fetched) -> None:
         """What the refusal says, what is behind it, and what changes it."""
+        if fetched.last is not None and fetched.last.status == 429 and self.ev.first("varied: at the limit=") is None:
+            self._passes(page, "at the limit", names=",".join(fetched.sent_names))
         is_stopped = fetched.is_rejected or fetched.status == 403
         if not is_stopped or fetched.url != self.ev.href or fetched.barred is not None:
             return
@@ -46,7 +49,7 @@ class Preflights:
         elif is_preflight:
             if fetched.method != "POST":
                 self.asker.again(fetched, page.origin)
-            tried = {f.step.partition("=")[2] for f in self.ev.fetches if f.step.startswith("varied: header=")}
+            tried = {f.step.partition("=")[2] for f in self.ev.of_kind("varied") if "header=" in f.step}
             for name in fetched.sent_names if tried else ():
                 if name not in tried:
                     self._passes(page, "header", name, names=name)
@@ -67,6 +70,8 @@ class Preflights:
         if response is None or response.status in (401, 421, 429) or response.status >= 500:
             return
         if fetched.blocked is None or fetched.blocked.reason in _PLAIN_REASONS:
+            if ALLOW_METHODS not in response.headers:
+                self._passes(page, "no method", method="", names=",".join(fetched.sent_names))
             return
         if self._passes(page, "no fetch metadata", names=",".join(fetched.sent_names), method=fetched.method):
             return
@@ -81,12 +86,9 @@ class Preflights:
         self, page: Page, kind: str, value: str = "", *, method: str = "POST", origin: str = "", names: str = ""
     ) -> bool:
         """Send a preflight that is changed in one thing."""
-        headers = {"Origin": origin or page.origin, REQUEST_METHOD: method} | (
-            {REQUEST_HEADERS: names} if names else {}
-        )
-        varied = self.asker.plain(f"varied: {kind}={value}", "OPTIONS", headers, origin=page.origin)
-        is_answered = varied.status is not None and 200 <= varied.status < 300
-        return is_answered and varied.headers.get(ALLOW_ORIGIN) in ("*", page.origin)
+        named = {"Origin": origin or page.origin, REQUEST_METHOD: method, REQUEST_HEADERS: names}
+        headers = {name: value for name, value in named.items() if value}
+        return self.asker.plain(f"varied: {kind}={value}", "OPTIONS", headers, origin=page.origin).is_let_pass
 
 
 def spellings(origin: str) -> list[tuple[str, str]]:
@@ -104,5 +106,8 @@ def spellings(origin: str) -> list[tuple[str, str]]:
             found.append(("no port", f"{scheme}://{name}"))
         else:
             found.append(("the default port", f"{origin}:{DEFAULT_PORTS[scheme]}"))
+    names = {"localhost": "127.0.0.1", "127.0.0.1": "localhost"}
+    if other_name := names.get(host.partition(":")[0]):
+        found.append(("another name", origin.replace(host.partition(":")[0], other_name)))
     other = {"http": "https", "https": "http"}.get(scheme)
     return [*found, ("the other scheme", f"{other}://{host}")] if other else found

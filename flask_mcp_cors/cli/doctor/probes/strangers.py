@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import REQUEST_HEADERS
 from ....core.headers import REQUEST_METHOD
 from ....core.hosts import is_loopback
+from ....testing.browser import USER_AGENT
 from ....testing.urls import parse_url
 from ..evidence import Fetched
 from ..evidence import FOREIGN_HOST
 from ..evidence import FOREIGN_ORIGIN
 from ..evidence import MAX_DOTS
 from ..messages import first_message
+from ..messages import Revision
 from .asking import Asker
+
+#: What a browser adds: many firewalls refuse what has no such headers.
+_AS_BROWSER = {
+    "User-Agent": USER_AGENT,
+    "Sec-Fetch-Site": "cross-site",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Dest": "empty",
+}
 
 
 class Strangers:
@@ -24,20 +32,19 @@ class Strangers:
         self.asker = asker
         self.ev = asker.ev
 
-    def ask(self, origins: Iterable[str]) -> None:
-        """Ask as look-alikes of *origins*, and on a local server under another name."""
-        for origin in origins:
-            self._look_alikes(origin)
-        if self.ev.is_local:
-            self._foreign_host()
-
-    def ask_as_foreign_origin(self) -> None:
-        """MCP: servers MUST validate Origin, and answer 403 where it is not valid."""
+    def ask_first(self) -> None:
+        """Ask as a foreign page, and on a local server under another name; once."""
         revision = self.asker.spoken
-        if revision is None or not self.asker.may_go_on("a foreign page"):
+        if revision is None or self.ev.first("foreign origin") is not None:
             return
-        sent = {"Origin": FOREIGN_ORIGIN, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
-        foreign = self.asker.first("foreign origin", revision, sent)
+        if self.asker.may_go_on("a foreign page"):
+            self._foreign_origin(revision)
+        if self.ev.is_local and self.asker.may_go_on("a foreign Host"):
+            self._foreign_host(revision)
+
+    def _foreign_origin(self, revision: Revision) -> None:
+        """MCP: servers MUST validate Origin, and answer 403 where it is not valid."""
+        foreign = self.asker.first("foreign origin", revision, _AS_BROWSER | {"Origin": FOREIGN_ORIGIN})
         if foreign.status == 403:
             self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is refused with 403")
         elif self._is_refused(foreign):
@@ -61,7 +68,7 @@ class Strangers:
     def _works(self, what: str) -> None:
         self.ev.works.append(("", "", what))
 
-    def _look_alikes(self, origin: str) -> None:
+    def ask_as_look_alikes(self, origin: str) -> None:
         """Origins that a list with holes takes for an allowed one."""
         foreign = self.ev.first("foreign origin")
         is_open = foreign is None or foreign.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
@@ -72,32 +79,33 @@ class Strangers:
             return
         names = "authorization,content-type" if self.ev.wants_login or self.ev.token else "content-type"
         for kind, spelled in look_alikes(origin):
-            headers = {"Origin": spelled, REQUEST_METHOD: "POST", REQUEST_HEADERS: names}
+            headers = _AS_BROWSER | {"Origin": spelled, REQUEST_METHOD: "POST", REQUEST_HEADERS: names}
             asked = self.asker.plain("look-alike preflight", "OPTIONS", headers)
             if asked.headers.get(ALLOW_ORIGIN) == spelled and (revision := self.asker.spoken) is not None:
-                self.asker.first(f"look-alike: {kind}", revision, {"Origin": spelled})
+                self.asker.first(f"look-alike: {kind}", revision, _AS_BROWSER | {"Origin": spelled})
             if self.asker.wire.is_exhausted:
                 self.ev.not_asked.append(f"look-alikes of {origin}")
                 return
 
-    def _foreign_host(self) -> None:
+    def _foreign_host(self, revision: Revision) -> None:
         """DNS rebinding: a page under an attacker's name, which now leads here, is same-origin with this server."""
-        revision = self.asker.spoken
-        if revision is None or not self.asker.may_go_on("a foreign Host"):
-            return
         port = "" if self.ev.url.port is None else f":{self.ev.url.port}"
         host = f"{FOREIGN_HOST}{port}"
-        headers = {"Host": host, "Origin": f"{self.ev.url.scheme}://{host}"}
-        if self.asker.first("foreign host", revision, headers).result is not None:
+        sent = _AS_BROWSER | {"Host": host, "Sec-Fetch-Site": "same-origin"}
+        named = sent | {"Origin": f"{self.ev.url.scheme}://{host}"}
+        if self.asker.first("foreign host", revision, named).result is not None:
             return
         # That may have been for the Origin, which such a page's GET does not carry.
-        bare = self.asker.first("foreign host, no origin", revision, {"Host": host})
+        bare = self.asker.first("foreign host, no origin", revision, sent)
         if self._is_refused(bare):
             self._works(f"a foreign Host is not served ({bare.status})")
 
 
 def look_alikes(origin: str) -> list[tuple[str, str]]:
     """Kind and origin.
+
+    Browsers write schemes and hosts in lower case, and no path: a list that lets other spellings in has no hole. The
+    name with a dot at its end leads to the same host.
 
     >>> look_alikes("https://app.example.com")[0]
     ('host as prefix', 'https://app.example.com.foreign.invalid')
@@ -125,6 +133,7 @@ def look_alikes(origin: str) -> list[tuple[str, str]]:
         ("another port", f"{url.scheme}://{host}:8443"),
         ("subdomain", dotted.format(f"evil.{host}")),
         ("subdomain", dotted.format(f"evil.{domain}")),
+        ("a part of it", origin[:-1]),
         ("null", "null"),
         *local,
     ]

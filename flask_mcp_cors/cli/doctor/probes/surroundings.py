@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from contextlib import closing
 from contextlib import suppress
 from ipaddress import ip_address
@@ -14,6 +15,9 @@ from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ..evidence import Evidence
 from ..evidence import Fact
+
+#: Seconds for a name to resolve.
+RESOLVING = 3.0
 
 
 def look_around(evidence: Evidence) -> bool:
@@ -53,11 +57,22 @@ def is_local(host: str) -> bool:
         return True
     with suppress(ValueError):
         return _is_private(host.strip("[]"))
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return False
-    return any(_is_private(str(address[0]).partition("%")[0]) for *_, address in found)
+    return any(map(_is_private, _addresses(host)))
+
+
+def _addresses(host: str) -> list[str]:
+    """What a name resolves to: nothing, if that takes too long, for nothing else ends a look-up."""
+    found: list[str] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(address[0]).partition("%")[0] for *_, address in answers)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(RESOLVING)
+    return list(found)
 
 
 def _is_private(text: str) -> bool:

@@ -19,6 +19,6 @@ from .rule import Rule
 from .rule import Table
 from .rule import Values
 
-TABLE = Table((*NETWORK, *PREFLIGHTS, *REFUSALS, *MESSAGES, *ANSWERS), (*WAYS, *ADMISSION, *LOGIN, *ENDS))
+TABLE = Table({**NETWORK, **PREFLIGHTS, **REFUSALS, **MESSAGES, **ANSWERS}, {**WAYS, **LOGIN, **ADMISSION, **ENDS})
 
 __all__ = ["Case", "EVERYTHING", "Rule", "TABLE", "Table", "Values"]

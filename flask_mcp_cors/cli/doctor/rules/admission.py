@@ -21,22 +21,23 @@ from ..evidence import MAX_DOTS
 from ..stacks import A_PROXY
 from ..stacks import proxy_in
 from ..stacks import stacks_of
+from .rule import each
+from .rule import error
+from .rule import Fits
+from .rule import note
 from .rule import Observation
+from .rule import once
+from .rule import Seen
 from .rule import Values
-from .seen import each
-from .seen import Seen
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+from .rule import warning
 
 _DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
 
-_NAME_ORIGINS = (
-    "name the origins that may call (origins=[…]) in an exact list and refuse others with 403 (MCPCors does)"
-)
+_NAME_ORIGINS = "name the origins that may call in an exact list, and refuse others with 403"
 _NAME_HOSTS = (
-    "serve your own host names only, 421 or 403 for others (hosts=[…]; allowed_hosts in MCP SDKs; FastMCP: only with "
-    "host_origin_protection=True beside it)"
+    "serve your own host names only, 421 or 403 for others (MCPCors: hosts; MCP SDKs: allowed_hosts; FastMCP: only "
+    "with host_origin_protection=True beside it)"
 )
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
 
@@ -44,10 +45,6 @@ _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours 
 def _has_credentials(f: Fetched) -> bool:
     """Is the foreign origin echoed, with credentials?"""
     return f.headers.get(ALLOW_ORIGIN) == FOREIGN_ORIGIN and f.headers.get(ALLOW_CREDENTIALS) == "true"
-
-
-def _any_credentials(ev: Evidence) -> Iterator[Values]:
-    yield from ({"foreign": FOREIGN_ORIGIN} for f in ev.of("foreign origin") if _has_credentials(f))
 
 
 def _served(*, to_pages: bool) -> Seen:
@@ -61,30 +58,32 @@ def _served(*, to_pages: bool) -> Seen:
         is_stopped = preflight is not None and preflight.is_rejected and (simple is None or simple.result is None)
         if to_pages == is_stopped:
             return
-        may_read = f.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
-        at_home = ev.is_local and ev.token is None
-        proxy = proxy_in(stacks_of(ev.responses()))
-        # Where another origin gets other headers, Origin does arrive, unless it is the proxy that sends them.
-        seen = {r.headers.get(ALLOW_ORIGIN) for r, _ in ev.responses()} - {None, f.headers.get(ALLOW_ORIGIN)}
-        is_seen = bool(seen) and proxy == A_PROXY
         allowed = f.headers.get(ALLOW_ORIGIN)
+        may_read = allowed in ("*", FOREIGN_ORIGIN)
+        at_home = ev.is_local and ev.token is None
+        # * on purpose: no cookie counts, and either a token is wanted, or at least the Host is checked.
+        checks_host = not any(f.result is not None for f in ev.of("foreign host", "foreign host, no origin"))
+        is_public = allowed == "*" and (ev.wants_login or (checks_host and ev.first("foreign host") is not None))
+        heads = [response.headers for response, _ in ev.responses()]
+        proxy = proxy_in(stacks_of(ev.responses()))
+        # Where another origin gets other headers, Origin does arrive, unless it is a proxy that sends them.
+        is_told_apart = any(head.get(ALLOW_ORIGIN) not in (None, allowed) for head in heads)
+        is_seen = is_told_apart and proxy == A_PROXY and not any("Via" in head for head in heads)
         hint = "" if may_read or is_seen else f"see whether {proxy} in front drops Origin, and let it pass Origin on"
         # A list that never sees another origin answers as if it had.
         is_same = bool(hint) and allowed is not None and allowed in ev.origins
         hint = f"; if the server does validate it: {hint}" if hint and not is_same else hint
-        values = {
+        grave = Severity.ERROR if at_home and to_pages else Severity.WARNING
+        yield {
+            "severity": Severity.NOTE if is_public and to_pages else grave,
             "who": "Any web site that somebody on this machine or network visits" if at_home else "Any web site",
+            "with": ", with a token of its own" if ev.wants_login else "",
             "read": " and read its answers" if may_read else "",
             "foreign": FOREIGN_ORIGIN,
             "order": f"{hint}; otherwise {_NAME_ORIGINS}" if is_same else _NAME_ORIGINS + hint,
         }
-        yield {"severity": ERROR, **values} if at_home and to_pages else values
 
     return seen
-
-
-def _foreign_unknown(ev: Evidence) -> Iterator[Values]:
-    yield from ({} for f in ev.of("foreign origin") if f.status == 401 and not _has_credentials(f))
 
 
 def _let_in(ev: Evidence, kind: str) -> list[str]:
@@ -106,18 +105,21 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
         # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
         endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
+        # Whatever follows the host is let in, a port too; or whatever is in front of it, another scheme too.
         if _let_in(ev, "host as prefix") or _let_in(ev, "host in the middle"):
-            found.pop("another port", None)  # whatever follows the host is let in, a port too
+            found.pop("another port", None)
+        if _let_in(ev, "host in the middle") or any(not o.endswith(parents) for o in _let_in(ev, "host as suffix")):
+            found.pop("another scheme", None)
         if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
             del found[_DOT]  # a comparison that ends before that dot lets both in
         if found.get("host in the middle"):
             # An origin that holds the host anywhere explains all the others.
             found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
         for kind, let_in in found.items():
-            others = parents if kind != _DOT else parents + endings
+            others = {"host as suffix": parents, _DOT: parents + endings}.get(kind, ())
             shown = ", ".join(origin for origin in let_in if not origin.endswith(others))
             if shown:
-                severity = ERROR if is_grave and is_open else WARNING
+                severity = Severity.ERROR if is_grave and is_open else Severity.WARNING
                 yield {"severity": severity, "let_in": shown, "how": _HOLES[kind][0], "hole_cure": _HOLES[kind][1]}
 
     return seen
@@ -141,12 +143,16 @@ _HOLES = {
         "the origin is searched for the host anywhere (in, contains, an unanchored regular expression)",
         "compare the whole origin with an exact list; anchor a regular expression at both ends",
     ),
+    "a part of it": (
+        "the origin is searched for in a text (in or indexOf on a string that should be a list)",
+        "make it a list, and compare the whole origin with each entry",
+    ),
     "null": (
         "It is on the list; sandboxed frames and local files send it",
         "take null off the list: compare with an exact list of whole origins",
     ),
     "another scheme": (
-        "only the host is compared, not the scheme: who controls the network can put a page there",
+        "the host or the end of the origin is compared, not the scheme: who controls the network can put a page there",
         "compare the whole origin, scheme included, with an exact list",
     ),
     "another port": (
@@ -161,23 +167,25 @@ def _subdomains(ev: Evidence) -> Iterator[Values]:
         yield {"let_in": let_in[-1]}
 
 
-def _rebinding(ev: Evidence) -> Iterator[Values]:
-    for f in ev.of("foreign host"):
-        if f.result is not None:
-            yield {"host": FOREIGN_HOST, "severity": WARNING if ev.token else ERROR}
+def _rebinding(ev: Evidence) -> Fits:
+    f = ev.first("foreign host")
+    is_served = f is not None and f.result is not None
+    return is_served and {"host": FOREIGN_HOST, "severity": Severity.WARNING if ev.token else Severity.ERROR}
 
 
-def _host_not_checked(ev: Evidence) -> Iterator[Values]:
+def _host_not_checked(ev: Evidence) -> Fits:
     bare, full = ev.first("foreign host, no origin"), ev.first("foreign host")
-    if bare is not None and bare.result is not None and full is not None:
-        yield {"host": FOREIGN_HOST, "status": full.status, "severity": NOTE if ev.token else WARNING}
+    if bare is None or bare.result is None or full is None:
+        return False
+    severity = Severity.NOTE if ev.token else Severity.WARNING
+    return {"host": FOREIGN_HOST, "status": full.status, "severity": severity}
 
 
-def _vary(ev: Evidence) -> Iterator[Values]:
+def _vary(ev: Evidence) -> Fits:
     """An answer that depends on Origin has to say so, or a cache hands it to another page."""
     foreign = ev.first("foreign origin")
     if foreign is None or foreign.network is None:
-        return
+        return False
     for f in ev.fetches:
         response = f.network
         if response is None or not f.origin or f.url != ev.href or f.method == "OPTIONS":
@@ -187,8 +195,8 @@ def _vary(ev: Evidence) -> Iterator[Values]:
         allowed = response.headers.get(ALLOW_ORIGIN)
         varies = {name.lower() for name in split_list(response.headers.get("Vary", ""))}
         if allowed not in (None, "*", foreign.network.headers.get(ALLOW_ORIGIN)) and not varies & {"origin", "*"}:
-            yield {}
-            return
+            return True
+    return False
 
 
 def _repeated(ev: Evidence) -> Iterator[Values]:
@@ -196,16 +204,14 @@ def _repeated(ev: Evidence) -> Iterator[Values]:
     yield from ({"header": name} for name in names)
 
 
-def _star_credentials(ev: Evidence) -> Iterator[Values]:
-    heads = (r.headers for r, _ in ev.responses())
-    if any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads):
-        yield {}
+def _star_credentials(ev: Evidence) -> Fits:
+    heads = (response.headers for response, _ in ev.responses())
+    return any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads)
 
 
-def _no_nosniff(ev: Evidence) -> Iterator[Values]:
+def _no_nosniff(ev: Evidence) -> Fits:
     answers = [f.network for f in ev.fetches if f.network is not None and f.url == ev.href]
-    if answers and not any("X-Content-Type-Options" in response.headers for response in answers):
-        yield {}
+    return bool(answers) and not any("X-Content-Type-Options" in response.headers for response in answers)
 
 
 def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
@@ -215,190 +221,149 @@ def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
             yield f, f.preflight.headers
 
 
-def _star_authorization(ev: Evidence) -> Iterator[Values]:
+def _star_authorization(ev: Evidence) -> Fits:
     asked = Question("", "", "POST", ("authorization",), with_credentials=False)
     heads = (head for f, head in _passed(ev) if "authorization" in f.sent_names)
-    if any(Answer.from_headers(head, QUIRKS["chromium"]).refused_headers(asked) for head in heads):
-        yield {}
+    return any(Answer.from_headers(head, QUIRKS["chromium"]).refused_headers(asked) for head in heads)
 
 
-def _not_cached(ev: Evidence) -> Iterator[Values]:
+def _not_cached(ev: Evidence) -> Fits:
     ages = [head.get(MAX_AGE) for _, head in _passed(ev)]
-    if ages and all(age is None for age in ages):
-        yield {}
+    return bool(ages) and all(age is None for age in ages)
 
 
-def _max_age(ev: Evidence) -> Iterator[Values]:
+def _max_age(ev: Evidence) -> Fits:
     ages = (head.get(MAX_AGE, "") for _, head in _passed(ev))
     bad = next((age for age in ages if age and (not age.isdecimal() or int(age) == 0)), None)
-    if bad is not None:
-        yield {"age": bad}
+    return bad is not None and {"age": bad}
 
 
-ADMISSION: tuple[Observation, ...] = (
-    Observation(
-        "any_origin_with_credentials",
+ADMISSION: dict[str, Observation] = {
+    "any_origin_with_credentials": error(
         "any origin is allowed, with credentials",
-        _any_credentials,
+        each("foreign origin", where=_has_credentials),
         "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
-        "{foreign} and allows credentials.",
+        f"{FOREIGN_ORIGIN} and allows credentials.",
         "name the origins in a list; MCP with bearer tokens does not need Access-Control-Allow-Credentials",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "foreign_origin_served",
+    "foreign_origin_served": warning(
         "requests from any origin are served",
         _served(to_pages=True),
-        "{who} can call this server{read}: the Origin {foreign} is served. MCP says: servers MUST validate Origin and "
-        "answer 403.",
+        "{who} can call this server{with}{read}: the Origin {foreign} is served. MCP says: servers MUST validate "
+        "Origin and answer 403.",
         "{order}",
-        severity=WARNING,
     ),
-    Observation(
-        "origin_not_validated",
+    "origin_not_validated": warning(
         "requests from any origin are served; browsers stop them at the preflight only",
         _served(to_pages=False),
         "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers MUST "
         "validate Origin and answer 403.",
         "{order}",
-        severity=WARNING,
     ),
-    Observation(
-        "foreign_origin_unknown",
+    "foreign_origin_unknown": note(
         "the 401 comes before Origin validation",
-        _foreign_unknown,
+        each("foreign origin", where=lambda f: f.status == 401 and not _has_credentials(f)),
         "Whether foreign origins are refused does not show without a token: the 401 comes first.",
         "pass --token",
-        severity=NOTE,
     ),
-    Observation(
-        "lookalike_allowed",
+    "lookalike_allowed": error(
         "an origin that only looks like an allowed one is let in",
-        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", is_grave=True),
+        _holes("host as prefix", "host as suffix", _DOT, "host in the middle", "a part of it", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "null_allowed",
+    "null_allowed": error(
         "the origin null is let in",
         _holes("null", is_grave=True),
         "The origin null is let in. {how}.",
         "{hole_cure}",
         "origins",
-        severity=ERROR,
     ),
-    Observation(
-        "other_scheme_allowed",
+    "other_scheme_allowed": warning(
         "the origin with the other scheme is let in",
         _holes("another scheme", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",
-        severity=WARNING,
     ),
-    Observation(
-        "other_port_allowed",
+    "other_port_allowed": warning(
         "the origin with any port is let in",
         _holes("another port", is_grave=True),
         "{let_in} is let in as well: {how}.",
         "{hole_cure}",
         "origins",
-        severity=WARNING,
     ),
-    Observation(
-        "subdomains_allowed",
+    "subdomains_allowed": note(
         "subdomains of an allowed origin are let in",
         _subdomains,
         "Subdomains are let in, too: {let_in}.",
         "if only one host is meant, write its origin without a wildcard",
-        severity=NOTE,
     ),
-    Observation(
-        "dns_rebinding",
+    "dns_rebinding": error(
         "a local server answers for any Host",
-        _rebinding,
+        once(_rebinding),
         "This local server answers requests for any Host ({host}). A web site whose name is made to lead to this "
         "address (DNS rebinding) can use it like its own, whatever CORS says.",
         _NAME_HOSTS,
-        severity=ERROR,
     ),
-    Observation(
-        "host_not_checked",
+    "host_not_checked": warning(
         "a local server answers for any Host where no Origin is sent",
-        _host_not_checked,
+        once(_host_not_checked),
         "Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is made "
         "to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and is "
         "refused ({status}).",
         _NAME_HOSTS,
-        severity=WARNING,
     ),
-    Observation(
-        "foreign_host_unknown",
+    "foreign_host_unknown": note(
         "the 401 comes before the check of Host",
         each("foreign host, no origin", where=lambda f: f.status == 401),
         "Whether a foreign Host is refused does not show without a token: the 401 comes first.",
         "pass --token",
-        severity=NOTE,
     ),
-    Observation(
-        "vary_missing",
+    "vary_missing": warning(
         "Vary: Origin is missing",
-        _vary,
+        once(_vary),
         f"{ALLOW_ORIGIN} differs by Origin, but Vary: Origin is missing: a cache may hand it to another page.",
         "send Vary: Origin with every response",
-        severity=WARNING,
     ),
-    Observation(
-        "header_repeated",
+    "header_repeated": warning(
         "a header is sent twice",
         _repeated,
         "{header} is sent more than once: two layers set it, often app and proxy.",
         "let one layer send it (nginx: take add_header out, or proxy_hide_header)",
-        severity=WARNING,
     ),
-    Observation(
-        "wildcard_with_credentials",
+    "wildcard_with_credentials": warning(
         "* together with credentials",
-        _star_credentials,
+        once(_star_credentials),
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
         'fetches with credentials: "include", and only there the other header matters.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
-        severity=WARNING,
     ),
-    Observation(
-        "wildcard_authorization",
+    "wildcard_authorization": warning(
         "* is to cover Authorization",
-        _star_authorization,
+        once(_star_authorization),
         "Access-Control-Allow-Headers is *, which does not cover Authorization (Fetch standard). Chromium, Firefox "
         "and WebKit still let it pass; Chromium warns and repeats the preflight before every request.",
         "name Authorization: Access-Control-Allow-Headers: *, Authorization",
-        severity=WARNING,
     ),
-    Observation(
-        "max_age_unused",
+    "max_age_unused": warning(
         "Access-Control-Max-Age is 0, negative or not a number",
-        _max_age,
+        once(_max_age),
         f"{MAX_AGE} is {{age}}: a browser keeps no answer to a preflight, and asks before every request.",
         _SEND_MAX_AGE,
-        severity=WARNING,
     ),
-    Observation(
-        "preflight_not_cached",
+    "preflight_not_cached": note(
         "no Access-Control-Max-Age",
-        _not_cached,
+        once(_not_cached),
         f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
         _SEND_MAX_AGE,
-        severity=NOTE,
     ),
-    Observation(
-        "nosniff_missing",
+    "nosniff_missing": note(
         "X-Content-Type-Options is missing",
-        _no_nosniff,
+        once(_no_nosniff),
         "Responses lack X-Content-Type-Options: nosniff.",
         "send it with every response",
-        severity=NOTE,
     ),
-)
+}

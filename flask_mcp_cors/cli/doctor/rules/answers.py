@@ -6,28 +6,42 @@ import re
 
 from ....core.headers import ALLOW_ORIGIN
 from ...terminal import printable
+from ..evidence import CONNECTS
 from ..evidence import is_login_error
-from ..evidence import LOGIN_STEPS
+from ..evidence import LoginStep
 from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import REVISIONS
-from ..stacks import proxy_in
+from ..stacks import own_page_of
 from .case import Case
-from .rule import EVERYTHING
 from .rule import Failure
+from .rule import fatal
 from .rule import Fits
-from .rule import MESSAGES_ONLY
+from .rule import of_messages
 from .rule import PASS_ERRORS
 from .rule import SEND_ORIGIN
 from .rule import SHARE_SESSIONS
 
-_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token", re.IGNORECASE)
+_CSRF_WORDS = re.compile(r"csrf|forgery|authenticity.?token|cross-origin request detected", re.IGNORECASE)
+#: A router's 404 that names the path it was asked for.
+_ASKED_PATH = re.compile(r"Cannot (?:POST|GET) (/[^\s<]*)")
 _TLS_WORDS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|requires TLS", re.I)
+_VERSION_WORDS = re.compile("protocol.?version", re.IGNORECASE)
+_SESSION_WORDS = re.compile("session|not initialized", re.IGNORECASE)
 _LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
 _OWN_LIST = (
     "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
     "their transport security)"
 )
+
+
+def _csrf(c: Case) -> Fits:
+    if c.status not in (400, 403, 419, 422) or not (found := _CSRF_WORDS.search(c.text)):
+        return False
+    if "cross-origin" in found[0].lower():
+        trust = f"; or trust {c.f.origin} in it (Go: CrossOriginProtection.AddTrustedOrigin)"
+        return {"why": "which looks at Origin and Sec-Fetch-Site", "trust": trust}
+    return {"why": "which wants a token from a form, and an MCP client has none", "trust": ""}
 
 
 def _changed_header(c: Case) -> Fits:
@@ -51,39 +65,36 @@ def _server_error(c: Case) -> Fits:
 def _unreadable(c: Case) -> Fits:
     if not _has_no_cors(c):
         return False
-    if c.f.step in LOGIN_STEPS:
-        if c.status == 401:
-            only = ": a login in front covers it, too, and nobody who is to log in has a token yet"
-            return {"only": only, "order": f"exempt {c.f.url} from that login, with {ALLOW_ORIGIN}: *", "topic": ""}
+    if c.f.step in tuple(LoginStep):
         order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
-    if c.status in (403, 405) and c.f.method != "POST" and c.is_html and c.others_have_cors:
+    if c.is_html and c.others_have_cors and c.f.method != "POST":
         # The page of another layer: CORS headers on it would cure nothing.
-        proxy = proxy_in(c.stacks)
-        only = f": {proxy} or another layer in front refuses {c.f.method} with a page of its own"
-        order = f"let {proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
-        return {"only": only, "order": order, "topic": ""}
-    if c.status == 200 and c.f.method == "GET" and c.is_html and c.others_have_cors:
-        return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
+        if c.status in (403, 405):
+            only = f": {c.proxy} or another layer in front refuses {c.f.method} with a page of its own"
+            order = f"let {c.proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
+            return {"only": only, "order": order, "topic": ""}
+        if c.status == 200 and c.f.method == "GET":
+            return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
-    order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
-    if c.others_have_cors:
-        return {"only": "; other answers of the server have it", "order": order}
-    if not any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
-        return {"only": "", "order": order}
-    only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
-    return {"only": only, "order": f"{order}: apply CORS before the routes"}
+    order, only, words = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", "", {}
+    if c.status < 400 and "nginx" in c.stacks:
+        # For these add_header needs no always.
+        order += "; a location or if with an add_header of its own drops those of the outer block: repeat them in it"
+        words = {"topic": ""}
+    elif c.others_have_cors:
+        only = "; other answers of the server have it"
+    elif any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
+        only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
+        order += ": apply CORS before the routes, and to what is written past the framework, such as streams"
+    return {"only": only, "order": order, **words}
 
 
 def _needs_cookie(c: Case) -> Fits:
     """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
-    with_cookie = c.evidence.first("with its cookie", origin=c.f.origin)
-    if with_cookie is None or c.status < 400 or c.is_preflight or not c.is_endpoint:
+    if c.status < 400 or (served := c.served("with its cookie")) is None:
         return False
-    if with_cookie.status is None or with_cookie.status >= 400 or c.f.sent != with_cookie.sent:
-        return False
-    cookie = with_cookie.exchanges[-1].request.headers.get("Cookie", "")
-    return {"cookie": cookie.partition("=")[0]}
+    return {"cookie": served.exchanges[-1].request.headers.get("Cookie", "").partition("=")[0]}
 
 
 def _forbidden(c: Case) -> Fits:
@@ -92,9 +103,8 @@ def _forbidden(c: Case) -> Fits:
     login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
     layer = "see which layer (firewall, deny rule, allow list) refuses them"
     if c.is_html:
-        proxy = proxy_in(c.stacks)
-        guess = f"The answer is an HTML page: {proxy} or another layer refuses it before the MCP server sees it."
-        return {"guess": guess, "order": f"{layer} in {proxy}; if a login is meant: {login}"}
+        guess = f"The answer is an HTML page: {c.proxy} or another layer refuses it before the MCP server sees it."
+        return {"guess": guess, "order": f"{layer} in {c.proxy}; if a login is meant: {login}"}
     guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
     return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
 
@@ -105,29 +115,27 @@ def _page_in_place(c: Case) -> Fits:
         return False
     title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
     words = title[2] if title else re.sub(r"<[^>]*>", " ", c.text)
-    return {"words": " ".join(words.split())[:80], "proxy": proxy_in(c.stacks)}
+    return {"words": " ".join(words.split())[:80]}
 
 
 def _no_result(c: Case) -> Fits:
+    """Whatever was not said of it by then."""
     if c.f.is_rejected:
         return False
-    if isinstance((c.f.message or {}).get("error"), dict) and c.f.sent:
-        method = c.f.sent.get("method")
-        return {
-            "fix": f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
-        }
-    return {"fix": "see the server's log: this is not CORS"}
-
-
-def _wants_token(c: Case) -> Fits:
-    return c.evidence.token is None and not c.is_preflight and is_login_error(c.f)
+    what, fix = f"is not answered with a result: {c.quoted}", "see the server's log: this is not CORS"
+    method = (c.f.sent or {}).get("method")
+    if "event-stream" in c.headers.get("Content-Type", "") and not c.f.is_ended:
+        what = "is answered with an event stream, and no response to it comes in that stream"
+        fix = "send the response to a POST in the stream that answers it, not in the GET stream, and end that stream"
+    elif method not in (None, "initialize") and isinstance((c.f.message or {}).get("error"), dict):
+        fix = f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
+    return {"what": what, "fix": fix}
 
 
 def _second_list(c: Case) -> Fits:
-    if c.is_preflight or not c.f.origin or c.f.step == "behind":
+    # With its Origin, but without what else a browser sends, it is served: then Origin is not the cause.
+    if c.is_preflight or not c.f.origin or c.f.step == "behind" or c.is_answered_behind:
         return False
-    if c.is_answered_behind:
-        return False  # with its Origin, but without what else a browser sends, it is served
     if c.f.is_rejected:
         # Without Origin the same message is served, so that is what is refused.
         return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
@@ -135,36 +143,38 @@ def _second_list(c: Case) -> Fits:
 
 
 def _session_refused(c: Case) -> Fits:
-    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or "session" not in c.text.lower():
+    if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or not _SESSION_WORDS.search(c.text):
         return False
-    proxy = proxy_in(c.stacks)
-    named = c.sent_headers.get("Mcp-Session-Id", "")
+    named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
+    what = "it carries the Mcp-Session-Id of initialize: "
     if named.lower() in ("null", "undefined", "none"):
-        return {
-            "what": f"the answer to initialize has Mcp-Session-Id: {named}, which is no id",
-            "fix": "make an id for each session when it is opened, and send that in Mcp-Session-Id",
-        }
-    if not named:
-        return {
-            "what": "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or "
-            "the server never sends it",
-            "fix": f"let {proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it",
-        }
-    if "connects" in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
-        return {
-            "what": "other sessions are served: each session is known to the worker that opened it, and to no other",
-            "fix": SHARE_SESSIONS,
-        }
-    return {
-        "what": "it carries the Mcp-Session-Id of initialize: "
-        + ("no worker keeps that session" if c.status == 404 else "something in front removes that header"),
-        "fix": f"let {proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, "
-        "or route by Mcp-Session-Id",
-    }
-
-
-def _version_refused(c: Case) -> Fits:
-    return c.status == 400 and bool(re.search("protocol.?version", c.text, re.IGNORECASE))
+        what = f"the answer to initialize has Mcp-Session-Id: {named}, which is no id"
+        fix = "make an id for each session when it is opened, and send that in Mcp-Session-Id"
+    elif not named:
+        what = (
+            "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or the server "
+        )
+        what += "never sends it"
+        fix = f"let {c.proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it"
+    elif CONNECTS in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
+        what = "other sessions are served: each session is known to the worker that opened it, and to no other"
+        fix = SHARE_SESSIONS
+    elif "not initialized" in c.text.lower():
+        what += "the server has not kept what it opened there"
+        fix = (
+            "keep the transport of each session and find it by Mcp-Session-Id, in place of a new one for each request "
+        )
+        fix += (
+            "(TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several workers: "
+        )
+        fix += SHARE_SESSIONS
+    else:
+        what += "no worker keeps that session" if c.status == 404 else "something in front removes that header"
+        fix = (
+            f"let {c.proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, or "
+        )
+        fix += "route by Mcp-Session-Id"
+    return {"what": what, "fix": fix}
 
 
 def _is_page(c: Case, words: str = "") -> bool:
@@ -172,32 +182,41 @@ def _is_page(c: Case, words: str = "") -> bool:
 
 
 def _is_unsaid(c: Case) -> bool:
-    challenge = "" if c.response is None else c.response.headers.get("WWW-Authenticate", "")
+    challenge = c.headers.get("WWW-Authenticate", "")
     return "bearer" in challenge.lower() and "error=" not in challenge
 
 
 def _no_mcp(c: Case) -> Fits:
     if not c.is_first_plain:
         return False
-    message = c.f.message or {}
+    message, url = c.f.message or {}, c.f.url
     error, result = message.get("error"), message.get("result")
+    if isinstance(error, dict) and error.get("code") == -32700:
+        what = f"{url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
+        fix = "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body)), "
+        return {"what": what, "fix": f"{fix}and see whether a proxy drops it"}
     if isinstance(error, dict):
-        if error.get("code") == -32700:
-            what = f"{c.f.url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
-            fix = (
-                "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body))"
-            )
-            return {"what": what, "fix": f"{fix}, and see whether a proxy drops it"}
-        words = printable(str(error.get("message")), 80)
-        what = f'{c.f.url} answers JSON-RPC, but initialize with the error "{words}"'
-        return {"what": what, "fix": "see the server's documentation for the methods that it has"}
+        what = f'{url} answers JSON-RPC, but initialize with the error "{printable(str(error.get("message")), 80)}"'
+        fix = "this is another service with JSON-RPC, or an MCP server without initialize: give the URL of the MCP "
+        return {"what": what, "fix": f"{fix}endpoint (port and path)"}
     if "result" in message:
-        if isinstance(result, dict) and isinstance(result.get("protocolVersion"), str):
-            return False
-        what = f"{c.f.url} answers JSON-RPC, but the result of initialize names no protocolVersion"
-        return {"what": what, "fix": "answer initialize with protocolVersion, capabilities and serverInfo"}
-    what = f"{c.f.url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
-    return {"what": what, "fix": "check the path: the URL is that of the MCP endpoint, often …/mcp"}
+        what = f"{url} answers JSON-RPC, but the result of initialize names no protocolVersion"
+        is_named = isinstance(result, dict) and isinstance(result.get("protocolVersion"), str)
+        fix = "answer initialize with protocolVersion, capabilities and serverInfo"
+        return not is_named and {"what": what, "fix": fix}
+    what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+    path, elsewhere = c.evidence.url.target.partition("?")[0], c.evidence.elsewhere
+    if (asked := _ASKED_PATH.search(c.text)) and asked[1] != path:
+        what += f". The server behind was asked for {asked[1]}, and not for {path}: {c.proxy} cuts the path"
+        fix = f"let {c.proxy} pass the path on as it came (nginx: proxy_pass without a path; Caddy: handle and not "
+        return {"what": what, "fix": fix + "handle_path)" + (f", or give clients {elsewhere}" if elsewhere else "")}
+    if elsewhere is not None:
+        return {"what": what, "fix": f"check the path: MCP answers at {elsewhere}, so give clients that URL"}
+    if proxy := own_page_of(c.body):
+        what += f". That is {proxy}'s own answer: the request does not reach a server behind it"
+        return {"what": what, "fix": f"pass {path} on to the MCP server in {proxy} (nginx: a location with proxy_pass)"}
+    often = "" if path.rstrip("/").endswith("/mcp") else ", often …/mcp"
+    return {"what": what, "fix": f"check the path: the URL is that of the MCP endpoint{often}"}
 
 
 def _unknown_version(c: Case) -> Fits:
@@ -205,44 +224,34 @@ def _unknown_version(c: Case) -> Fits:
     return {"version": version} if c.is_first_plain and isinstance(version, str) else False
 
 
-REFUSALS: tuple[Failure, ...] = (
-    Failure(
-        "csrf",
+REFUSALS: dict[str, Failure] = {
+    "csrf": of_messages(
         "a CSRF check refuses POST",
-        lambda c: c.status in (400, 403, 419, 422) and bool(_CSRF_WORDS.search(c.text)),
-        "{name} is refused by a CSRF check ({quoted}), which wants a token from a form. An MCP client has none.",
-        "exempt the MCP endpoint from the CSRF check: it is called with JSON, Origin is validated, and no cookie "
-        "counts",
+        _csrf,
+        "{name} is refused by a CSRF check ({quoted}), {why}.",
+        "exempt the MCP endpoint from the CSRF check, if its Origin is validated and no cookie logs in there{trust}",
         "csrf",
-        MESSAGES_ONLY,
     ),
-    Failure(
-        "status_wrong",
+    "status_wrong": fatal(
         "a result has a status of 400 or more",
         lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
         "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
         "answer a result with the status 200",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "server_error",
+    "server_error": fatal(
         "a message ends in a server error",
         _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
         "see the server's log for the exception{readable}",
         "every",
-        EVERYTHING,
     ),
-    Failure(
-        "request_refused",
+    "request_refused": of_messages(
         "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
         _OWN_LIST,
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "response_without_cors",
+    "response_without_cors": Failure(
         f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
         _unreadable,
         f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
@@ -250,8 +259,7 @@ REFUSALS: tuple[Failure, ...] = (
         "{order}",
         "every",
     ),
-    Failure(
-        "challenge_unreadable_too",
+    "challenge_unreadable_too": Failure(
         "behind a preflight that fails the 401 lacks CORS headers, too",
         lambda c: c.f.step.startswith("behind") and c.status == 401,
         f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
@@ -259,8 +267,7 @@ REFUSALS: tuple[Failure, ...] = (
         f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
         "every",
     ),
-    Failure(
-        "token_not_received",
+    "token_not_received": of_messages(
         "the answer to a token does not say that it is wrong: it may not arrive",
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
         "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
@@ -268,64 +275,59 @@ REFUSALS: tuple[Failure, ...] = (
         "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
         "check whether the token is of this server",
         "proxy_headers",
-        MESSAGES_ONLY,
     ),
-    Failure(
-        "token_refused",
+    "token_refused": of_messages(
         "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "forbidden_without_token",
+    "forbidden_without_token": of_messages(
         "403 to a request without token and Origin: 401 is due where a login is meant",
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
         "{order}",
-        explains=MESSAGES_ONLY,
     ),
-    Failure(
-        "request_refused_too",
+    "request_refused_too": Failure(
         "behind a preflight that fails the message is refused for its Origin, too",
         lambda c: c.f.step == "behind",
         "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
         _OWN_LIST,
     ),
-)
+}
 
-ANSWERS: tuple[Failure, ...] = (
-    Failure(
-        "tls_expected",
+ANSWERS: dict[str, Failure] = {
+    "tls_expected": fatal(
         "the port speaks TLS, and was asked in plain HTTP",
         lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
         "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
         "write https: in the URL",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "answer_empty",
+    "answer_empty": fatal(
         "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} with an empty body: the client waits for its result.",
         "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
         "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
         "as to a stream or a log, return it",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "request_header_changed",
+    "request_header_changed": fatal(
         "406 or 415: the server does not see Accept or Content-Type as it was sent",
         _changed_header,
         "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
         "it, or the server wants another.",
         "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
         "application/json (Content-Type)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "session_in_cookie",
+    "session_single": fatal(
+        "initialize is answered once, and refused from then on",
+        lambda c: c.f.step == "initialize" and c.status >= 400 and not c.is_preflight and c.evidence.is_single,
+        "{name} was answered a moment ago, and is refused now ({quoted}): the server has one session, or one "
+        "transport, for everybody.",
+        "make a transport for each session, when initialize comes without Mcp-Session-Id (MCP SDKs: a map of "
+        "transports by session id; or a stateless one for each request)",
+    ),
+    "session_in_cookie": Failure(
         "a message is refused because the session is in a cookie",
         _needs_cookie,
         "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
@@ -333,74 +335,62 @@ ANSWERS: tuple[Failure, ...] = (
         "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
         explains=("no_result",),
     ),
-    Failure(
-        "session_not_received",
+    "session_not_received": Failure(
         "a message of a session is refused as one without, or of an unknown session",
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
         "{fix}",
-        explains=("no_result",),
+        explains=("no_result", "delete_not_405"),
     ),
-    Failure(
-        "version_refused",
+    "version_refused": Failure(
         "a message is refused for its MCP-Protocol-Version",
-        _version_refused,
+        lambda c: (
+            c.status == 400 and (bool(_VERSION_WORDS.search(c.text)) or c.served("without its version") is not None)
+        ),
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
         "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
     ),
-    Failure(
-        "notification_refused",
+    "notification_refused": Failure(
         "a notification is not accepted",
         lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
         "{name} is refused ({quoted}): clients stop there.",
         "answer notifications with 202 and no body",
     ),
-    Failure(
-        "login_page",
+    "login_page": fatal(
         "a login page, or another page, in place of a 401",
         lambda c: _is_page(c, _LOGIN_WORDS),
         "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
         "token.",
         "answer 401 with WWW-Authenticate: Bearer, not a page",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "not_mcp_page",
+    "not_mcp_page": fatal(
         "an HTML page is served for every path",
         _is_page,
         "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
         "does for every path.",
         "check the URL and its path: it is that of the MCP endpoint, often …/mcp; let the proxy or development server "
         "route that path to the MCP server",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "error_in_place_of_401",
+    "error_in_place_of_401": fatal(
         "a JSON-RPC error with status 200 asks for a token, in place of a 401",
-        _wants_token,
+        lambda c: c.evidence.token is None and not c.is_preflight and is_login_error(c.f),
         "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
         "starts its login at 401 only.",
         "answer 401 with WWW-Authenticate: Bearer to requests without a token",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "not_mcp",
+    "not_mcp": fatal(
         "not an MCP endpoint",
         _no_mcp,
         "{what}.",
         "{fix}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "version_unknown",
+    "version_unknown": fatal(
         "initialize is answered with a version that clients do not know",
         _unknown_version,
         "initialize is answered with the protocol version {version}, which clients do not know.",
         f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "page_in_place",
+    "page_in_place": Failure(
         "a message is answered with an HTML page",
         _page_in_place,
         '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
@@ -409,12 +399,11 @@ ANSWERS: tuple[Failure, ...] = (
         "status of 400 or more",
         explains=("no_conversation",),
     ),
-    Failure(
-        "no_result",
+    "no_result": Failure(
         "a message has no result",
         _no_result,
-        "{name} is not answered with a result: {quoted}.",
+        "{name} {what}.",
         "{fix}",
     ),
-    Failure("cors_error", "another reason of the browser", lambda c: True, "{console}", "see what the console says"),
-)
+    "cors_error": Failure("another reason of the browser", lambda c: True, "{console}", "see what the console says"),
+}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from ....core.headers import ALLOW_ORIGIN
+from ....core.headers import REQUEST_METHOD
 from ....testing import CORSErrorReason as R
 from ....testing import HeaderList
-from ....testing.checks import REDIRECT_STATUSES
 from ....testing.errors import CORSFailure
 from ....testing.preflight import Answer
 from ....testing.preflight import Question
@@ -26,17 +25,7 @@ from ..stacks import stacks_of
 
 #: Browsers send names in lower case; this is how MCP writes them.
 _WRITTEN = {name.lower(): name for revision in REVISIONS for name in revision.header_names}
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A preflight that differs from a refused one in one thing."""
-
-    kind: str
-    #: The header name or the origin that it was sent with.
-    value: str
-    passes: bool
-    allow_origin: str | None
+_MISSING = (R.MISSING_ALLOW_ORIGIN_HEADER, R.PREFLIGHT_MISSING_ALLOW_ORIGIN_HEADER)
 
 
 class Case:
@@ -49,39 +38,27 @@ class Case:
         self.detail = "" if fetched.blocked is None else fetched.blocked.detail
         self.response = fetched.last
         self.status = 0 if self.response is None else self.response.status
+        #: Of the last response, whoever may read them.
+        self.headers = HeaderList() if self.response is None else self.response.headers
         self.is_preflight = fetched.failed_at_preflight
         self.is_endpoint = fetched.url == evidence.href
+        #: Is it the ``initialize`` that was sent without a browser?
+        self.is_first_plain = not fetched.origin and fetched.step == "initialize"
+        #: Is there no ``Access-Control-Allow-Origin`` where one is due?
+        self.lacks_allow_origin = self.reason in _MISSING
+        #: Is ``initialize`` answered without a browser?
+        self.is_posted = evidence.posted is not None and evidence.posted.result is not None
+        #: The message as a page of this origin would send it, without a preflight.
+        self.behind = evidence.first("behind", origin=fetched.origin) if self.is_endpoint else None
+        self.has_cors_behind = self.behind is not None and self.behind.allows_page
+        self.is_answered_behind = self.behind is not None and self.behind.result is not None
 
-    @property
-    def is_first_plain(self) -> bool:
-        """Is it the ``initialize`` that was sent without a browser?"""
-        return not self.f.origin and self.f.step == "initialize"
-
-    @property
-    def lacks_allow_origin(self) -> bool:
-        """Is there no ``Access-Control-Allow-Origin`` where one is due?"""
-        return self.reason in (R.MISSING_ALLOW_ORIGIN_HEADER, R.PREFLIGHT_MISSING_ALLOW_ORIGIN_HEADER)
-
-    @property
-    def is_posted(self) -> bool:
-        """Is ``initialize`` answered without a browser?"""
-        posted = self.evidence.posted
-        return posted is not None and posted.result is not None
-
-    @cached_property
-    def behind(self) -> Fetched | None:
-        """The message as a page of this origin would send it, without a preflight."""
-        return self.evidence.first("behind", origin=self.f.origin) if self.is_endpoint else None
-
-    @property
-    def has_cors_behind(self) -> bool:
-        """Does the answer to the message itself allow this origin?"""
-        return self.behind is not None and self.behind.headers.get(ALLOW_ORIGIN) in ("*", self.f.origin)
-
-    @property
-    def is_answered_behind(self) -> bool:
-        """Is the message itself answered, if it is sent without a preflight?"""
-        return self.behind is not None and self.behind.result is not None
+    def served(self, step: str) -> Fetched | None:
+        """The same message, sent once more with one thing changed, if it was served then."""
+        again = self.evidence.first(step, origin=self.f.origin)
+        if again is None or again.status is None or again.status >= 400 or again.sent != self.f.sent:
+            return None
+        return None if self.is_preflight or not self.is_endpoint else again
 
     @cached_property
     def body(self) -> bytes:
@@ -90,8 +67,12 @@ class Case:
         if self.f.body or not self.f.exchanges:
             return self.f.body
         method = "OPTIONS" if self.is_preflight else self.f.method
-        same = (f for f in self.evidence.of(*steps) if (f.url, f.method, f.status) == (self.f.url, method, self.status))
-        return next((f.body for f in same if f.body), b"")
+        for f in self.evidence.of(*steps):
+            is_same = (f.url, f.method, f.status) == (self.f.url, method, self.status)
+            asked = f.exchanges[-1].request.headers.get(REQUEST_METHOD, self.f.method)
+            if is_same and f.body and asked == self.f.method:
+                return f.body
+        return b""
 
     @cached_property
     def text(self) -> str:
@@ -113,8 +94,6 @@ class Case:
     @property
     def location(self) -> str | None:
         """Where a redirect leads, the empty string if nowhere; ``None``: it is no redirect."""
-        if self.response is None or self.response.status not in REDIRECT_STATUSES:
-            return None
         return location_of(self.response, self.f.url)
 
     @cached_property
@@ -123,34 +102,31 @@ class Case:
         return stacks_of(self.evidence.responses(self.f.url))
 
     @property
+    def proxy(self) -> str:
+        """What a proxy in front is called here."""
+        return proxy_in(self.stacks)
+
+    @property
     def answering(self) -> set[str]:
         """The same without those that sign all of their answers, and not this one: a proxy has answered."""
         if self.response is None:
             return self.stacks
         return self.stacks - (SIGNING - stacks_of([(self.response, self.body)]))
 
-    @property
-    def sent_headers(self) -> HeaderList:
-        """What the last request carried."""
-        return self.f.exchanges[-1].request.headers if self.f.exchanges else HeaderList()
-
-    def variations(self) -> Iterator[Variation]:
-        """The preflights that differ from this one in one thing."""
-        for f in self.evidence.fetches:
-            kind, _, rest = f.step.partition(": ")
-            if kind == "varied" and f.origin == self.f.origin and f.url == self.f.url:
-                what, _, value = rest.partition("=")
-                allowed = f.headers.get(ALLOW_ORIGIN)
-                is_fine = f.status is not None and 200 <= f.status < 300 and allowed in ("*", self.f.origin)
-                yield Variation(what, value, is_fine, allowed)
+    def variations(self) -> Iterator[tuple[str, str, Fetched]]:
+        """The preflights that differ from this one in one thing: which, the name or origin that it was sent with."""
+        for f in self.evidence.of_kind("varied"):
+            if f.origin == self.f.origin and f.url == self.f.url:
+                kind, _, value = f.step.removeprefix("varied: ").partition("=")
+                yield kind, value, f
 
     def passes_as(self, kind: str) -> bool:
         """Does the preflight pass if it is changed so?"""
-        return any(v.passes for v in self.variations() if v.kind == kind)
+        return any(f.is_let_pass for other, _, f in self.variations() if other == kind)
 
     def refused_names(self) -> list[str]:
         """Every header name that the preflight asked for in vain: by its list, or because it fails with each alone."""
-        tried = {v.value: v.passes for v in self.variations() if v.kind == "header"}
+        tried = {value: f.is_let_pass for kind, value, f in self.variations() if kind == "header"}
         if tried and self.passes_as("no headers"):
             refused = [name for name in self.f.sent_names if not tried.get(name, True)]
         else:
@@ -185,10 +161,11 @@ class Case:
             "origin": self.f.origin,
             "url": self.f.url,
             "detail": self.detail,
-            "proxy": proxy_in(self.stacks),
+            "asked": f"The preflight (OPTIONS {self.f.url})" if self.is_preflight else f"{self.f.method} {self.f.url}",
+            "proxy": self.proxy,
             "location": self.location or "",
             "barred": self.f.barred,
             "console": "" if self.f.blocked is None else self.f.blocked.console_message,
             "start": self.text.lstrip()[:60],
-            "whose": f"The preflight of {self.f.name}" if self.is_preflight else self.f.name,
+            "whose": f"The preflight for {self.f.name}" if self.is_preflight else self.f.name,
         }

@@ -8,23 +8,27 @@ from itertools import pairwise
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
 from ...findings import Severity
+from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fetched
 from ..evidence import lost_in
 from ..evidence import sessions_asked
 from ..messages import events
 from ..messages import NEWEST_WITH_SESSIONS
+from .rule import at
+from .rule import each
+from .rule import error
 from .rule import EVERYTHING
+from .rule import fact
+from .rule import Fits
+from .rule import note
 from .rule import Observation
+from .rule import once
 from .rule import PASS_ERRORS
+from .rule import Seen
 from .rule import SHARE_SESSIONS
 from .rule import Values
-from .seen import at
-from .seen import each
-from .seen import fact
-from .seen import Seen
-
-ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
+from .rule import warning
 
 #: Seconds after which a stream that begins has begun late.
 LATE = 4.0
@@ -33,15 +37,13 @@ LATE = 4.0
 SLOW = 1.5
 
 
-def _is_session_hidden(f: Fetched) -> bool:
-    is_sent = f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers
-    return bool(is_sent) and "mcp-session-id" not in f.headers
-
-
-def _session_hidden(ev: Evidence) -> Iterator[Values]:
-    for f in ev.of("initialize"):
-        if f.network is not None and _is_session_hidden(f):
-            yield at(f, exposed=f.network.headers.get(EXPOSE_HEADERS, "missing"))
+def _session_hidden(f: Fetched) -> Fits:
+    if not (f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers):
+        return False
+    exposed = f.network.headers.get(EXPOSE_HEADERS, "missing")
+    if f.preflight is not None and "mcp-session-id" in f.preflight.headers.get(EXPOSE_HEADERS, "").lower():
+        exposed += "; the preflight has it, where it does not count"
+    return "mcp-session-id" not in f.headers and {"exposed": exposed}
 
 
 def _is_not_utf8(f: Fetched) -> bool:
@@ -52,12 +54,12 @@ def _is_not_utf8(f: Fetched) -> bool:
     return False
 
 
-def _preflight_slow(ev: Evidence) -> Iterator[Values]:
+def _preflight_slow(ev: Evidence) -> Fits:
     # Where only a preflight was asked for, that is all the time that it took.
     asked = [f.waited for f in ev.fetches if f.status == 0 and f.url == ev.href and f.preflight is not None]
     posted = min((f.waited for f in ev.plain if f.method == "POST" and f.status is not None), default=0.0)
-    if asked and min(asked) > max(SLOW, 4 * posted):
-        yield {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
+    is_slow = bool(asked) and min(asked) > max(SLOW, 4 * posted)
+    return is_slow and {"url": ev.href, "seconds": f"{min(asked):.1f}", "posted": f"{posted:.1f}"}
 
 
 def _session_lost(ev: Evidence) -> Iterator[Values]:
@@ -80,8 +82,8 @@ def _stream_delayed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         if _is_delayed(f):
             ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
-            until = "the time is over" if f.fault else f"{f.waited:.0f} seconds are over"
-            yield at(f, what=f"sends nothing, not even its status, until {until}", ends=ends)
+            until = "for as long as it was watched" if f.fault else f"for {f.waited:.0f} seconds"
+            yield at(f, what=f"sends nothing, not even its status, {until}", ends=ends)
     for f in ev.of("GET stream, watched"):
         held = len(f.body.replace(b"\r\n", b"\n").strip().split(b"\n\n"))  # comments, too
         if f.is_ended and f.waited > 1 and held > 1:
@@ -106,9 +108,11 @@ def _stream_blocks(ev: Evidence) -> Iterator[Values]:
             yield at(f, what="POST tools/list, sent meanwhile, had no answer")
             return
     at_once = min((f.waited for f in ev.plain), default=0.0)
+    takes_preflights = any(f.preflight is not None and f.url == ev.href for f in ev.fetches)
     for stream, f in pairwise(ev.fetches):
         is_open = stream.step == "GET stream of 2024" and stream.status == 200 and not stream.is_ended
-        if is_open and f.fault is None and f.waited > LATE > 4 * at_once:
+        is_silent = f.fault is not None and f.fault.code == "timeout" and takes_preflights
+        if is_open and f.waited > LATE > 4 * at_once and (is_silent or f.fault is None):
             # The server notices only when it writes again that nobody reads the stream any more.
             yield at(f, revision="", what=f"the next request waited {f.waited:.0f} seconds, others none")
             return
@@ -138,18 +142,18 @@ def _question_blocked(ev: Evidence) -> Iterator[Values]:
             yield at(f)
 
 
-def _negotiated(ev: Evidence) -> Iterator[Values]:
+def _negotiated(ev: Evidence) -> Fits:
     for f in ev.plain:
         version = (f.result or {}).get("protocolVersion")
         if any(r.name == version and r.name != f.revision and "DELETE" in r.methods for r in ev.revisions[:1]):
-            yield {"asked": f.revision, "version": version}
-            return
+            return {"asked": f.revision, "version": version}
+    return False
 
 
-def _old_only(ev: Evidence) -> Iterator[Values]:
+def _old_only(ev: Evidence) -> Fits:
     oldest = ev.revisions[0]
-    if oldest.is_two_endpoints and ev.speaks(oldest) and not any(ev.speaks(r) for r in ev.revisions[1:]):
-        yield {"url": ev.href}
+    is_spoken = oldest.is_two_endpoints and ev.speaks(oldest)
+    return is_spoken and not any(ev.speaks(r) for r in ev.revisions[1:]) and {"url": ev.href}
 
 
 def _old_dead(ev: Evidence) -> Iterator[Values]:
@@ -184,11 +188,13 @@ def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
             is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
-            if not is_unread or "connects" not in ev.verdicts.values() or not f.last or f.last.status == 429:
+            if not is_unread or CONNECTS not in ev.verdicts.values() or not f.last or f.last.status == 429:
                 continue
             what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
             if f.step != "unknown path" and is_page(f):
-                yield at(f, sentence=_REPLACED.format(url=ev.href), severity=WARNING, fix=PASS_ERRORS, topic="")
+                yield at(
+                    f, sentence=_REPLACED.format(url=ev.href), severity=Severity.WARNING, fix=PASS_ERRORS, topic=""
+                )
             else:
                 yield at(f, sentence=sentence.format_map(at(f, what=what)), fix=fix.format_map(at(f)))
 
@@ -198,7 +204,7 @@ def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
 def _no_conversation(ev: Evidence) -> Iterator[Values]:
     for origin in {origin for origin, _ in ev.verdicts}:
         verdicts = {verdict for (about, _), verdict in ev.verdicts.items() if about == origin}
-        if not verdicts & {"connects", "log in first"}:
+        if not verdicts & {CONNECTS, "log in first"}:
             yield {"origin": origin}
 
 
@@ -219,213 +225,167 @@ def _localhost_twice(ev: Evidence) -> Iterator[Values]:
             yield {"what": f.what, "who": "; if these are two servers, that may be the wrong one"}
         else:
             who = f", and it is another program: it answers POST initialize with {other.url}. MCP is at 127.0.0.1"
-            yield {"what": f.what, "who": who, "severity": ERROR}
+            yield {"what": f.what, "who": who, "severity": Severity.ERROR}
 
 
-WAYS: tuple[Observation, ...] = (
-    Observation(
-        "port_blocked",
+WAYS: dict[str, Observation] = {
+    "port_blocked": error(
         "browsers block this port",
         fact("port_blocked"),
         "Browsers block port {what}: it belongs to another protocol.",
         "listen on another port, such as 8000",
-        severity=ERROR,
     ),
-    Observation(
-        "unspecified_address",
+    "unspecified_address": warning(
         "0.0.0.0 or [::] in the URL",
         fact("unspecified_address"),
         "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
         "write http://127.0.0.1",
-        severity=WARNING,
     ),
-    Observation(
-        "mixed_content",
+    "mixed_content": error(
         "an https: page and an http: server",
         fact("mixed_content"),
         "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
         "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "localhost_twice",
+    "localhost_twice": note(
         "something listens at ::1 and at 127.0.0.1",
         _localhost_twice,
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
         "server they reach{who}.",
         "write 127.0.0.1:{what} to be sure",
-        severity=NOTE,
     ),
-    Observation(
-        "localhost_once",
+    "localhost_once": note(
         "the server listens at one of the two addresses of localhost",
         fact("localhost_once"),
         "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
         "write {what}, or listen at both",
-        severity=NOTE,
     ),
-    Observation(
-        "local_network_insecure",
+    "local_network_insecure": warning(
         "an http: page and a local server",
         fact("local_network_insecure"),
         "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
         "ask the person (Local Network Access).",
         "serve the page over HTTPS",
-        severity=WARNING,
     ),
-    Observation(
-        "local_network_access",
+    "local_network_access": note(
         "Chromium asks the person before a public page calls a local address",
         fact("local_network_access"),
-        "{url} is loopback or private. If the page is public, Chromium asks the person for permission first (Local "
-        "Network Access). No header grants it: a fetch that hangs or fails, though the server is well, waits for that "
-        "answer.",
-        "tell people to allow it, or serve MCP at a public HTTPS address",
-        severity=NOTE,
+        "{url} is loopback or private: before a public page may call it, Chromium asks the person (Local Network "
+        "Access).",
+        "tell people to allow it: until then a fetch hangs or fails; or serve MCP at a public HTTPS address",
     ),
-    Observation(
-        "session_id_hidden",
+    "session_id_hidden": error(
         "JavaScript cannot read Mcp-Session-Id",
-        _session_hidden,
+        each("initialize", where=_session_hidden),
         f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
         f"{{exposed}}): the client goes on without its session, and the server does not know it.",
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
         "expose",
         ("no_result", "response_without_cors"),
-        severity=ERROR,
     ),
-    Observation(
-        "preflight_slow",
+    "preflight_slow": warning(
         "preflights take seconds, messages do not",
-        _preflight_slow,
+        once(_preflight_slow),
         "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
         "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
         "preflight",
-        severity=WARNING,
     ),
-    Observation(
-        "body_not_utf8",
+    "body_not_utf8": warning(
         "an answer is not in UTF-8",
         each("initialize", "tools/list", where=_is_not_utf8),
         "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
         "letters are lost.",
         "send JSON in UTF-8",
-        severity=WARNING,
     ),
-    Observation(
-        "session_lost",
+    "session_lost": error(
         "a session is known to some workers only",
         _session_lost,
         "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
         SHARE_SESSIONS,
-        explains=("no_result", "session_not_received"),
-        severity=ERROR,
+        explains=("no_result", "session_not_received", "delete_not_405"),
     ),
-    Observation(
-        "stream_delayed",
+    "stream_delayed": warning(
         "the GET stream, or its events, come late or never",
         _stream_delayed,
         "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
         "for dead.{ends}",
-        "send the headers at once, with a comment line, and flush each event; switch buffering off (X-Accel-Buffering: "
-        "no)",
+        "send the headers at once, with a comment line, and flush each event; switch buffering off",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "stream_compressed",
+    "stream_compressed": warning(
         "compression holds back the events of the GET stream",
         _stream_compressed,
         "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
         "that accept it, such as browsers, so curl sees each event at once.",
         "do not compress text/event-stream, or flush the compressor after each event",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "stream_blocks",
+    "stream_blocks": error(
         "nothing else is answered while the GET stream is open",
         _stream_blocks,
         "While the GET stream is open, {url} answers nothing else: {what}. One worker serves one request at a "
         "time, and clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
-        severity=ERROR,
+        explains=("message_unanswered",),
     ),
-    Observation(
-        "event_unended",
+    "event_unended": warning(
         "an event of the GET stream has no empty line at its end",
         each("GET stream", where=_is_unended),
         "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
         "end each event with an empty line (two line ends), and flush",
         "stream",
-        severity=WARNING,
     ),
-    Observation(
-        "get_not_405",
+    "get_not_405": warning(
         "GET is answered 404, 500 or the like where 405 is due",
         each("GET stream", where=_is_not_405),
         "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
         "an error.",
         "answer GET with 405 Method Not Allowed",
-        severity=WARNING,
     ),
-    Observation(
-        "delete_not_405",
+    "delete_not_405": warning(
         "DELETE of a session is answered with another error than 405",
         each("DELETE of the session", where=_is_not_405),
         "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
         "to answer 405: the official TypeScript client throws an error at anything else.",
         "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
-        severity=WARNING,
     ),
-    Observation(
-        "unknown_session_not_404",
+    "unknown_session_not_404": note(
         "an unknown session is answered with another error than 404",
         each("unknown session", where=_is_not_404),
         "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
         "ended begins a new one at 404 only.",
         "answer messages of unknown sessions with 404",
-        severity=NOTE,
     ),
-    Observation(
-        "get_not_stream",
+    "get_not_stream": warning(
         "GET is answered with something that is no event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
         "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
-        severity=WARNING,
     ),
-    Observation(
-        "question_blocked",
+    "question_blocked": note(
         "a client that asks for 2026-07-28 first gets a CORS error",
         _question_blocked,
         "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
         "server's no. The official TypeScript client takes that for a no; others may give up.",
         "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
-        severity=NOTE,
     ),
-    Observation(
-        "params_not_allowed",
+    "params_not_allowed": note(
         "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
         "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
-        severity=NOTE,
     ),
-    Observation(
-        "version_negotiated",
+    "version_negotiated": note(
         "a version from before Streamable HTTP is negotiated over it",
-        _negotiated,
+        once(_negotiated),
         "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
         "that transport. The official clients go on with it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
-        severity=NOTE,
     ),
-    Observation(
-        "old_transport_dead",
+    "old_transport_dead": error(
         "the 2024 transport names an endpoint that does not work",
         _old_dead,
         "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
@@ -434,27 +394,21 @@ WAYS: tuple[Observation, ...] = (
         "(Python SDK: root_path or the mount path; TypeScript SDK: the path given to SSEServerTransport); or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "old_transport_silent",
+    "old_transport_silent": error(
         "a message sent over the 2024 transport is never answered",
         _old_silent,
         "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
         "send each answer as a message event on the stream: with several workers, the one that holds it",
         explains=EVERYTHING,
-        severity=ERROR,
     ),
-    Observation(
-        "old_transport",
+    "old_transport": warning(
         "only the transport of 2024 is spoken at the URL",
-        _old_only,
+        once(_old_only),
         "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
-        severity=WARNING,
     ),
-    Observation(
-        "error_without_cors",
+    "error_without_cors": warning(
         "an error of the endpoint lacks CORS headers",
         _unreadable_error(
             f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
@@ -466,10 +420,8 @@ WAYS: tuple[Observation, ...] = (
         "{sentence}",
         "{fix}",
         "every",
-        severity=WARNING,
     ),
-    Observation(
-        "path_without_cors",
+    "path_without_cors": note(
         "an unknown path is answered without CORS headers",
         _unreadable_error(
             f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
@@ -479,26 +431,21 @@ WAYS: tuple[Observation, ...] = (
         ),
         "{sentence}",
         "{fix}",
-        severity=NOTE,
     ),
-)
+}
 
 #: What is said when all else is.
-ENDS: tuple[Observation, ...] = (
-    Observation(
-        "no_conversation",
+ENDS: dict[str, Observation] = {
+    "no_conversation": error(
         "no conversation comes to anything",
         _no_conversation,
         "No revision's conversation comes to anything, though CORS forbids none of it.",
         "see the server's log",
-        severity=ERROR,
     ),
-    Observation(
-        "not_asked",
+    "not_asked": note(
         "the time was over before everything was asked",
         _not_asked,
-        "The time was over. Not asked: {what}.",
+        "There was no time for: {what}.",
         "run it again with a higher --total",
-        severity=NOTE,
     ),
-)
+}

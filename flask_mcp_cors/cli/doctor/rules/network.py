@@ -8,16 +8,17 @@ from urllib.parse import urlsplit
 
 from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
-from ..evidence import SERVER_STEP
+from ..evidence import CONNECTS
+from ..evidence import LoginStep
 from ..fronts import front_of
 from ..fronts import FRONTS
 from ..stacks import A_PROXY
-from ..stacks import proxy_in
 from .case import Case
 from .rule import ANSWER_FIRST
-from .rule import EVERYTHING
 from .rule import Failure
+from .rule import fatal
 from .rule import Fits
+from .rule import of_preflights
 from .rule import PREFLIGHT_CODES
 
 _HOST_WORDS = re.compile(
@@ -25,6 +26,7 @@ _HOST_WORDS = re.compile(
     r"(allowed|served)",
     re.IGNORECASE,
 )
+_HOST_SEEN = re.compile(r"invalid host header: ['\"]?([\w.-]+)", re.IGNORECASE)
 _PASS_HOST = "or let the proxy in front pass the Host on as it came"
 _LOGIN_PATH = re.compile(r"log ?in|sign ?in|password|anmeld|oauth2?/|/sso|authori[sz]e", re.IGNORECASE)
 _GATEWAY = {
@@ -58,12 +60,8 @@ _FAULTS = {
 
 
 def _fault(code: str) -> Callable[[Case], Fits]:
-    def seen(c: Case) -> Fits:
-        if c.f.fault is None or c.f.fault.code != code:
-            return False
-        return {"sentence": c.f.fault.sentence, "fix": c.f.fault.fix}
-
-    return seen
+    """A fault, with the words that it brings."""
+    return lambda c: c.f.fault is not None and c.f.fault.code == code and c.f.fault._asdict()
 
 
 def _preflight_fault(*codes: str) -> Callable[[Case], Fits]:
@@ -75,7 +73,7 @@ def _front(code: str) -> Callable[[Case], Fits]:
         front = front_of(c.response)
         if front is None or front.code != code or (not c.f.origin and c.f.result is not None):
             return False
-        return {"sentence": front.sentence, "fix": front.fix}
+        return front._asdict()
 
     return seen
 
@@ -85,13 +83,12 @@ def _rate_limited(c: Case) -> Fits:
     is_over = c.status == 503 and c.is_posted and c.behind is not None and c.behind.status == 503
     if c.status != 429 and not is_over:
         return False
-    limit = "The rate limit"
+    limit = "What looks like a rate limit" if is_over else "The rate limit"
     if is_over:
         what = "OPTIONS and POST, which were served a moment before"
-        limit = "What looks like a rate limit"
         fix = "do not count OPTIONS in the limit, raise it, and answer 429 (nginx: limit_req counts preflights, too: "
         fix += "burst, limit_req_status 429; limit_conn); if there is no limit, see what fails now and then behind it"
-    elif c.is_preflight:
+    elif c.is_preflight or any(f.status == 429 for kind, _, f in c.variations() if kind == "at the limit"):
         what = "OPTIONS, the preflight: preflights count, and a refused one looks like a CORS error"
         fix = "do not count OPTIONS in the rate limit (put CORS before the limit)"
     elif c.f.blocked:
@@ -100,13 +97,13 @@ def _rate_limited(c: Case) -> Fits:
     else:
         what, fix = f"{c.f.name}; a client can read that and wait", "raise the limit if clients meet it, too"
     # Where something got through, it is the doctor that asked too much.
-    is_served = "connects" in c.evidence.verdicts.values()
-    severity = Severity.WARNING if is_served else Severity.ERROR
+    severity = Severity.WARNING if CONNECTS in c.evidence.verdicts.values() else Severity.ERROR
     return {"limit": limit, "what": what, "fix": fix, "severity": severity}
 
 
 def _gateway(c: Case) -> Fits:
-    if c.status not in _GATEWAY or (c.is_preflight and c.is_endpoint and c.is_posted):
+    why, proxy = _GATEWAY.get(c.status), c.proxy
+    if why is None or (c.is_preflight and c.is_endpoint and c.is_posted):
         return False
     if c.f.step.startswith("GET stream") and c.is_posted:
         return {
@@ -115,16 +112,13 @@ def _gateway(c: Case) -> Fits:
             "http.TimeoutHandler; proxies: their read timeout)",
             "topic": "stream",
         }
-    proxy = proxy_in(c.stacks)
     if c.status == 511:
-        return {"why": _GATEWAY[c.status], "fix": "log in to the network first", "topic": ""}
+        return {"why": why, "fix": "log in to the network first", "topic": ""}
     if c.status in (504, 524):
-        fix = (
-            f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; HAProxy: "
-        )
-        return {"why": _GATEWAY[c.status], "fix": fix + "timeout server)", "topic": ""}
+        fix = f"let the server behind {proxy} answer sooner, or {proxy} wait longer (nginx: proxy_read_timeout; "
+        return {"why": why, "fix": f"{fix}HAProxy: timeout server)", "topic": ""}
     fix = f"start the server behind {proxy}, and look at its log and at the address that {proxy} passes requests to"
-    return {"why": _GATEWAY[c.status], "fix": fix}
+    return {"why": why, "fix": fix}
 
 
 def _refused(c: Case) -> Fits:
@@ -148,19 +142,25 @@ def _barred(c: Case) -> Fits:
     except ValueError:
         host = "."
     inner = f"{host} looks like a name of a container or internal network, where browsers are not; " * ("." not in host)
-    if c.f.step == SERVER_STEP:
+    place = {LoginStep.RESOURCE: "resource_metadata of WWW-Authenticate", "message of 2024": "the endpoint event"}
+    if c.f.step == LoginStep.SERVER:
         named = "name the public https: URL of the authorization server in authorization_servers, and as its issuer"
         return {"fix": f"{inner}{named} (Keycloak: KC_HOSTNAME)"}
-    return {"fix": f"{inner}serve it at a public https: URL, and name that where this one is named"}
+    where = place.get(c.f.step, "what names this one")
+    return {"fix": f"{inner}serve it at a public https: URL, and name that in {where}"}
 
 
 def _message_unanswered(c: Case) -> Fits:
     """Other messages are answered."""
-    if c.f.fault is None or c.is_preflight or not c.is_endpoint or not c.is_posted or c.f.step == "initialize":
+    beside = next((f for f in c.evidence.of("GET beside it") if f.status is not None), None)
+    if c.f.fault is None or c.is_preflight or not c.is_endpoint or c.f.step == "GET beside it":
         return False
+    if beside is None and (not c.is_posted or c.f.step == "initialize"):
+        return False
+    other = "POST initialize is answered" if beside is None else f"GET is answered ({beside.status})"
     if c.f.fault.code in ("closed", "network", "not_http"):
-        return {"how": "the connection is closed", "why": "crashes"}
-    return {"how": "not in time", "why": "hangs"} if c.f.fault.code == "timeout" else False
+        return {"how": "the connection is closed", "why": "crashes, or something in front cuts it off", "other": other}
+    return c.f.fault.code == "timeout" and {"how": "not in time", "why": "hangs", "other": other}
 
 
 def _login_redirect(c: Case) -> Fits:
@@ -170,33 +170,48 @@ def _login_redirect(c: Case) -> Fits:
         own, other = urlsplit(c.f.url), urlsplit(c.location)
     except ValueError:
         return False
-    if own.path.rstrip("/") == other.path.rstrip("/"):
+    is_elsewhere = own.hostname != other.hostname
+    if own.path.rstrip("/") == other.path.rstrip("/") or not (is_elsewhere or _LOGIN_PATH.search(other.path)):
         return False  # the same place under another name
-    if own.hostname != other.hostname:
-        return {"where": "another host"}
-    return {"where": "a login page"} if _LOGIN_PATH.search(other.path) else False
+    fix = "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
+    fix += "with WWW-Authenticate in place of the redirect"
+    if c.is_preflight and c.behind is not None and c.behind.location is None:
+        fix = f"exempt OPTIONS from the login in front: POST is answered {c.behind.status} there, and not redirected"
+    return {"where": "another host" if is_elsewhere else "a login page", "fix": fix}
 
 
 def _moved(c: Case) -> Fits:
     if c.location is None:
         return False
     url, location = c.f.url, c.location
-    fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    there = next((f for f in c.evidence.of("elsewhere") if f.url == location), None)
     try:
         one, other = urlsplit(url), urlsplit(location)
     except ValueError:
-        return {"location": location, "fix": fix}
+        one = other = urlsplit("")
+    is_same_path = bool(one.path) and one.path.rstrip("/") == other.path.rstrip("/")
     if not c.is_endpoint:
         fix = f"answer at {url}, without a redirect: clients take this URL as it is; let it be public, without a login"
-    elif one.path.rstrip("/") == other.path.rstrip("/"):
+    elif c.evidence.elsewhere not in (None, location):
+        fix = f"give clients {c.evidence.elsewhere}: MCP answers there"
+    elif not is_same_path:
+        fix = f"answer at {url} itself, without a redirect; in place of a login page answer 401"
+    elif one.scheme == "https" and other.scheme == "http":
+        fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
+        fix += "redirects keep https:"
+    elif one.scheme != other.scheme == "https":
+        fix = f"give clients the https: URL: {location}"
+        if there is not None and there.fault is not None:
+            fix = (
+                "let the app see that clients use https: (X-Forwarded-Proto; Flask: ProxyFix), or switch its redirect "
+            )
+            fix += f"off where there is no TLS: {location} has none, as asked from here"
+    elif there is not None and there.status in (404, 405):
+        fix = f"check the path: at {location}, too, initialize is answered {there.status}. An app that is mounted at a "
+        fix += "path adds its own to that"
+    else:
         fix = f"give clients that URL: {location}"
-        if one.path != other.path:
-            fix += " (with the slash as the server has it), or route both"
-        if one.scheme != other.scheme == "https":
-            fix = f"give clients the https: URL: {location}"
-        if one.scheme == "https" and other.scheme == "http":
-            fix = f"give clients {url.rstrip('/')}/, or let the app know that it is behind TLS (ProxyFix), so that its "
-            fix += "redirects keep https:"
+        fix += " (with the slash as the server has it), or route both" if one.path != other.path else ""
     return {"location": location or "no place at all", "fix": fix}
 
 
@@ -204,25 +219,29 @@ def _host_refused(c: Case) -> Fits:
     is_refused = c.status == 421 or (c.status in (400, 403) and _HOST_WORDS.search(c.text))
     if not c.is_endpoint or not is_refused:
         return False
+    served, seen = f"the server does not serve the host name of {c.f.url}", _HOST_SEEN.search(c.text)
+    if seen is not None and seen[1] != c.evidence.url.host:
+        served = f"the server was asked as {seen[1]}, and not by the name in {c.f.url}: something in front changes Host"
+    return {"served": served, **_host_cure(c)}
+
+
+def _host_cure(c: Case) -> dict[str, object]:
     url = c.evidence.url
     if url.host in ("0.0.0.0", "[::]"):
-        port = "" if url.port is None else f":{url.port}"
-        fix = f"write {url.scheme}://127.0.0.1{port}{url.target}: {url.host} is an address to listen on"
-        return {"fix": fix, "topic": ""}
+        called = f"{url.scheme}://{url.authority.replace(url.host, '127.0.0.1')}{url.target}"
+        return {"fix": f"write {called}: {url.host} is an address to listen on", "topic": ""}
     if c.status == 400:
         fix = f"add {url.host} to the hosts that the server behind serves (Django: ALLOWED_HOSTS; Starlette, FastAPI: "
         fix += "TrustedHostMiddleware(allowed_hosts=[…]); without a port)"
         return {"fix": f"{fix}, {_PASS_HOST}", "topic": ""}
     fix = f"add {url.authority} to the hosts that the server behind serves (hosts in MCPCors, allowed_hosts in MCP SDKs"
-    proxy = proxy_in(c.stacks)
-    if proxy != A_PROXY:
-        return {"fix": f"let {proxy} pass the Host on as it came, with its port; if it does: {fix})"}
-    return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
+    if c.proxy == A_PROXY:
+        return {"fix": f"{fix}, which compare the port, too), {_PASS_HOST}"}
+    return {"fix": f"let {c.proxy} pass the Host on as it came, with its port; if it does: {fix})"}
 
 
-NETWORK: tuple[Failure, ...] = (
-    Failure(
-        "preflight_closed",
+NETWORK: dict[str, Failure] = {
+    "preflight_closed": of_preflights(
         "the connection is closed on OPTIONS only",
         _preflight_fault("closed", "broke_off", "network", "not_http"),
         "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
@@ -230,45 +249,39 @@ NETWORK: tuple[Failure, ...] = (
         "see what treats OPTIONS in another way: a firewall, a proxy's list of methods, a crash in the handler; "
         + ANSWER_FIRST,
         "preflight",
-        PREFLIGHT_CODES,
     ),
-    Failure(
-        "preflight_timeout",
+    "preflight_timeout": Failure(
         "OPTIONS is never answered",
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is never answered: it hangs until the time is over. The message itself is "
         "answered.",
-        "let the handler of OPTIONS end the response (in Express: a middleware that forgets next()), and see whether a "
-        "firewall or proxy drops OPTIONS; " + ANSWER_FIRST,
-        "preflight",
+        "let the handler of OPTIONS end the response, and see whether a firewall or proxy drops OPTIONS; "
+        + ANSWER_FIRST,
+        "hang",
         (*PREFLIGHT_CODES, "not_asked"),
     ),
-    Failure(
-        "message_unanswered",
+    "message_unanswered": Failure(
         "one message has no answer, though others have",
         _message_unanswered,
-        "{name} to {url} has no answer: {how}. POST initialize is answered, so the server is there, and what handles "
-        "this message {why}.",
+        "{name} to {url} has no answer: {how}. {other}, so the server is there, and what handles this message {why}.",
         "see the server's log for what the handler of {name} does",
         explains=("no_conversation",),
     ),
-    *(
-        Failure(code, meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}", "", EVERYTHING)
+    **{
+        code: fatal(meaning, _refused if code == "refused" else _fault(code), "{sentence}", "{fix}")
         for code, meaning in _FAULTS.items()
-    ),
-    Failure(
-        "barred",
+    },
+    "barred": Failure(
         "the browser rejects the request, and not for CORS",
         _barred,
         "The browser rejects {name} ({url}), and not for CORS: {barred}",
         "{fix}",
     ),
-    *(
-        Failure(front.code, f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
-        for _, front in FRONTS
-    ),
-    Failure(
-        "rate_limited",
+    **{
+        front.code: Failure(f"{front.name} answers in the server's place", _front(front.code), "{sentence}", "{fix}")
+        for front in FRONTS
+    },
+    "rate_limited": Failure(
         "requests, or preflights among them, are answered 429, or 503 after others were served",
         _rate_limited,
         "{limit} of {url} answers {status} to {what}.",
@@ -276,57 +289,44 @@ NETWORK: tuple[Failure, ...] = (
         "",
         ("no_conversation", "response_without_cors"),
     ),
-    Failure(
-        "body_too_large",
+    "body_too_large": fatal(
         "a gateway answers 413",
         lambda c: c.status == 413,
         "{name} is answered 413: a gateway in front takes the body for too large. This is not CORS.",
         "raise the limit of the gateway (nginx: client_max_body_size)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "gateway_error",
+    "gateway_error": fatal(
         "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
         "{whose} is answered {status}: {why}. This is not CORS, whatever the console says.",
         "{fix}",
         "upstream",
-        EVERYTHING,
     ),
-    Failure(
-        "login_redirect",
+    "login_redirect": fatal(
         "a request is redirected to a login page, or to another host",
         _login_redirect,
-        "{method} {url} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in "
-        "the server's place. Neither a preflight nor an MCP client can log in there.",
-        "exempt the MCP path, or at least OPTIONS, from the login in front (skip preflights there), and answer 401 "
-        "with WWW-Authenticate in place of the redirect",
-        explains=EVERYTHING,
+        "{asked} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers in the "
+        "server's place. Neither a preflight nor an MCP client can log in there.",
+        "{fix}",
     ),
-    Failure(
-        "preflight_redirected",
+    "preflight_redirected": fatal(
         "a preflight is redirected",
         lambda c: c.is_preflight and _moved(c),
         "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
         "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "redirected",
+    "redirected": fatal(
         "a request is redirected; MCP clients do not follow",
         _moved,
         "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
         '"manual" and stop there.',
         "{fix}",
-        explains=EVERYTHING,
     ),
-    Failure(
-        "host_not_served",
+    "host_not_served": fatal(
         "the server does not serve the Host of the URL",
         _host_refused,
-        "{name} is refused for its Host ({quoted}): the server does not serve the host name of {url}.",
+        "{name} is refused for its Host ({quoted}): {served}.",
         "{fix}",
         "host",
-        EVERYTHING,
     ),
-)
+}
