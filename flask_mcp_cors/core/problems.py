@@ -88,10 +88,25 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
         problems.append(wrong_type(setting, value, "a string or a list of strings"))
         return ()
     members = tuple(value)
+    if any(isinstance(member, list | tuple) for member in members):
+        members = tuple(
+            part for member in members for part in (member if isinstance(member, list | tuple) else [member])
+        )
+        message = f"a list inside the list; write {as_list(map(str, members))}"
+        problems.append(PolicyProblem("wrong_type", setting, value, message))
     for member in members:
         if not isinstance(member, str):
             problems.append(wrong_type(setting, member, "a string"))
     return tuple(member for member in members if isinstance(member, str))
+
+
+def number_members(setting: str, value: object, problems: list[PolicyProblem], start: int) -> None:
+    """Of a list with several members, name the one that each problem since *start* is about: ``origins[1]``."""
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        return
+    for place, problem in enumerate(problems[start:], start):
+        if problem.setting == setting and problem.value in value:
+            problems[place] = problem._replace(setting=f"{setting}[{value.index(problem.value)}]")
 
 
 # Words that people write where JSON has true, false and null.

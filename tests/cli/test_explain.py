@@ -223,6 +223,7 @@ def test_what_no_fetch_takes_is_a_usage_error() -> None:
     for words, message in (
         (["--method", "TRACE"], "'TRACE' HTTP method is unsupported."),
         (["--header", "X Y"], "'X Y' is not a valid header name."),
+        (["--origin", "app.example.com"], "'app.example.com' is no origin as browsers write it: scheme://host"),
     ):
         result = CliRunner().invoke(cli, ["explain", "/mcp", "--origin", ORIGIN, *words], obj=info)
         assert result.exit_code == 2

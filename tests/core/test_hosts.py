@@ -80,7 +80,8 @@ def test_a_missing_or_malformed_host_is_never_served(patterns, host, reason):
         ("https://mcp.example.com:8443/mcp", "mcp.example.com:8443"),
         (".example.com", "*.example.com"),
         ("bücher.example", "xn--bcher-kva.example"),
-        ("mcp.example.com:http", "*.example.com"),
+        ("mcp.example.com:http", "write mcp.example.com"),
+        ("mcp.example.com:", "write mcp.example.com"),
         ("a.*.example.com", "*.example.com"),
         ("*.127.0.0.1", "*.example.com"),
         ("", "mcp.example.com"),
@@ -111,7 +112,7 @@ def test_names_below_which_anyone_can_have_one_are_refused(pattern, write):
     with pytest.raises(PolicyError) as caught:
         make_site({"hosts": [pattern, "mcp.example.com"]}, CORSPolicy(origins="*"))
     (problem,) = caught.value.problems
-    assert (problem.code, problem.setting, problem.value) == ("host_public_suffix", "hosts", pattern)
+    assert (problem.code, problem.setting, problem.value) == ("host_public_suffix", "hosts[0]", pattern)
     assert write in problem.message
 
 
