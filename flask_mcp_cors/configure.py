@@ -185,11 +185,10 @@ def _warn_of_near_keys(config: Mapping[str, Any], settings: Mapping[str, Any]) -
         if match is None or key in os.environ or f"FLASK_{key}" in os.environ:
             continue  # of variables the environment's warnings tell
         word = match[1].partition("__")[0].lower()
-        if word in EXTENSION_SETTINGS - settings.keys():
-            log.warning("%s in app.config has no effect: write %s%s", key, CONFIG_PREFIX, word.upper())
-        elif word not in EXTENSION_SETTINGS:
-            problem = unknown_setting(word, EXTENSION_SETTINGS, key=key)
-            log.warning("%s in app.config has no effect: %s", key, problem.message)
+        if word not in settings:
+            known = f"write {CONFIG_PREFIX}{word.upper()}" if word in EXTENSION_SETTINGS else None
+            advice = known or unknown_setting(word, EXTENSION_SETTINGS, key=key).message
+            log.warning("%s in app.config has no effect: %s", key, advice)
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
