@@ -175,6 +175,18 @@ def test_a_mark_on_an_outer_blueprint_holds_in_the_inner_one(app, cors):
     assert ask(app, "/policy", Origin=OTHER).status_code == 401
 
 
+def test_a_policy_for_a_guarded_blueprint_takes_no_guard_away(app, cors):
+    blueprint = Blueprint("b", "exact")
+    blueprint.post("/x", endpoint="x")(lambda: "in")
+    app.register_blueprint(cors.policy(origins=OTHER)(cors.protected(verify)(blueprint)))
+    assert ask(app, "/x", Origin=OTHER).status_code == 401
+
+
+def test_an_endpoint_with_a_dot_need_not_be_a_blueprints(app, cors):
+    app.add_url_rule("/x", "no.blueprint", cors.policy(origins=OTHER)(lambda: "in"), methods=["POST"])
+    assert allowed(app, "/x") == OTHER
+
+
 def test_the_only_view_of_an_app_may_be_marked():
     app = Flask("exact", static_folder=None)
     cors = MCPCors(app, origins=APP, hosts="localhost")
@@ -206,8 +218,8 @@ def test_an_inner_functions_own_mark_is_left_alone(app, cors):
     app.add_url_rule("/outer", "outer", cors.policy(origins=EVIL)(outer))
     app.add_url_rule("/inner", "inner", inner)
     client = app.test_client()
-    assert client.get("/outer", headers={"Origin": EVIL}).status_code == 200
-    assert client.get("/inner", headers={"Origin": EVIL}).status_code == 403
+    for path, origin, status in (("/outer", EVIL, 200), ("/inner", EVIL, 403), ("/inner", OTHER, 200)):
+        assert client.get(path, headers={"Origin": origin}).status_code == status
 
 
 def test_an_exempt_wrapper_does_not_open_another_route_of_its_view(app, cors):

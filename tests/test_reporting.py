@@ -506,6 +506,9 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
         f"{HOST_REPLACED}if 'backend' is a name of this server, "
         'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
     )
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)
+    line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="other.example")
+    assert "ignored" not in line
 
 
 @pytest.mark.parametrize("host", ["backend", "127.0.0.1:5608"])

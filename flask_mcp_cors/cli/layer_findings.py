@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import marshal
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -45,20 +46,12 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-def _mounts(state: AppState) -> dict[str, bool]:
-    """Path prefixes at which other applications are mounted, and whether a layer of ours is around them."""
-    mounts: dict[str, bool] = {}
+def other_servers(state: AppState) -> Iterator[Finding]:
+    """Other applications and servers beside the app, with CORS rules of their own."""
     is_wrapped = False
     for layer in layers_around(state.app):
         is_wrapped = is_wrapped or isinstance(layer, Layer)
-        mounts.update(dict.fromkeys(mounts_of(state.app, layer), is_wrapped))
-    return mounts
-
-
-def other_servers(state: AppState) -> Iterator[Finding]:
-    """Other applications and servers beside the app, with CORS rules of their own."""
-    for prefix, is_wrapped in _mounts(state).items():
-        if not is_wrapped:
+        for prefix in () if is_wrapped else mounts_of(state.app, layer):
             yield Finding(
                 "mount_not_governed",
                 Severity.WARNING,
@@ -96,8 +89,7 @@ def hooks(state: AppState) -> Iterator[Finding]:
     app = state.app
     if not state.has_hooks:
         return  # the layer of wrap_wsgi does all of it
-    before = app.before_request_funcs.get(None, [])
-    first = before[: before.index(state.before_request)] if state.before_request in before else before
+    first = list(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs.get(None, ())))
     if first:
         yield Finding(
             "hook_runs_first",
@@ -106,8 +98,7 @@ def hooks(state: AppState) -> Iterator[Finding]:
             "This before_request function was put before the extension's, so it sees preflights and can refuse them.",
             "register it with app.before_request, which appends",
         )
-    after = app.after_request_funcs.get(None, [])
-    last = after[: after.index(state.after_request)] if state.after_request in after else after
+    last = list(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs.get(None, ())))
     if last:
         yield Finding(
             "hook_runs_last",

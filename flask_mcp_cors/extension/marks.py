@@ -4,9 +4,8 @@ A mark is a property of the view: it holds in every app that routes it, whicheve
 
 Rule 1: a mark remembers what it was put on. It is left there as an attribute, and on what that wraps.
 Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
-wraps (the decorator stands above the route's); if there are none, for those that wrap the same function. A guard
-holds for the first two together: it closes a route too many rather than one too few. Where the same function stands
-behind a guard already, no other one is added: each app may guard a shared function in its own way.
+wraps (the decorator stands above the route's); if there are none, for those that wrap the same function, but not in
+a guard of their own. A guard holds for the first two together: it closes a route too many rather than one too few.
 Rule 3: a mark that has found its route by the first clause of rule 2 is taken off what its target wraps. The other
 two clauses never apply to it again, so that it says nothing of another app that shares a function.
 Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
@@ -179,16 +178,16 @@ def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
     if isinstance(mark.on, Blueprint | type):
         return above
     inside = {id(function): depth for depth, function in enumerate(wrapped_by(mark.on))}
-    below = [(-inside[id(place)], place) for place in places if id(place) in inside and place is not mark.on]
+    below = [(-inside[id(place)], place) for place in places if id(place) in inside]
     found = above + below if isinstance(mark, GuardMark) else above or below
-    return found or [(sys.maxsize, place) for place in places if _wraps_the_same(place, inside, mark)]
+    return found or [(sys.maxsize, place) for place in places if _wraps_one_of(inside, place)]
 
 
-def _wraps_the_same(place: Any, inside: Container[int], mark: Mark) -> bool:
-    """Does a place wrap a function that the mark's target wraps as well, and not in a guard of its own?"""
+def _wraps_one_of(functions: Container[int], place: Any) -> bool:
+    """Does a place wrap one of these functions, and not in a guard of its own?"""
     for function in wrapped_by(place):
-        if id(function) in inside or (isinstance(mark, GuardMark) and is_guarded(function)):
-            return id(function) in inside
+        if id(function) in functions or is_guarded(function):
+            return id(function) in functions
     return False
 
 

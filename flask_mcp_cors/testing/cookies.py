@@ -28,12 +28,7 @@ class Cookie:
     same_site: str
     expires: float | None
 
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What a cookie replaces another by."""
-        return self.name, self.host, self.path
-
-    def goes_to(self, url: URL, now: float, quirks: frozenset[Quirk] = frozenset()) -> bool:
+    def goes_to(self, url: URL, now: float, quirks: frozenset[Quirk]) -> bool:
         """Host, path, time and security, all but ``SameSite``."""
         path = url.target.partition("?")[0]
         return (
@@ -64,10 +59,8 @@ class CookieJar:
                 return
         elif not (same_site or navigation):
             return
-        if cookie.expires is not None and cookie.expires <= now:
-            self._cookies.pop(cookie.key, None)
-        else:
-            self._cookies[cookie.key] = cookie
+        # One that has expired takes the place of the older one, and is never sent.
+        self._cookies[cookie.name, cookie.host, cookie.path] = cookie
 
     def header(self, url: URL, now: float, *, same_site: bool, lax: bool = False) -> str | None:
         """The ``Cookie`` value for a request.

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from dataclasses import field
 from itertools import chain
 from typing import Literal
 from typing import Protocol
@@ -215,16 +217,14 @@ class HTTPTransport:
         return NetworkResponse(response.status, HeaderList(pairs), Body(_Stream(response, connection, sock)))
 
 
+@dataclass(eq=False)
 class _Stream:
     """A response body on the wire, in the pieces in which it arrives."""
 
-    def __init__(
-        self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, sock: socket.socket
-    ) -> None:
-        self.response = response
-        self.connection = connection
-        self.sock = sock
-        self._reading = threading.Lock()
+    response: http.client.HTTPResponse
+    connection: http.client.HTTPConnection
+    sock: socket.socket
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def __iter__(self) -> Iterator[bytes]:
         try:

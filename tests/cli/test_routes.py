@@ -136,7 +136,7 @@ def other_layer(app: Flask, cors: MCPCors) -> None:
 
     @app.after_request
     def allow_everybody(response: Response) -> Response:
-        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["access-control-allow-origin"] = "*"
         return response
 
 

@@ -80,6 +80,7 @@ def test_but_only_tokens_are_members(value: str) -> None:
         ("HTTPS://EXAMPLE.com:443", "https://example.com/"),
         ("http://example.com:80/%41/./b/../c", "http://example.com/%41/c"),
         ("http://example.com/a/%2E%2e/b/.", "http://example.com/b/"),
+        ("http://example.com/a/b/..", "http://example.com/a/"),
         ("http://bücher.example/ü?ü#ü", "http://xn--bcher-kva.example/%C3%BC?%C3%BC#%C3%BC"),
         ("http://[::1]:5000/", "http://[::1]:5000/"),
         ("http://[0:0::1]/", "http://[::1]/"),
