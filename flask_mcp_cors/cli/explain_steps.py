@@ -64,6 +64,8 @@ def _unseen(state: AppState) -> str:
 
 
 def _policy_words(state: AppState, judged: Judged) -> str:
+    if callable(judged.choice.policy) and state.site.hosts.fault(judged.facts.host, judged.facts.scheme):
+        return ": a callable, asked with a Host that is not served; mend that first"
     if judged.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
     return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""

@@ -384,6 +384,14 @@ def test_a_callable_that_fails_refuses_and_prints_no_traceback(capfd: pytest.Cap
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_callable_that_was_asked_with_a_host_that_is_not_served_is_not_to_blame() -> None:
+    app = Flask("tools")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t": lambda request: NOBODY})
+    steps = explained("http://backend/t", "--origin", ORIGIN, app=app)["steps"]
+    says = "policies['/t']: a callable, asked with a Host that is not served; mend that first"
+    assert {"step": "policy", "says": says} in steps
+
+
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case() -> None:
     """Browsers upper-case DELETE, GET, HEAD, OPTIONS, POST and PUT, not PATCH, and servers know no other case."""
     says = " ".join(run("/mcp", "--origin", ORIGIN, "--method", "patch").split())
