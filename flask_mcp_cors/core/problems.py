@@ -16,7 +16,8 @@ class PolicyProblem(NamedTuple):
     """One fault of a configuration.
 
     *code* is stable and names the kind of fault; *message* says what is wrong and what to write
-    instead; *key* is the ``app.config`` key that the value came from, where it came from there.
+    instead; *key* is the ``app.config`` key that the value came from, where it came from there; *member* is the place
+    of the value in a list of several.
     """
 
     code: str
@@ -24,9 +25,11 @@ class PolicyProblem(NamedTuple):
     value: object
     message: str
     key: str | None = None
+    member: int | None = None
 
     def __str__(self) -> str:
-        where = f"{self.key} ({self.setting})" if self.key else self.setting
+        place = self.setting if self.member is None else f"{self.setting}[{self.member}]"
+        where = f"{self.key} ({place})" if self.key else place
         return f"{where}={shown(self.value)}: {self.message} [{self.code}]"
 
 
@@ -101,12 +104,12 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
 
 
 def number_members(setting: str, value: object, problems: list[PolicyProblem], start: int) -> None:
-    """Of a list with several members, name the one that each problem since *start* is about: ``origins[1]``."""
+    """Of a list with several members, note the one that each problem since *start* is about."""
     if not isinstance(value, list | tuple) or len(value) < 2:
         return
     for place, problem in enumerate(problems[start:], start):
         if problem.setting == setting and problem.value in value:
-            problems[place] = problem._replace(setting=f"{setting}[{value.index(problem.value)}]")
+            problems[place] = problem._replace(member=value.index(problem.value))
 
 
 # Words that people write where JSON has true, false and null.
