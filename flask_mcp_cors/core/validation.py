@@ -158,7 +158,7 @@ class _Reader:
     # names
 
     def name_list(
-        self, kind: str, word: str, value: Any, fault_of: Callable[[str], tuple[str, str] | None]
+        self, kind: str, word: str, value: Any, fault_of: Callable[[str, str], PolicyProblem | None]
     ) -> tuple[str, ...]:
         """The members of a list of names, with a problem for each that is at fault.
 
@@ -169,10 +169,8 @@ class _Reader:
             members = [member for member in re.split(r"[,;\s]+", text) if member]
             is_list = len(members) > 1 and all(map(is_token, members))
             place = len(self.problems)
-            faults = {name: fault_of(name) for name in (members if is_list else [text])}
-            for name, fault in faults.items():
-                if fault is not None:
-                    self.add(fault[0], word, name, fault[1])
+            faults = {name: fault_of(word, name) for name in (members if is_list else [text])}
+            self.problems += filter(None, faults.values())
             kept = [name for name, fault in faults.items() if fault is None]
             if is_list:
                 code = "method_invalid" if kind == "method" else "header_name_invalid"
@@ -224,46 +222,61 @@ class _Reader:
         return security_headers_from(value, self.problems)
 
 
-def _method_fault(method: str) -> tuple[str, str] | None:
+def _method_fault(word: str, method: str) -> PolicyProblem | None:
     if not is_token(method):
-        return "method_invalid", "not a valid method (RFC 9110 token)"
+        return PolicyProblem("method_invalid", word, method, "not a valid method (RFC 9110 token)")
     if method.upper() in names.FORBIDDEN_METHODS:
-        return "method_forbidden", "the Fetch standard forbids this method: JavaScript cannot send it; leave it out"
+        return PolicyProblem(
+            "method_forbidden",
+            word,
+            method,
+            "the Fetch standard forbids this method: JavaScript cannot send it; leave it out",
+        )
     return None
 
 
-def _request_header_fault(name: str) -> tuple[str, str] | None:
+def _request_header_fault(word: str, name: str) -> PolicyProblem | None:
     lower = name.lower()
     stem = name.removesuffix("-*")
     if name == "*":
         return None
     if not is_token(stem):
-        return "header_name_invalid", "not a valid header name (RFC 9110 token)"
+        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
     if "*" in stem:
         message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
-        return "header_wildcard_misplaced", message
+        return PolicyProblem("header_wildcard_misplaced", word, name, message)
     if lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-        return "header_wrong_direction", "this is a response header: no browser asks to send it; leave it out"
+        return PolicyProblem(
+            "header_wrong_direction", word, name, "this is a response header: no browser asks to send it; leave it out"
+        )
     if names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
-        return "header_forbidden", "the Fetch standard forbids that JavaScript sets this header; leave it out"
+        return PolicyProblem(
+            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript sets this header; leave it out"
+        )
     return None
 
 
-def _response_header_fault(name: str) -> tuple[str, str] | None:
+def _response_header_fault(word: str, name: str) -> PolicyProblem | None:
     lower = name.lower()
     if name == "*":
         return None
     if not is_token(name):
-        return "header_name_invalid", "not a valid header name (RFC 9110 token)"
+        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
     if "*" in name:
-        return "header_wildcard_misplaced", 'prefixes do not work here; list the names, or write "*" for all'
+        return PolicyProblem(
+            "header_wildcard_misplaced", word, name, 'prefixes do not work here; list the names, or write "*" for all'
+        )
     if lower in names.FORBIDDEN_RESPONSE_HEADERS:
-        return "header_forbidden", "the Fetch standard forbids that JavaScript reads this header; leave it out"
+        return PolicyProblem(
+            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript reads this header; leave it out"
+        )
     if lower in names.REQUEST_ONLY:
-        return "header_wrong_direction", "this is a request header: no response has it; leave it out"
+        return PolicyProblem(
+            "header_wrong_direction", word, name, "this is a request header: no response has it; leave it out"
+        )
     if lower in names.PREFLIGHT_RESPONSE_ONLY:
         message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
-        return "header_wrong_direction", message
+        return PolicyProblem("header_wrong_direction", word, name, message)
     return None
 
 
