@@ -40,10 +40,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: The method of a websocket handshake, which is a GET. No rule for documents that may be read by GET opens it.
+#: The method in the facts of a websocket handshake. It is not GET, so a policy for public documents does not apply.
 WEBSOCKET = "WEBSOCKET"
 
-#: The request headers that are facts, in the order of :class:`Facts`. A name with ``_`` is another name in ASGI.
+#: The request headers that are facts, in the order of :class:`Facts`. In ASGI, a name with ``_`` is another name.
 _FACTS = (
     b"host",
     b"origin",
@@ -56,14 +56,14 @@ _FACTS = (
 
 _SCHEMES = {"ws": "http", "wss": "https"}
 
-#: Layers of Starlette and uvicorn that never answer by themselves, so they may stand outside.
+#: Layers of Starlette and uvicorn that never answer a request themselves, so they may be outside.
 _HARMLESS = frozenset({"CORSMiddleware", "GZipMiddleware", "ProxyHeadersMiddleware", "SessionMiddleware"})
 
 
 def routed_path(scope: Scope) -> str:
-    """The path as the application routes it: without the mount point, decoded once by the server.
+    """The path as the application routes it: without the mount point, and decoded once, by the server.
 
-    Servers leave the mount point in ``path``, or do not, so it is taken off where it is a whole prefix.
+    Some servers leave the mount point in ``path``, others do not. It is removed if it is a whole prefix of the path.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path") or ""
@@ -73,7 +73,7 @@ def routed_path(scope: Scope) -> str:
 
 
 def read_headers(scope: Scope) -> dict[bytes, bytes]:
-    """The request headers by name. Repeated ones are joined, so a repeated ``Origin`` is one that no browser sends."""
+    """The request headers by name. Repeated headers are joined, so a repeated ``Origin`` is not a valid one."""
     headers = scope["headers"]
     found = dict(headers)
     if len(found) != len(headers):
@@ -89,7 +89,7 @@ def _origin(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def read_facts(scope: Scope, headers: dict[bytes, bytes]) -> Facts:
-    """The facts that a decision on this request rests on."""
+    """The facts for the decision on this request."""
     scheme = scope.get("scheme") or "http"
     return Facts._make(
         (
@@ -105,22 +105,22 @@ def read_facts(scope: Scope, headers: dict[bytes, bytes]) -> Facts:
 class CORSMiddleware:
     """Wrap any ASGI 3 application in a policy.
 
-    CORS-preflight requests are answered before the application sees them, foreign origins are refused, of
-    websockets too, and every response on a governed path gets the headers, whoever made it. Other scopes, such
-    as ``lifespan``, pass. Streams pass as they come.
+    It answers CORS-preflight requests before the application sees them, refuses foreign origins (of websockets
+    too), and adds the headers to every response on a covered path, whatever made the response. Other scopes, such
+    as ``lifespan``, are passed on. Streams are not buffered.
 
-    Wrap the whole application: ``app = CORSMiddleware(app, …)``. Starlette's ``add_middleware`` works too; it puts
-    the layer that was added last outermost, so add this one last, or a WARNING names the layers outside of it.
-    An exception in the application is answered with a 500 that JavaScript can read, and raised again; in
-    Starlette's debug mode it is only raised.
+    Wrap the whole application: ``app = CORSMiddleware(app, …)``. Starlette's ``add_middleware`` works too. There the
+    layer that is added last is outermost, so add this one last; otherwise a WARNING names the layers outside.
+    If the application raises an exception, the answer is a 500 that JavaScript can read, and the exception is
+    raised again. In Starlette's debug mode it is only raised.
 
-    The ``Host`` and the scheme are taken as they arrive, so what corrects them behind a proxy goes outside:
-    uvicorn's ``--proxy-headers`` does. Where another door of ours is inside, each refuses for itself, and the
-    inner one's headers are sent. A Flask app behind a WSGI adapter counts as inside, because the adapters run
-    it in a copy of the context.
+    ``Host`` and scheme are used as they arrive, so put the layer that corrects them behind a proxy outside, as
+    uvicorn's ``--proxy-headers`` does. If there is another ``CORSMiddleware`` or :class:`MCPCors` inside, each of
+    them can refuse a request, and the headers of the inner one are sent. This includes a Flask app behind a WSGI
+    adapter, because the adapters run it in a copy of the context.
 
     :param app: the application.
-    :param policy: the default policy, under *settings*.
+    :param policy: the default policy, changed by *settings*.
     :param settings: every policy setting, and ``hosts``, ``paths``, ``policies``. A callable in ``policies``
         may be ``async`` and takes a :class:`werkzeug.sansio.request.Request`, the base class of Flask's: it has
         ``path``, ``method``, ``host``, ``headers``, ``args``, ``cookies``, and no body. A websocket handshake has
@@ -138,7 +138,7 @@ class CORSMiddleware:
         configured.announce("CORSMiddleware")
         self.app = app
         self._site = configured.site
-        #: The decisions that the site keeps, by the same facts as they come from the server.
+        #: The kept decisions of the site, by the facts in the form in which the server sends them.
         self._kept: dict[tuple[Any, ...], Decision] = {}
         self._in_force = InForce(configured.site, configured.source)
         self._has_looked_outside = False
@@ -163,7 +163,7 @@ class CORSMiddleware:
                 if len(self._kept) >= MEMO_ENTRIES:
                     self._kept.clear()
                 self._kept[key] = decision
-        # An answered preflight is told by a signal only, and most applications have nobody listening.
+        # An answered preflight is reported by a signal only, and most applications have no receiver for it.
         elif decision.reported or decision.is_refusal or (decision.final and preflight_answered.receivers):
             self._report(read_facts(scope, headers), decision, headers)
         if decision.final:
@@ -245,7 +245,7 @@ class CORSMiddleware:
             await _send_whole(finish, "http.", 500, plain, b"Internal Server Error", scope["method"])
             raise
         finally:
-            # Not reset(): a generator may be closed in another context.
+            # Not reset(), which fails if a generator is closed in another context.
             AROUND.set(around)
 
     def _report(self, facts: Facts, decision: Decision, headers: Mapping[bytes, bytes]) -> None:
@@ -261,8 +261,8 @@ class CORSMiddleware:
     def _warn_of_layers_outside(self, scope: Scope) -> None:
         """Warn of Starlette's layers that see a preflight before this one does.
 
-        https://www.starlette.io/middleware/ ``user_middleware`` has the outermost first. Where this layer is
-        not in it but inside the app, around one route, all of them are outside.
+        ``user_middleware`` has the outermost layer first (https://www.starlette.io/middleware/). If this layer is not
+        in it but inside the app, around one route, all layers in it are outside.
         """
         layers = [getattr(layer, "cls", None) for layer in getattr(scope.get("app"), "user_middleware", ())]
         outside = layers[: layers.index(type(self))] if type(self) in layers else layers
@@ -285,7 +285,7 @@ async def _answer(scope: Scope, decision: Decision, send: Send) -> None:
     prefix = "http."
     if scope["type"] == "websocket":
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            # The server makes a 403 of it. 1008: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+            # The server turns this into a 403. 1008: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
             await send({"type": "websocket.close", "code": 1008})
             return
         prefix = "websocket.http."

@@ -1,4 +1,7 @@
-"""Compile the settings of a site: keywords beat ``app.config``, that beats *policy*, that beats the defaults."""
+"""Compile the settings of a site.
+
+A keyword overrides ``app.config``, which overrides *policy*, which overrides the default.
+"""
 
 from __future__ import annotations
 
@@ -35,21 +38,21 @@ _FLASK_MCP_SERVER = "FLASK_MCP_CORS_ORIGIN"
 
 
 class Configured(NamedTuple):
-    """A compiled site, and where each of its settings came from."""
+    """A compiled site, and the source of each setting."""
 
     site: Site
     wrap_wsgi: bool
-    #: Setting → ``keyword``, an ``app.config`` key, ``policy``; a default is not listed.
+    #: Setting → ``keyword``, ``TRUSTED_HOSTS`` or its key in ``app.config``. A default is not listed.
     sources: Mapping[str, str]
 
     def source(self, word: str) -> str:
-        """Where a setting came from."""
+        """The source of a setting."""
         if word == "origins" and word not in self.sources and not self.site.default.has_default_origins:
             return "policy"
         return self.sources.get(word, "default")
 
     def announce(self, whom: str) -> None:
-        """Log the effective settings once: as a warning where origins or hosts are not configured."""
+        """Log the effective settings once, as a warning if origins or hosts are not configured."""
         site = self.site
         origins = site.default.origins
         shown = getattr(origins, "__qualname__", repr(origins)) if callable(origins) else _cut(origins)
@@ -80,7 +83,7 @@ class Configured(NamedTuple):
             (*policy.allow_headers, *policy.extra_allow_headers), (*policy.expose_headers, *policy.extra_expose_headers)
         )
         if what and policy.validate_origin and not site.policies:
-            # With policies for paths, the endpoint may have another one.
+            # If there are policies for paths, one of them may cover the MCP endpoint.
             log.warning(
                 "%s: no browser MCP client can connect, because the default policy %s: extra_allow_headers and "
                 "extra_expose_headers add to the default lists, allow_headers and expose_headers replace them",
@@ -103,7 +106,7 @@ def configure(
 ) -> Configured:
     """Compile the settings of one site.
 
-    :param known: the settings that *keywords* may hold.
+    :param known: the names that *keywords* may have.
     :param config: an ``app.config``, or ``None`` without Flask.
     :raises PolicyError: naming every fault at once.
     """
@@ -151,7 +154,7 @@ def configure(
 
 
 def _as_written(value: object) -> object:
-    """A value to compare with another: one string and a list of one are the same, and so are lists and tuples."""
+    """A form of a value for comparisons: a string equals a list of that one string, and a list equals a tuple."""
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
 
@@ -163,11 +166,11 @@ def _without_foreign_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Warn of keys of flask-cors in ``app.config``, unless the same setting is configured here too."""
+    """Warn of keys of flask-cors in ``app.config``, unless our own setting is configured too."""
     advice = []
     for key in config:
         word = key.removeprefix("CORS_").lower() if isinstance(key, str) and key.startswith("CORS_") else ""
-        # Lists of header names would replace the defaults, without which no MCP client connects.
+        # Advise extra_…: a plain list of header names would replace the defaults, which MCP clients need.
         meant = f"extra_{word}" if f"extra_{word}" in EXTENSION_SETTINGS else OTHER_WORDS.get(word, word)
         if word in WORDS_WITHOUT_COUNTERPART:
             advice.append(f"{key} → leave it out")
@@ -192,7 +195,7 @@ def _warn_of_near_keys(config: Mapping[str, Any], settings: Mapping[str, Any]) -
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
-    """Warn of settings in the environment that were not loaded into ``app.config``, and of a key that holds all."""
+    """Warn of settings in the environment that are not in ``app.config``, and of a key ``MCP_CORS`` with a mapping."""
     if isinstance(config.get("MCP_CORS"), Mapping):
         log.warning("MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS")
     for variable in sorted(os.environ):

@@ -1,9 +1,12 @@
-"""What the doors have in common: how a door inside another is heard, and how a callable in ``policies`` is asked.
+"""What the doors share: how one door inside another works, and how a callable in ``policies`` is called.
 
-Rule 1: each door of ours refuses for itself.
-Rule 2: where one of ours stands inside another, the innermost one's headers are sent.
-Rule 3: a decision belongs to one site and one request. It goes from one door to another through a
-:class:`Handover` that only the next door on the way in can take.
+A *door* is a place where requests come in: the WSGI middleware, the ASGI middleware, the hooks and the layer of the
+Flask extension.
+
+Rule 1: each door can refuse a request, whatever the other doors decide.
+Rule 2: if one door is inside another, the headers of the innermost door are sent.
+Rule 3: a decision belongs to one site and one request. A door passes it on in a :class:`Handover`, which only the next
+door inside can take.
 """
 
 from __future__ import annotations
@@ -26,12 +29,12 @@ from .core.site import Site
 from .core.site import strictest
 from .reporting import log
 
-#: Where in the environ a door leaves its handover for the next one on the way in.
+#: The key in the environ under which a door leaves its handover for the next door inside.
 HANDOVER = "flask_mcp_cors.handover"
 
 
 class Handover:
-    """What a door hands to the next door of ours inside, and gets back with the response."""
+    """What a door passes to the next door inside, and gets back with the response."""
 
     __slots__ = ("decision", "facts", "inner", "is_open", "site")
 
@@ -39,31 +42,31 @@ class Handover:
         #: The site that the decision was made for.
         self.site = site
         self.facts = facts
-        #: The decision of this site; ``None`` until its hook inside has made it.
+        #: The decision for this site; ``None`` until the hook inside has made it.
         self.decision = decision
-        #: What a door of another site, further inside, has sent.
+        #: The decision whose headers a door of another site, further inside, has sent.
         self.inner: Decision | None = None
-        #: May a door of another site take it?
+        #: Can a door of another site still take it?
         self.is_open = True
 
     def tell(self, site: Site, decision: Decision) -> None:
-        """Say whose decision has gone into the response. Where nothing governs, an outer door may have a policy."""
+        """Record whose decision is in the response. If no policy covers it there, an outer door may still have one."""
         if site is self.site:
             self.decision = decision
         elif decision.reason is not Reason.NOT_GOVERNED:
             self.inner = decision
 
 
-#: The ``Origin`` and the handover of an ASGI door. They are in the context, because a WSGI adapter makes a new
-#: environ, but runs the application in a copy of the context.
+#: The ``Origin`` and the handover of an ASGI door. They are in a context variable, because a WSGI adapter makes a new
+#: environ but runs the application in a copy of the context.
 AROUND: ContextVar[tuple[str | None, Handover] | None] = ContextVar(HANDOVER, default=None)
 
 
 def claim(environ: Mapping[str, Any], origin: str | None) -> Handover | None:
-    """Take the handover of the next door of ours further out, or ``None`` where there is none to take.
+    """Take the handover of the next door outside; ``None`` if there is none to take.
 
-    An application that is called from a view, with the caller's environ, finds it taken: its decision is
-    none of the caller's. One that is called in the caller's context has another ``Origin``.
+    If a view calls another application with its own environ, the handover is already taken, so that application's
+    decision does not change the view's response. If a view calls one in its own context, the ``Origin`` differs.
     """
     handover: Handover | None = environ.get(HANDOVER)
     if handover is None and (around := AROUND.get()) is not None and around[0] == origin:
@@ -90,16 +93,16 @@ def judge_choice(
     request_for: Callable[[str], Any],
     choose_for: Callable[[str], Choice] | None = None,
 ) -> Decision:
-    """The decision under *choice*, after asking the callable in ``policies`` where there is one.
+    """The decision under *choice*, after calling the callable in ``policies`` if there is one.
 
-    :param request_for: makes the request that such a callable takes, with this method announced.
-    :param choose_for: the choice for another method at the same URL; by default the path's.
+    :param request_for: makes the request for such a callable, with this method as the announced one.
+    :param choose_for: the choice for another method at the same URL; by default that of the path.
     """
     judging = judge_choice_async(site, choice, facts, request_for, choose_for)
     try:
         judging.send(None)
         while True:
-            # A callable waits for something, and there is no event loop here.
+            # The callable awaits something, but there is no event loop.
             judging.throw(TypeError("a callable in policies that awaits works in flask_mcp_cors.asgi only"))
     except StopIteration as done:
         decision: Decision = done.value
@@ -147,7 +150,7 @@ async def _judge_one(
         other = (site.choose(facts.path, method) if choose_for is None else choose_for(method)).policy
         if other is not selected or other is policy:
             return other == policy
-        # The same callable. GET, HEAD and POST are safelisted: listing them grants nothing.
+        # The same callable selects it. GET, HEAD and POST are safelisted, so listing them allows nothing new.
         return method in SAFELISTED_METHODS or await ask(method) == policy
 
     try:
@@ -157,6 +160,6 @@ async def _judge_one(
             listed = [method for method in policy.allow_methods if await governs(policy, method)]
         return site.decide(facts, policy, listed)
     except Exception:
-        # Whatever went wrong in there, a request without a policy is refused, not let in.
+        # The callable may raise anything. A request without a policy is refused, not let in.
         log.exception("%s failed, so the request is refused", choice.rule)
         return site.policy_failed(facts)

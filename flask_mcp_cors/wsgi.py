@@ -38,15 +38,15 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 
 
 def routed_path(environ: WSGIEnvironment) -> str:
-    """The path as werkzeug routes it: without the mount point, decoded once by the server."""
+    """The path as Werkzeug routes it: without the mount point, and decoded once, by the server."""
     path: str = environ.get("PATH_INFO", "")
     if not path.isascii():
         path = path.encode("latin-1", "replace").decode("utf-8", "replace")
     return f"/{path.lstrip('/')}"
 
 
-#: The facts where a WSGI server puts them, in the order of :class:`Facts`. As they stand there they find a kept
-#: decision, because decisions are kept for those paths only that routing reads as they stand.
+#: The keys of the environ with the facts, in the order of :class:`Facts`. Their values can be used to look up a kept
+#: decision directly, because decisions are kept only for paths that routing reads unchanged.
 KEY = (
     "REQUEST_METHOD",
     "PATH_INFO",
@@ -62,12 +62,12 @@ KEY = (
 
 
 def read_facts(environ: WSGIEnvironment, path: str) -> Facts:
-    """The facts that a decision on this request rests on."""
+    """The facts for the decision on this request."""
     return make_facts(tuple(map(environ.get, KEY)), path)
 
 
 def make_facts(values: tuple[Any, ...], path: str) -> Facts:
-    """The same, of the values of :data:`KEY`."""
+    """The facts from the values of :data:`KEY`, with this path."""
     return Facts._make((values[0], path, *values[2:], False))
 
 
@@ -82,7 +82,7 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
 
 
 class Door:
-    """What :class:`CORSMiddleware` and the layer of ``wrap_wsgi`` have in common: the way in and the way back."""
+    """The base of :class:`CORSMiddleware` and of the layer of ``wrap_wsgi``: it handles a request and its response."""
 
     def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
@@ -93,7 +93,7 @@ class Door:
         return self._pass(environ, start_response, read_facts(environ, routed_path(environ)))
 
     def _pass(self, environ: WSGIEnvironment, start_response: StartResponse, facts: Facts) -> Iterable[bytes]:
-        """Answer the request, or let it in and finish the response."""
+        """Answer the request, or call the application and finish its response."""
         decision = self._decide(environ, facts)
         outer = claim(environ, facts.origin)
         if decision is not None:
@@ -149,7 +149,7 @@ class Door:
     def _follow(
         self, body: Iterable[bytes], environ: WSGIEnvironment, start: StartResponse, has_started: Callable[[], bool]
     ) -> Iterator[bytes]:
-        """The body of an application that is a generator: it has not started yet, so it may still fail."""
+        """The body of a generator application. It has not called ``start_response`` yet, so it may still fail."""
         try:
             yield from body
         except Exception as error:
@@ -158,15 +158,15 @@ class Door:
             yield from _crash(error, environ, start)
 
     def _has_doors_inside(self) -> bool:
-        """May another door of ours stand inside, or a hook of this site?"""
+        """May there be another door inside, or a hook of this site?"""
         return True
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
-        """The decision, or ``None`` where a hook inside makes it."""
+        """The decision, or ``None`` if a hook inside makes it."""
         raise NotImplementedError
 
     def _decide_late(self, environ: WSGIEnvironment, facts: Facts) -> Decision:
-        """The decision on a response that no hook inside has judged; only asked where :meth:`_decide` gave none."""
+        """The decision on a response, if :meth:`_decide` returned ``None`` and no hook inside has decided."""
         raise NotImplementedError
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
@@ -174,12 +174,12 @@ class Door:
         report(self, facts, decision, environ, self._in_force, lambda: site.choose(facts.path, facts.policy_method))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
-        """Does whoever called want an exception itself, not a response? A debugger does."""
+        """Does the caller want the exception and not a response? A debugger does."""
         return "werkzeug.debug.preserve_context" in environ
 
 
 def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-    """A 500 that JavaScript can read, and then the exception, which the server is to log."""
+    """Send a 500 that JavaScript can read, then raise the exception, so that the server logs it."""
     body = b"Internal Server Error"
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
     start_response("500 INTERNAL SERVER ERROR", headers)
@@ -195,17 +195,16 @@ def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResp
 class CORSMiddleware(Door):
     """Wrap any WSGI application in a policy.
 
-    CORS-preflight requests are answered before the application sees them, foreign origins are
-    refused, and every response on a governed path gets the headers, whoever made it. Around a Flask
-    app that uses :class:`MCPCors` write ``wrap_wsgi=True`` there instead: then views and blueprints
-    keep policies of their own.
+    It answers CORS-preflight requests before the application sees them, refuses foreign origins, and adds
+    the headers to every response on a covered path, whatever made the response. For a Flask app, use
+    :class:`MCPCors` with ``wrap_wsgi=True`` instead: then views and blueprints can have policies of their own.
 
-    The ``Host`` and the scheme are taken as they arrive, so werkzeug's ``ProxyFix`` goes outside:
-    ``ProxyFix(CORSMiddleware(app, …))``. Where another door of ours is inside, each refuses for itself,
-    and the inner one's headers are sent.
+    ``Host`` and scheme are used as they arrive, so put werkzeug's ``ProxyFix`` outside:
+    ``ProxyFix(CORSMiddleware(app, …))``. If there is another ``CORSMiddleware`` or :class:`MCPCors` inside, each
+    of them can refuse a request, and the headers of the inner one are sent.
 
     :param wsgi_app: the application.
-    :param policy: the default policy, under *settings*.
+    :param policy: the default policy, changed by *settings*.
     :param settings: every policy setting, and ``hosts``, ``paths``, ``policies``. A callable in
         ``policies`` takes a :class:`werkzeug.wrappers.Request`.
     :raises PolicyError: naming every fault at once.

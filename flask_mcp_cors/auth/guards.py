@@ -1,7 +1,7 @@
-"""Guards: which credentials let a request through to a view, and the challenge for those that do not.
+"""Guards: they verify the credentials of a request before a view runs, and send a challenge if these do not suffice.
 
-Challenges follow RFC 9110 section 11 and RFC 6750 section 3. A guard wraps the view. That it also holds where
-the route calls something else than the wrapper is the work of the extension, which knows the routes.
+Challenges follow RFC 9110 section 11 and RFC 6750 section 3. A guard wraps the view. If a route calls the view and not
+the wrapper, the extension, which knows the routes, enforces the guard.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from werkzeug.local import LocalProxy
 
 from ..core.headers import is_token
 
-#: ``verify``: a credential in, the caller's identity or ``None`` out, plainly or as a coroutine.
+#: ``verify``: takes a credential and returns the caller's identity or ``None``, or an awaitable of these.
 Verify = Callable[[Authorization], Any | Awaitable[Any]]
 
-# On the request object: the guards that have let it pass. ``flask.g`` may hold for several requests, and an
-# application may hand on a copy of the environ with other credentials in it.
+# An attribute of the request object: the guards that the request has passed. It is not in ``flask.g``, which several
+# requests may share, nor in the environ, which an application may copy and pass on with other credentials.
 _VERIFIED = "_mcp_cors_verified"
 
 # RFC 9110, section 11.2: token68
@@ -70,7 +70,7 @@ def quoted(value: str) -> str:
 
 
 class AuthFailure(NamedTuple):
-    """Why a request does not pass a guard."""
+    """Why a request was refused by a guard."""
 
     status: int
     reason: str
@@ -84,16 +84,16 @@ INSUFFICIENT = AuthFailure(403, "insufficient_scope", "The credentials lack a sc
 
 
 class InsufficientScope(HTTPException):
-    """Raise it in a protected view, where a caller who got in lacks a scope for what is asked.
+    """Raise this in a protected view if the caller lacks a scope for this call.
 
-    An MCP endpoint is one view, and :meth:`MCPCors.protected` knows the scopes that all of its tools need. A view
-    that sees a call of a tool that needs more raises this. (The official SDK makes a result of what a tool itself
-    raises.) It is answered as the guard answers too few scopes: 403, a challenge with
-    ``error="insufficient_scope"``, ``scope`` (those of the guard, and these) and ``resource_metadata``, and a
-    JSON-RPC body. A client can then ask the user for the scope and call again.
+    An MCP endpoint is one view with many tools, and the ``scopes`` of :meth:`MCPCors.protected` apply to the whole
+    view. If one tool needs another scope, the view raises this exception. (Raise it in the view, not in the tool: the
+    official SDK turns an exception of a tool into a result.) The answer is the same as for too few scopes: 403, a
+    challenge with ``error="insufficient_scope"``, ``scope`` (the guard's scopes and these) and
+    ``resource_metadata``, and a JSON-RPC body. A client can then ask the user for the scope and call again.
 
-    :param scopes: what the tool needs.
-    :raises ValueError: for none, or for one that cannot stand in a challenge.
+    :param scopes: the scopes that the call needs.
+    :raises ValueError: if there is none, or if one contains characters that a challenge cannot have.
 
     >>> raise InsufficientScope("files:write")
     Traceback (most recent call last):
@@ -110,13 +110,13 @@ class InsufficientScope(HTTPException):
         self.scopes = _read_scopes("InsufficientScope(…)", scopes)
 
     def get_response(self, environ: Any = None, scope: Any = None) -> Response:
-        """The response: a challenge of each guard that the request has passed, or for a bearer token."""
+        """The response, with a challenge of each guard that the request has passed, or else one for a bearer token."""
         guards: tuple[Guard, ...] = getattr(request, _VERIFIED, ()) or (_BEARER,)
         return _refuse(request, INSUFFICIENT, guards, self.scopes)
 
 
 class Guard:
-    """One ``cors.protected(…)``: which credentials count, and who says so."""
+    """One ``cors.protected(…)``: which credentials it accepts, and the function that verifies them."""
 
     def __init__(
         self,
@@ -144,11 +144,11 @@ class Guard:
             raise ValueError(f"protected(): {realm!r} cannot stand in a challenge; write printable ASCII")
 
     def check(self, request: Request) -> Response | None:
-        """Verify the request's credential; the response that refuses it, or ``None`` where it may pass.
+        """Verify the request's credential. Returns the refusal, or ``None`` if the request may pass.
 
-        The identity lands in ``flask.g.mcp_identity``. An exception in ``verify`` goes through.
+        The identity is stored in ``flask.g.mcp_identity``. An exception in ``verify`` is not caught.
 
-        :raises TypeError: where ``verify`` returns what can be no identity.
+        :raises TypeError: if ``verify`` returns something that cannot be an identity.
         """
         verified: tuple[Guard, ...] = getattr(request, _VERIFIED, ())
         if self in verified:
@@ -169,17 +169,17 @@ class Guard:
         return None
 
     def _credential(self, request: Request) -> Authorization | AuthFailure:
-        """The one well-formed credential of a listed kind, or why there is none."""
+        """The credential, if there is exactly one, well formed and of an accepted kind; otherwise the failure."""
         header = request.environ.get("HTTP_AUTHORIZATION")
         scheme = header.partition(" ")[0].lower() if header else ""
         listed = scheme in (s.lower() for s in self.schemes)
         key = None
         if self.api_key_header is not None:
-            # Many servers fold "_" into "-", so X_API_Key arrives here as well. Two of them are joined with a
-            # comma or replace each other; neither makes a key of two.
+            # Many servers treat "_" as "-", so X_API_Key arrives here as well. If both are sent, the server joins them
+            # with a comma, which no key has, or keeps one of them.
             key = request.environ.get(f"HTTP_{self.api_key_header.upper().replace('-', '_')}")
         if key is not None and listed:
-            return INVALID  # two at once: nobody can say which one counts
+            return INVALID  # two credentials: it is not clear which one counts
         if key is not None:
             return Authorization("apikey", token=key) if _API_KEY.fullmatch(key) else INVALID
         if not header or not listed:
@@ -187,20 +187,20 @@ class Guard:
         return _parse_authorization(scheme, header)
 
     def challenges(self, parameters: Mapping[str, str]) -> Iterator[str]:
-        """One challenge for each scheme; *parameters* go over the guard's own."""
+        """One challenge for each scheme; *parameters* override the guard's own."""
         realm = current_app.name if self.realm is None else self.realm
-        # The name of an app may hold any character; a challenge is ASCII.
+        # app.name may have any character, but a challenge must be ASCII.
         realm = realm.encode("ascii", "replace").decode("ascii")
         for scheme in self.schemes or ("ApiKey",):
-            # RFC 7617 knows no other parameter that would say more.
+            # Of our parameters, RFC 7617 (Basic) has only realm.
             shown = {"realm": realm, **({} if scheme.lower() == "basic" else parameters)}
             yield f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}"
 
 
 def word_tuple(place: str, value: Iterable[str]) -> tuple[str, ...]:
-    """Several words, or one string of them, as a tuple.
+    """Several words, or one string of words, as a tuple.
 
-    :raises TypeError: for anything that is no string.
+    :raises TypeError: if a member is not a string.
     """
     words = tuple(value.split()) if isinstance(value, str) else tuple(value)
     if not all(isinstance(word, str) for word in words):
@@ -219,11 +219,11 @@ def _read_scopes(place: str, value: Iterable[str]) -> tuple[str, ...]:
     return scopes
 
 
-# What reaches ``verify``, and what comes back
+# What ``verify`` gets, and what it may return
 
 
 def _check_verify(verify: object) -> None:
-    """Refuse what cannot verify, ``@cors.protected`` without parentheses among it."""
+    """Refuse an object that cannot verify, such as the view itself in ``@cors.protected`` without parentheses."""
     advice = "write @cors.protected(verify), with a function verify(credential) that returns the identity or None"
     if inspect.isclass(verify):
         raise TypeError(f"protected(verify): a class is no verify, every instance would count; {advice}")
@@ -252,8 +252,8 @@ def _parse_authorization(scheme: str, header: str) -> Authorization | AuthFailur
         return INVALID
     if scheme == "basic":
         return parsed if _is_basic_pair(rest) else INVALID
-    # Werkzeug is lenient: it takes "one, Token two" for a token, "Token b" for a parameter's name, and the
-    # last of several parameters of one name.
+    # Werkzeug is lenient: it accepts "one, Token two" as a token and "Token b" as the name of a parameter, and of
+    # several parameters with one name it keeps the last.
     if scheme == "bearer" or parsed.token is not None:
         return parsed if _TOKEN68.fullmatch(rest) else INVALID
     names = {name.lower() for name in parsed.parameters}
@@ -274,7 +274,7 @@ def _is_basic_pair(encoded: str) -> bool:
 
 
 def _without_proxy(value: Any) -> Any:
-    """What a proxy such as Flask-Login's ``current_user`` stands for. The proxy itself passes for awaitable."""
+    """The object behind a proxy such as Flask-Login's ``current_user``. The proxy itself looks awaitable."""
     return value._get_current_object() if isinstance(value, LocalProxy) else value
 
 
@@ -286,10 +286,10 @@ def _await(result: Awaitable[Any]) -> Any:
 
 
 def _is_refusal(identity: object) -> bool:
-    """Does *identity* say that there is none?
+    """Does *identity* mean that the caller is not authenticated?
 
-    False is what a comparison returns. ``is_authenticated`` is how Flask-Login's anonymous user says it, and
-    ``active`` how an introspection response does (RFC 7662, section 2.2).
+    ``False`` may be the result of a comparison. Flask-Login's anonymous user has ``is_authenticated=False``, and an
+    introspection response has ``active=False`` (RFC 7662, section 2.2).
     """
     if identity is None or identity is False:
         return True
@@ -298,7 +298,7 @@ def _is_refusal(identity: object) -> bool:
     return getattr(identity, "is_authenticated", None) is False
 
 
-#: What is no identity: code that was not run, a result that is not there yet, a page, an error.
+#: Types that cannot be an identity: code that was not run, a result that is not ready, a page, an error.
 _NO_IDENTITIES = (
     *(BaseException, type, partial, Awaitable, Iterator, AsyncIterator, Future, Markup),
     *(NotImplementedType, EllipsisType),
@@ -306,7 +306,7 @@ _NO_IDENTITIES = (
 
 
 def _check_identity(identity: object) -> None:
-    """Refuse what nobody means as an identity: it would let everybody in."""
+    """Refuse a value that cannot be meant as an identity: it would let every caller in."""
     if isinstance(identity, _NO_IDENTITIES) or inspect.isroutine(identity) or _is_response(identity):
         if inspect.iscoroutine(identity):
             identity.close()
@@ -330,7 +330,7 @@ def _scopes_of(identity: object) -> set[str]:
     scopes = identity.get("scopes") if isinstance(identity, Mapping) else getattr(identity, "scopes", None)
     if isinstance(scopes, str):
         return set(scopes.split())
-    # A mapping's keys may be switched off by their values, so it grants nothing.
+    # A mapping grants nothing: its values may say that a scope is switched off.
     return {s for s in scopes if isinstance(s, str)} if isinstance(scopes, list | tuple | set | frozenset) else set()
 
 
@@ -365,7 +365,7 @@ _BEARER = Guard(lambda credential: None)
 
 
 def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
-    """A plain function that lets verified callers reach *view*."""
+    """A function that calls *view* for verified callers only."""
 
     @wraps(view)
     def guarded_view(*args: Any, **kwargs: Any) -> Any:
@@ -377,7 +377,7 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
         except InsufficientScope as error:
             return error.get_response()
         except ExceptionGroup as group:
-            # An ASGI application behind the view runs in task groups, and these wrap what is raised in them.
+            # An ASGI application behind the view runs in task groups, which wrap an exception in a group.
             wanted, others = group.split(InsufficientScope)
             if wanted is None or others is not None:
                 raise
@@ -387,7 +387,7 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
 
 
 def is_guarded(function: object) -> bool:
-    """Is this a function that :func:`guarded` has made?"""
+    """Was this function made by :func:`guarded`?"""
     return getattr(function, "__code__", None) is _GUARDED_CODE
 
 

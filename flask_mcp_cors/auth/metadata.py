@@ -23,16 +23,16 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 class Document(NamedTuple):
     """A protected resource metadata document, ready to send."""
 
-    #: The path of the resource as a request has it, decoded.
+    #: The decoded path of the resource, as in a request.
     resource_path: str
-    #: The resource's host as :attr:`flask.Request.host` has it: in lower case, without a default port.
+    #: The host of the resource, as in :attr:`flask.Request.host`: in lower case, without a default port.
     host: str
     url: str
     body: bytes
 
     @property
     def path(self) -> str:
-        """The path of the document as a request has it, decoded."""
+        """The decoded path of the document, as in a request."""
         return f"{WELL_KNOWN}{self.resource_path}"
 
 
@@ -41,20 +41,20 @@ class ResourceMetadata:
 
     def __init__(self) -> None:
         self._documents: list[Document] = []
-        #: Path → host → body, the bare well-known path included.
+        #: Path → host → body. The well-known path itself is one of the paths.
         self.bodies: dict[str, dict[str, bytes]] = {}
 
     def add(self, document: Document) -> list[str]:
-        """Take a document in; the paths at which it is new."""
-        # Some clients leave out the slash at the end, which the RFC keeps.
+        """Add a document. Returns the paths that had no document before."""
+        # The RFC keeps the slash at the end, but some clients leave it out.
         paths = [document.path, document.path.rstrip("/")]
         on_this_host = [known for known in self._documents if known.host == document.host]
         if any(known.path.rstrip("/") == paths[1] for known in on_this_host):
             raise ValueError(
                 f"serve_resource_metadata: there is a document at {document.path} for {document.host} already"
             )
-        # The first one also answers clients that only try the bare path, until a resource at the
-        # root of the host claims it.
+        # The first document also answers clients that try only the well-known path itself, until there is one for a
+        # resource at the root of the host.
         if not on_this_host:
             paths.append(WELL_KNOWN)
         self._documents.append(document)
@@ -64,15 +64,15 @@ class ResourceMetadata:
         return added
 
     def body_for(self, path: str, host: str) -> bytes:
-        """The document at a path of :attr:`bodies`: this host's, or the first one where none is for this host."""
+        """The document at a path of :attr:`bodies`: the one for this host, or else the first one."""
         bodies = self.bodies[path]
         return bodies.get(host) or next(iter(bodies.values()))
 
     def url_for(self, path: str, host: str) -> str | None:
         """The URL of the document of the resource whose path is the longest prefix of *path*.
 
-        Where resources have this host, those of other hosts do not count. Behind a proxy that changes ``Host``
-        none has it.
+        If a resource has this host, only resources of this host count. Otherwise all count: a proxy may have changed
+        ``Host``.
         """
         asked = segments(path)
         candidates = [document for document in self._documents if document.host == host] or self._documents
@@ -87,9 +87,9 @@ def make_document(
     scopes_supported: Iterable[str] = (),
     **more: Any,
 ) -> Document:
-    """The document for *resource*, at the place that RFC 9728, section 3.1 derives from it.
+    """The document for *resource*, with the path that RFC 9728, section 3.1 derives from it.
 
-    :raises ValueError: where *resource* is no absolute HTTPS URL without fragment.
+    :raises ValueError: if *resource* is not an absolute HTTPS URL (or HTTP for loopback) without query and fragment.
 
     >>> make_document("https://mcp.example.com/mcp").path
     '/.well-known/oauth-protected-resource/mcp'
@@ -125,17 +125,17 @@ def _urls(value: Iterable[str]) -> list[str]:
 
 
 def metadata_response(body: bytes) -> Response:
-    """The response that carries a metadata document."""
+    """The response with a metadata document."""
     return Response(body, content_type="application/json")
 
 
 def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
-    """Route a document's paths, so that they are listed and answer other methods with 405."""
+    """Add routes for the paths of a document, so that they are listed and other methods get 405."""
     for path in metadata.add(document):
 
         def view(path: str = path) -> Response:
             return metadata_response(metadata.body_for(path, request.host))
 
-        # A dot would name a blueprint.
+        # In an endpoint, a dot would separate the name of a blueprint.
         name = path.removeprefix(WELL_KNOWN).replace("%", "%25").replace(".", "%2E")
         app.add_url_rule(path, f"mcp_cors_resource_metadata:{name}", view)

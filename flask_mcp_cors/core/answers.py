@@ -1,7 +1,7 @@
-"""Answers: what a policy says to a preflight and to a real request.
+"""Answers: the decisions of one policy on preflights and real requests.
 
-The parts of every answer are made once, from settings that are valid already; a request only picks among
-them. Nothing here raises for any request.
+The parts of every answer are made once, from validated settings; a request only selects among them. No request
+makes this module raise.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _NOT_A_PREFLIGHT = Decision(False, Reason.NOT_A_PREFLIGHT, None, ())
 
 
 class Answers:
-    """A compiled policy. Lists of two are indexed by ``secure``: some headers are for HTTPS only."""
+    """A compiled policy. Lists with two members are indexed by ``secure``: some headers are for HTTPS only."""
 
     def __init__(self, values: Mapping[str, Any], origins: OriginIndex | OriginCallable) -> None:
-        """*values* holds every policy setting, read and valid."""
+        """*values* has every policy setting, already validated."""
         self.origins = origins
         self.validate_origin = values["validate_origin"]
         self.preflight_status: int = values["preflight_status"]
@@ -94,7 +94,7 @@ class Answers:
         reason = Reason.PREFLIGHT_ALLOWED
         offending: tuple[str, ...] = ()
         allow_headers = self.allow_headers
-        # What browsers send, and all of it named in the policy: the common case needs no parsing.
+        # The common case: the value as browsers write it, with names that are all in the policy. It needs no parsing.
         if headers and not (
             len(headers) <= names.MAX_REQUEST_HEADERS_LENGTH and self.header_names.issuperset(headers.split(","))
         ):
@@ -134,8 +134,8 @@ class Answers:
         return value, tuple(offending), whole
 
     def _admits_header(self, name: str) -> bool:
-        """May this lower-case name be reflected, though it is not on the list itself?"""
-        # As a token "*" is a name, but in the answer it would be the wildcard.
+        """May the answer contain this lower-case name, although the list does not have it?"""
+        # "*" is a valid token, but in the answer it would be the wildcard.
         if not is_token(name) or name == "*":
             return False
         if self.any_header and name != names.NON_WILDCARD:
@@ -161,7 +161,7 @@ class Answers:
     def refuse(self, reason: Reason, *, options: bool = False, secure: bool = False) -> Decision:
         """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header.
 
-        :param options: it answers an ``OPTIONS`` request.
+        :param options: the request is an ``OPTIONS`` request.
         """
         vary = VARY_OPTIONS if options else VARY_ACTUAL
         return Decision(
@@ -169,12 +169,12 @@ class Answers:
         )
 
     def report_only(self, reason: Reason, *, secure: bool = False) -> Decision:
-        """What a request gets that would be refused for *reason*, where the policy only reports."""
+        """The decision on a request that would be refused for *reason*, if the policy only reports."""
         return Decision(False, reason, None, self.without_cors[secure], reported=True)
 
 
 def _unique(items: Iterable[str]) -> tuple[str, ...]:
-    """The items in order, none twice, whatever its case."""
+    """The items in order, without duplicates; names that differ only in case are duplicates."""
     seen: dict[str, str] = {}
     for item in items:
         seen.setdefault(item.lower(), item)

@@ -1,6 +1,6 @@
-"""The decision: what is answered, why, and how its headers go into a response.
+"""The decision: the answer to a request, its reason, and how its headers are put into a response.
 
-A :class:`Decision` is a value. Adapters apply it, the command line prints it, tests compare it.
+A :class:`Decision` is a value. The doors apply it, the command line prints it, tests compare it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Reason(StrEnum):
     NO_ORIGIN = "no_origin"
     NOT_GOVERNED = "not_governed"
     NOT_A_PREFLIGHT = "not_a_preflight"
-    # a preflight answered with the policy, which the browser will find too narrow
+    # a preflight was answered, but the policy does not allow what it asked for
     METHOD_NOT_ALLOWED = "method_not_allowed"
     HEADER_NOT_ALLOWED = "header_not_allowed"
     TOO_MANY_HEADERS = "too_many_headers"
@@ -41,7 +41,7 @@ class Reason(StrEnum):
     POLICY_FAILED = "policy_failed"
 
 
-#: The fixed sentence of each refusal: nothing of the request and nothing of the configuration.
+#: The fixed text of each refusal. It contains nothing of the request or of the configuration.
 MESSAGES = {
     Reason.ORIGIN_NOT_ALLOWED: "This origin is not allowed.",
     Reason.ORIGIN_MALFORMED: "The Origin header is malformed.",
@@ -64,7 +64,7 @@ def _refusal_body(reason: Reason) -> bytes:
 
 
 def refusal_status(reason: Reason) -> int:
-    """421 (RFC 9110, section 15.5.20) where the ``Host`` is at fault, else 403."""
+    """421 (RFC 9110, section 15.5.20) if the ``Host`` is the reason, else 403."""
     return 421 if reason in MISDIRECTED else 403
 
 
@@ -72,26 +72,26 @@ REFUSAL_BODIES = {reason: _refusal_body(reason) for reason in MESSAGES}
 
 
 class _Fields(NamedTuple):
-    #: May the browser go on? For a preflight: with the method and the header names asked for.
+    #: May the browser go on? For a preflight: with the requested method and header names.
     allowed: bool
     #: Why, as a stable code.
     reason: Reason
-    #: The HTTP status of a final answer; ``None`` where the application gives it.
+    #: The HTTP status of a final answer; ``None`` if the application sets it.
     status: int | None
     #: The headers to send, in order.
     headers: Headers
     #: The body of a final answer.
     body: bytes = b""
-    #: Is this the whole response, so that nothing of the application runs?
+    #: Is this the whole response? Then the application does not run.
     final: bool = False
-    #: What a preflight asked for in vain: the method, and the header names in lower case.
+    #: What a preflight asked for and did not get: the method, and the header names in lower case.
     offending: tuple[str, ...] = ()
     #: Would this be a refusal, if ``validate_origin`` were not ``"report"``?
     reported: bool = False
 
 
 class Decision(_Fields):
-    """What is answered to one request, and why. Immutable, compared by value.
+    """The answer to one request, and its reason. Immutable, compared by value.
 
     >>> from flask_mcp_cors import CORSPolicy
     >>> decision = CORSPolicy(origins="https://app.example.com").actual("https://evil.example")
@@ -105,11 +105,11 @@ class Decision(_Fields):
         return self.final and (self.status or 0) >= 400
 
     def apply(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """A response's header list with ours put in.
+        """The header list of a response with the headers of this decision.
 
-        Every ``Access-Control-*`` header that is there goes, ours come in once; ``Vary`` is merged;
-        the other headers (security headers) only fill what is not set. Applying it twice is the
-        same as once, so layers may do it one after the other.
+        ``Access-Control-*`` headers that are already there are replaced. ``Vary`` is merged. Other headers
+        (security headers) are added only if they are not set. Applying a decision twice gives the same result,
+        so several layers may do it.
 
         >>> from flask_mcp_cors import CORSPolicy
         >>> decision = CORSPolicy(origins="*", security_headers=None, expose_headers=()).actual(None)
@@ -123,7 +123,7 @@ class Decision(_Fields):
         return result if self.reason is Reason.NOT_GOVERNED else self._merge(result)
 
     def fits(self, headers: Iterable[tuple[str, str]]) -> bool:
-        """Can our headers simply follow these? The usual case, which costs a third of merging."""
+        """Can our headers simply be appended to these? Usually they can, which takes a third of the time of merging."""
         plain = self._plain
         for name, value in headers:
             # Most types do not even begin like text/event-stream.
@@ -133,7 +133,7 @@ class Decision(_Fields):
 
     @cached_property
     def _plain(self) -> frozenset[str]:
-        """The usual header names of a response that are nothing to us, as frameworks spell them."""
+        """The usual header names of a response, as frameworks spell them, that this decision does not touch."""
         if self.reason is Reason.NOT_GOVERNED:
             return frozenset()
         touched = {name.lower() for name, _ in self.headers}
@@ -143,7 +143,7 @@ class Decision(_Fields):
 
     @cached_property
     def encoded(self) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI has them: bytes, with names in lower case."""
+        """The headers in the form of ASGI: bytes, with names in lower case."""
         return _encode(self.headers)
 
     def apply_encoded(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -169,7 +169,7 @@ class Decision(_Fields):
 
     @cached_property
     def _touched(self) -> frozenset[bytes]:
-        """The names, in lower case, that cannot simply be followed by ours."""
+        """The lower-case names to which our headers cannot simply be appended."""
         names = {b"vary", *(name for name, _ in self.encoded)}
         return frozenset(names.union(name.encode() for name in _OF_A_FINAL_ANSWER if self.final))
 
@@ -187,7 +187,7 @@ class Decision(_Fields):
                 result.append(pair)
                 if name == "content-type":
                     streams_events = _is_event_stream(pair[1])
-        # MCP, Streamable HTTP: servers SHOULD send it, so that no proxy holds events back.
+        # MCP, Streamable HTTP: servers SHOULD send this header, so that proxies do not buffer events.
         if streams_events and "x-accel-buffering" not in present:
             result.append(("X-Accel-Buffering", "no"))
         for pair in self.headers:
@@ -203,7 +203,7 @@ class Decision(_Fields):
 
 _USUAL_HEADERS = ("Content-Type", "Content-Length", "Location", "Set-Cookie", "Allow", "Cache-Control", "ETag", "Date")
 
-#: What a final answer alone decides: an empty one has no type, and a refusal must not be kept.
+#: Headers that a final answer removes or replaces: an empty one has no content type, a refusal must not be cached.
 _OF_A_FINAL_ANSWER = frozenset({"content-type", "cache-control"})
 
 

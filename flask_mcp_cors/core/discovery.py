@@ -1,7 +1,7 @@
 """Ready-made policies: the public documents of OAuth discovery, and an authorization server's endpoints.
 
-A browser client reads these documents before it has a token, from whatever origin it runs on, and
-with the ``MCP-Protocol-Version`` header, so they are preflighted. They hold no secret.
+A browser client reads these documents before it has a token, from any origin, and with the header
+``MCP-Protocol-Version``, so there is a preflight. The documents contain no secrets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PUBLIC_METADATA = CORSPolicy(origins="*", allow_methods="GET")
 
 #: For an authorization server's ``/token``, ``/register`` and ``/revoke``: any origin, POST, no
 #: credentials. ``DPoP`` may be sent and ``DPoP-Nonce`` read, so that clients can bind their tokens (RFC 9449).
-#: Opt-in: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
+#: Not used by default: ``policies={"/token": PUBLIC_OAUTH, "/register": PUBLIC_OAUTH}``.
 PUBLIC_OAUTH = CORSPolicy(origins="*", allow_methods="POST")
 
 
@@ -24,10 +24,10 @@ def _allows_nobody(origin: str) -> bool:
     return False
 
 
-#: For a callable in ``policies`` that knows no such tenant: no page of another origin may call.
+#: Allows no page of another origin. A callable in ``policies`` returns it for a tenant that it does not know.
 NOBODY = CORSPolicy(origins=_allows_nobody)
 
-#: The documents' places: RFC 9728 section 3, RFC 8414 section 3, OpenID Connect Discovery section 4.
+#: The paths of the documents: RFC 9728 section 3, RFC 8414 section 3, OpenID Connect Discovery section 4.
 PUBLIC_METADATA_PATHS: Mapping[str, CORSPolicy] = MappingProxyType(
     dict.fromkeys(
         (

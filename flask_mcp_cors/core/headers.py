@@ -1,6 +1,6 @@
 """Methods and header names: what the Fetch standard and RFC 9110 say about them.
 
-Only predicates and parsers of single values belong here. Nothing in this module knows a policy.
+This module has only predicates and parsers of single values. It does not depend on a policy.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FORBIDDEN_REQUEST_HEADERS = frozenset(
 
 FORBIDDEN_REQUEST_HEADER_PREFIXES = ("proxy-", "sec-")
 
-#: These three are forbidden as soon as their value names a forbidden method.
+#: These three are forbidden if their value names a forbidden method.
 METHOD_OVERRIDE_HEADERS = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
 
 #: https://fetch.spec.whatwg.org/#forbidden-response-header-name
@@ -76,13 +76,13 @@ SAFELISTED_RESPONSE_HEADERS = frozenset(
     }
 )
 
-#: What only the answer to a preflight carries.
+#: Headers that only the answer to a preflight has.
 PREFLIGHT_RESPONSE_ONLY = frozenset(name.lower() for name in (ALLOW_METHODS, ALLOW_HEADERS, MAX_AGE)) | {
     "access-control-allow-private-network",
     "access-control-allow-local-network",
 }
 
-#: Names that only a server sends, so nothing for ``allow_headers``.
+#: Names that only a server sends: a mistake in ``allow_headers``.
 RESPONSE_ONLY = (
     PREFLIGHT_RESPONSE_ONLY
     | {name.lower() for name in (ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE_HEADERS)}
@@ -101,7 +101,7 @@ RESPONSE_ONLY = (
     }
 )
 
-#: Names that only a client sends, so nothing for ``expose_headers``.
+#: Names that only a client sends: a mistake in ``expose_headers``.
 REQUEST_ONLY = frozenset(
     {
         "access-control-request-private-network",
@@ -151,7 +151,7 @@ def normalize_method(method: str) -> str:
 
 
 def is_forbidden_request_header(name: str) -> bool:
-    """May JavaScript never set this request header, whatever a server allows?
+    """Is this a request header that JavaScript can never set, whatever the server allows?
 
     >>> is_forbidden_request_header("Sec-Fetch-Site"), is_forbidden_request_header("Authorization")
     (True, False)
@@ -171,8 +171,8 @@ def split_list(value: str) -> Iterator[str]:
 def parse_request_header_names(value: str) -> tuple[list[str], bool]:
     """The names in ``Access-Control-Request-Headers``, in lower case, and whether all of it was read.
 
-    Read leniently, as RFC 9110 asks of a list, but never further than 64 names and 4 KiB; a name cut
-    off by that limit is dropped. A member that is not a token is kept; the caller refuses it.
+    The value is read leniently, as RFC 9110 requires for lists, but only up to 64 names and 4 KiB; a name that
+    this limit cuts is dropped. A member that is not a token is kept; the caller refuses it.
 
     >>> parse_request_header_names("authorization,, Content-Type ")
     (['authorization', 'content-type'], True)
@@ -187,7 +187,7 @@ def parse_request_header_names(value: str) -> tuple[list[str], bool]:
 
 
 def merge_vary(present: Iterable[str], added: str) -> str:
-    """Merge ``Vary`` values: those of a response and ours, no name twice.
+    """Merge the ``Vary`` values of a response with ours, without duplicates.
 
     >>> merge_vary(["Cookie, origin"], "Origin, Accept")
     'Cookie, origin, Accept'

@@ -1,7 +1,7 @@
 """Hosts: the grammar of the ``Host`` header, and which values of it are served.
 
-A browser that was lured to a name of an attacker's (DNS rebinding) sends that name as ``Host``, and
-no page can change it. An IP literal cannot be rebound, so it is always served.
+In a DNS rebinding attack the browser sends the attacker's name as ``Host``, and no page can change that header. DNS
+rebinding cannot produce an IP address as ``Host``, so addresses are always served.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([0-9]{1,5}))?")
 
 
 class Host(NamedTuple):
-    """A parsed ``Host`` value: the name in lower case, and the port where one is given."""
+    """A parsed ``Host`` value: the name in lower case, and the port, if there is one."""
 
     name: str
     port: int | None
@@ -42,10 +42,10 @@ class Host(NamedTuple):
 
     @property
     def is_address(self) -> bool:
-        """Is it an IP literal that is a usual address of a server?
+        """Is it an IP literal, and a usual address of a server?
 
-        The unspecified address reaches this machine from any page on some systems, and an IPv4-mapped one
-        is another spelling of an address: browsers send no ``Sec-Fetch-*`` to either.
+        The unspecified address is not: on some systems any page reaches this machine by it. An IPv4-mapped address
+        is not: it is another spelling of an address. Browsers send no ``Sec-Fetch-*`` headers to either.
         """
         if not self.is_ip:
             return False
@@ -53,7 +53,7 @@ class Host(NamedTuple):
         return not (address.is_unspecified or getattr(address, "ipv4_mapped", None))
 
     def to_origin(self, scheme: str) -> str:
-        """The serialized origin of a page that this host serves."""
+        """The serialized origin of the pages on this host."""
         port = None if self.port == DEFAULT_PORTS.get(scheme) else self.port
         return str(Origin(scheme, self.name, port))
 
@@ -103,7 +103,7 @@ class HostIndex:
                 bases.add((name.removeprefix("*."), port))
 
     def lists(self, host: Host, scheme: str) -> bool:
-        """Is this host named here, other than by ``*``?"""
+        """Does a pattern other than ``*`` match this host?"""
         port = DEFAULT_PORTS.get(scheme) if host.port is None else host.port
         if (host.name, None) in self._names or (host.name, port) in self._names:
             return True
@@ -115,7 +115,7 @@ class HostIndex:
         return False
 
     def fault(self, value: str | None, scheme: str) -> Reason | None:
-        """Why a ``Host`` value is not served, or ``None`` where it is."""
+        """The reason why a ``Host`` value is not served, or ``None`` if it is."""
         if not value:
             return Reason.HOST_MISSING
         host = parse_host(value)
@@ -127,7 +127,7 @@ class HostIndex:
 
 
 def _spelled(name: str) -> str:
-    # People may spell an IPv6 address differently from browsers.
+    # A person may spell an IPv6 address in another way than browsers.
     return (serialized_ip(name) or name) if name.startswith("[") else name
 
 
@@ -141,7 +141,7 @@ def _split_pattern(pattern: str) -> tuple[str, int | None]:
 def hosts_from_trusted_hosts(trusted: str | Iterable[str]) -> tuple[str, ...]:
     """Flask's ``TRUSTED_HOSTS`` as host patterns: ``.example.com`` means the name and its subdomains.
 
-    One string is one host there, and a port means nothing.
+    In that setting, one string is one host, and ports are ignored.
 
     >>> hosts_from_trusted_hosts([".example.com", "localhost:5000"])
     ('example.com', '*.example.com', 'localhost')
@@ -173,7 +173,7 @@ def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
         base = name.removeprefix("*.")
         if base == name or not covers_public_suffix(base):
             return False
-        # Anybody can register a name there and point it at this server (DNS rebinding).
+        # Anybody can register a name there and make it point to this server (DNS rebinding).
         message = f"anyone can have a name below {base}; write your own names in full, as your-name.{base}"
         problems.append(PolicyProblem("host_public_suffix", "hosts", pattern, message))
         return True
@@ -207,5 +207,5 @@ def _is_pattern(pattern: str) -> bool:
     return host is not None and not (pattern.startswith("*.") and host.is_ip)
 
 
-#: The hosts of a server without configuration, and the hosts of its own pages where none is named.
+#: The default for the served hosts if nothing is configured, and for the hosts of own pages if none are named.
 LOOPBACK_INDEX = HostIndex(LOOPBACK_HOSTS)

@@ -1,7 +1,7 @@
-"""What the Model Context Protocol needs of CORS, revision by revision.
+"""The methods and headers that each revision of the Model Context Protocol needs.
 
-The table is the only place that knows a revision. The next one is one line there, and its new names in the default
-policy's lists below it.
+The table below is the only place that depends on revisions. For a new revision, add an entry to the table, and its new
+names to the default lists below it.
 https://modelcontextprotocol.io/specification/versioning
 """
 
@@ -63,9 +63,9 @@ MCP_REVISIONS: Mapping[str, RevisionSettings] = MappingProxyType(
 )
 
 
-#: The default policy: what the revisions above name, and what real clients send besides. ``DPoP`` and ``DPoP-Nonce``
-#: are for clients that bind their tokens (RFC 9449), ``User-Agent`` and the last two for MCP Inspector and others that
-#: let the user choose a header.
+#: The default policy: the names of the revisions above, and other names that real clients send. ``DPoP`` and
+#: ``DPoP-Nonce`` are for clients that bind their tokens (RFC 9449), ``User-Agent`` is for the AI SDK, and the last two
+#: are for MCP Inspector and other clients in which the user chooses a header.
 DEFAULT_ALLOW_METHODS = ("GET", "POST", "DELETE", "OPTIONS")
 DEFAULT_ALLOW_HEADERS = (
     "Accept",
@@ -90,12 +90,12 @@ DEFAULT_EXPOSE_HEADERS = (
     "Retry-After",
 )
 
-#: Headers that not every client sends.
+#: Headers that some clients do not send.
 _OPTIONAL = frozenset({"accept", "authorization", "last-event-id", "x-api-key", "mcp-param-*"})
 
 
 def missing_for_clients(allow_headers: Iterable[str], expose_headers: Iterable[str]) -> str:
-    """What keeps browser clients of every revision out, in the words of 2025-11-25; empty: nothing does.
+    """What prevents browser clients of all revisions from connecting, for revision 2025-11-25; empty: nothing.
 
     >>> missing_for_clients(["Content-Type"], DEFAULT_EXPOSE_HEADERS)
     'allows no MCP-Protocol-Version, Mcp-Session-Id'

@@ -1,6 +1,6 @@
-"""Origins: the grammar of a serialized origin and of the hosts in it, as browsers write them.
+"""Origins: the grammar of a serialized origin and of its host, as browsers write them.
 
-An ``Origin`` value is read as it is: nothing is lower-cased, decoded or trimmed.
+An ``Origin`` value is never lower-cased, decoded or trimmed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from ipaddress import IPv4Address
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
-#: https://url.spec.whatwg.org/#default-port: a serialized origin never carries it.
+#: https://url.spec.whatwg.org/#default-port: a serialized origin never has it.
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 
-#: Schemes whose hosts are names of the Internet; every other one is an application's own.
+#: Schemes whose hosts are Internet names. Every other scheme belongs to an application.
 WEB_SCHEMES = frozenset(DEFAULT_PORTS)
 
 #: Loopback is exactly these hosts.
@@ -24,7 +24,7 @@ LOOPBACK = tuple(f"{scheme}://{host}:*" for host in LOOPBACK_HOSTS for scheme in
 
 ANY_PORT = "*"
 
-#: What opaque origins are serialized as: sandboxed frames and data: URLs, and pages from files.
+#: The serialized origins of sandboxed frames, of data: URLs and of pages from files.
 OPAQUE = frozenset({"null", "file://"})
 
 # The longest origin that this grammar admits: a scheme of 64, "://", a host of 253, ":", a port.
@@ -33,10 +33,10 @@ _MAX_LENGTH = 64 + 3 + 253 + 6
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,63}")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]{0,63})://(\[[0-9a-f:]+\]|[A-Za-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
 
-# Letters, digits and inner hyphens (RFC 1123), and the inner underscore of Compose and Windows names.
+# Letters, digits and inner hyphens (RFC 1123), and inner underscores, which Compose and Windows names have.
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}\.?")
-# The opaque hosts of applications: extension ids, UUIDs (Safari's in upper case), "-", Electron's ".".
+# Hosts in application schemes: extension ids, UUIDs (in Safari in upper case), "-", and "." in Electron.
 _APPLICATION_HOST = re.compile(r"\.|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 # https://url.spec.whatwg.org/#ends-in-a-number-checker
 ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
@@ -53,7 +53,7 @@ class Origin(NamedTuple):
 
     scheme: str
     host: str
-    #: ``None`` where it is the scheme's default.
+    #: ``None`` if it is the default port of the scheme.
     port: int | None
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def ipv6_host(address: IPv6Address) -> str:
 
 
 def _ipv6_address(host: str) -> IPv6Address | None:
-    # A zone (fe80::1%eth0) means something on one machine only, so no URL and no origin has one.
+    # A zone (fe80::1%eth0) has a meaning on one machine only, so URLs and origins have none.
     if "%" in host or not host.endswith("]"):
         return None
     try:
@@ -104,7 +104,7 @@ def is_ipv4(host: str) -> bool:
 
 
 def parse_origin(value: str) -> Origin | None:
-    """Parse a serialized origin; ``None`` where *value* is not one. Never raises.
+    """Parse a serialized origin; ``None`` if *value* is not one. Never raises.
 
     >>> parse_origin("http://localhost:3000")
     Origin(scheme='http', host='localhost', port=3000)
@@ -124,7 +124,7 @@ def parse_origin(value: str) -> Origin | None:
 
 
 def is_serialized_origin(value: str) -> bool:
-    """Is this an ``Origin`` value that a client can send: an origin, ``null``, or a ``file:`` page's?"""
+    """Is this a valid ``Origin`` value: an origin, ``null``, or the origin of a page from a file?"""
     return value in OPAQUE or parse_origin(value) is not None
 
 
@@ -136,7 +136,7 @@ def to_ascii(host: str) -> str:
 
 
 def serialized_ip(host: str) -> str | None:
-    """An IP address in whatever spelling a URL may have, as a browser serializes it, or ``None``.
+    """An IP address, in any spelling that URLs allow, as a browser serializes it; ``None`` if it is not one.
 
     https://url.spec.whatwg.org/#concept-ipv4-parser
     """

@@ -1,8 +1,8 @@
 """Path patterns: ``*`` is one segment, ``**`` any number of segments; anything else is literal.
 
-Patterns are matched against the path as the application routes it: decoded once and never again.
-Empty segments do not count, because routers merge slashes and redirect at the last one: ``/mcp``,
-``/mcp/`` and ``//mcp`` are one place, so that none of them is a way round the others' policy.
+Patterns are compared with the path as the application routes it: decoded once.
+Empty segments do not count, because routers merge slashes and redirect at the last one. So ``/mcp``, ``/mcp/`` and
+``//mcp`` have the same policy, and no spelling bypasses it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def segments(path: str) -> list[str]:
 
 
 def resolved_path(path: str) -> str | None:
-    """The path that ``.`` and ``..`` segments resolve to, or ``None`` where there are none.
+    """The path that ``.`` and ``..`` segments resolve to, or ``None`` if there are no such segments.
 
     >>> resolved_path("/static/public/../private/s.txt"), resolved_path("/mcp")
     ('/static/private/s.txt', None)
@@ -51,7 +51,7 @@ _ONE_PATH = "one string holds one path"
 def path_fault(pattern: str) -> str | None:
     """What is wrong with a path pattern and what to write instead, or ``None``.
 
-    A pattern that no path can match is refused, because what it was meant for would not be governed.
+    A pattern that no path can match is refused: the intended path would not be covered.
 
     >>> path_fault("mcp"), path_fault("/{id}/mcp")
     ('a path starts with a slash; write /mcp', 'this is a variable of a route; write /*/mcp')
@@ -98,13 +98,13 @@ def meant_path(pattern: str) -> str | None:
     text = re.sub(r"(?:<[^>]*>|\{[^}]*\})+|(?<=/):\w+", "*", text)
     text = f"/{text.partition('?')[0].partition('#')[0].strip().lstrip('/')}"
     if pattern.startswith("^") and not pattern.endswith("$") and text.endswith("/"):
-        text += "**"  # re.match takes whatever follows
+        text += "**"  # re.match ignores what follows
     text = resolved_path(text) or text
     return text if text != pattern and _path_fault(text) is None else None
 
 
 def overlap(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Is there a path that both patterns match? They come as their segments.
+    """Is there a path that both patterns match? The arguments are the segments of the patterns.
 
     >>> overlap(segments("/servers/*/mcp"), segments("/servers/**")), overlap(["tools", "mcp"], ["mcp"])
     (True, False)
@@ -126,12 +126,12 @@ class _Node(Generic[V]):
         self.value: V | None = None
 
 
-# How specific a segment is, and, between the two, the end of a pattern.
+# How specific a segment is, the most specific first. The end of a pattern is between ``*`` and ``**``.
 _NAME, _ONE, _END, _ANY_NUMBER = range(4)
 
 
 class PathIndex(Generic[V]):
-    """Path patterns and their values; the most specific pattern wins, whatever the order written.
+    """Path patterns and their values. The most specific pattern wins, in whatever order they are written.
 
     >>> index = PathIndex({"/api/**": "api", "/api/*/mcp": "tenant", "/api/x/mcp": "x"})
     >>> index.find("/api/x/mcp"), index.find("/api/y/mcp"), index.find("/api/y/z"), index.find("/")
@@ -153,11 +153,11 @@ class PathIndex(Generic[V]):
 
 
 def _most_specific(node: _Node[V], parts: list[str], places: Sequence[int]) -> tuple[tuple[int, ...], V] | None:
-    """The most specific of the patterns that go on from *node*, and how specific each of its segments is.
+    """The value of the most specific pattern below *node*, and how specific each segment of that pattern is.
 
-    :param places: where in the path the pattern so far may end. Going over all of them at once means that each
-        node is seen once, however long the path is, and that no path can choose among the patterns by the
-        place at which a ``**`` stops.
+    :param places: the positions in the path at which the pattern up to *node* may end. All of them are followed at
+        once. So each node is visited once, however long the path is, and the result does not depend on the position
+        at which a ``**`` ends.
     """
     children = node.children
     end = len(parts)

@@ -1,8 +1,8 @@
 """Origin patterns: their grammar, and an index of many patterns.
 
-Rule 1: an ``Origin`` value is compared byte for byte; nothing is lower-cased, decoded or trimmed.
-Rule 2: a wildcard is matched label by label on a strictly parsed origin, never on the text.
-Rule 3: matching costs the same for two patterns and for twenty thousand.
+Rule 1: an ``Origin`` value is compared byte for byte. It is never lower-cased, decoded or trimmed.
+Rule 2: a wildcard is compared label by label with a strictly parsed origin, never with the text.
+Rule 3: matching takes as long for twenty thousand patterns as for two.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from .origins import to_ascii
 from .origins import WEB_SCHEMES
 from .problems import as_list
 
-#: Schemes without encryption: anybody on the network can change a page.
+#: Schemes without encryption: anybody on the network can change such pages.
 PLAINTEXT_SCHEMES = frozenset({"http", "ws", "ftp"})
 
-# The schemes of WebSockets: no page has an origin of these.
+# The schemes of WebSockets. No page has an origin with one of these.
 _WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 
 _log = logging.getLogger("flask_mcp_cors")
@@ -52,7 +52,7 @@ class Pattern(NamedTuple):
 
     text: str
     scheme: str
-    #: Of a subdomain pattern, the part after ``*.``; of ``scheme://*``, ``*``.
+    #: The host. In a subdomain pattern, the part after ``*.``; in ``scheme://*``, the ``*``.
     host: str
     #: A number, ``None`` for the scheme's default, or :data:`ANY_PORT`.
     port: int | str | None
@@ -60,7 +60,7 @@ class Pattern(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Are all origins that it matches on this machine?"""
+        """Does it match only origins on this machine?"""
         return self.host in LOOPBACK_HOSTS and not self.subdomains
 
 
@@ -74,7 +74,7 @@ class PatternFault(ValueError):
 
 
 def _suggestion(text: str) -> str:
-    """The valid pattern that was probably meant, as "; write …", or nothing."""
+    """The valid pattern that was probably meant, as "; write …", or an empty string."""
     meant = _meant(text)
     return f"; write {meant}" if meant else ""
 
@@ -113,7 +113,7 @@ _ANY_DIGITS = r"(?:\\d|\[0-9\])(?:[+*]|\{[0-9,]+\})"
 
 
 def _from_regex(text: str) -> str | None:
-    """The pattern that a simple regular expression stands for, or ``None``."""
+    """The pattern with the meaning of a simple regular expression, or ``None``."""
     text = text.removeprefix("^").removesuffix("$").replace("\\/", "/").replace("https?://", "https://")
     text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$|:\.[*+]$", ":*", text)
     text = re.sub(rf"\((?:\?:)?{_ANY_CHARACTERS}\)\\?\.|{_ANY_CHARACTERS}\\?\.", "*.", text)
@@ -130,7 +130,7 @@ def regex_message(text: str) -> str:
     )
 
 
-#: What people write who think of another header's words.
+#: Words from other headers and settings, and what to write instead.
 _WORDS = dict.fromkeys(("self", "same-origin"), "the app's own pages need no entry: leave it out")
 _WORDS |= dict.fromkeys(("all", "any"), 'for every origin write "*"')
 
@@ -197,7 +197,7 @@ def parse_pattern(text: str) -> Pattern:
 
 
 def _upper_case(text: str, scheme: str) -> PatternFault:
-    # An application's id in lower case would be another id.
+    # An application's id is case-sensitive: in lower case it would be another id.
     is_id = scheme not in WEB_SCHEMES and text.lower().partition("://")[0] == text.partition("://")[0]
     if is_id:
         message = f"patterns are in lower case; for ids in upper case write {scheme}://*"
@@ -270,7 +270,7 @@ def _host_fault(text: str, host: str) -> PatternFault:
 
 
 class Match(Enum):
-    """What an index says about an ``Origin`` value."""
+    """The result of looking up an ``Origin`` value."""
 
     ALLOWED = "allowed"
     NOT_ALLOWED = "not allowed"
@@ -279,7 +279,7 @@ class Match(Enum):
 
 
 class OriginIndex:
-    """Many patterns, compiled: exact origins by hash, the others by walking the host's labels."""
+    """Many patterns, compiled: exact origins are found by hash, the others by the labels of the host."""
 
     __slots__ = ("_any_host", "_any_port", "_exact", "_subdomains", "any_origin")
 
@@ -332,10 +332,9 @@ class OriginIndex:
 
 
 class OriginCallable:
-    """A user's own ``(origin: str) -> bool``, asked only for well-formed origins.
+    """A user's function ``(origin: str) -> bool``, called only for well-formed origins.
 
-    A callable is the one part of the core that is not ours. When it raises, or returns something to
-    await, the answer is no, and the record of that is written here, where it was called.
+    If it raises an exception or returns an awaitable, the origin is not allowed, and the exception is logged here.
     """
 
     __slots__ = ("_allow_null", "_function", "any_origin")
@@ -357,7 +356,7 @@ class OriginCallable:
                     answer.close()
                 raise TypeError("the origins callable must return a bool; this one returned something to await")
             return Match.ALLOWED if answer else Match.NOT_ALLOWED
-        except Exception:  # whatever a user's function raises: no request may fail because of it, or be let in
+        except Exception:  # a user's function may raise anything: the request must neither fail nor be let in
             _log.exception("the origins callable failed, so %s is not allowed", ascii(value))
             return Match.NOT_ALLOWED
 

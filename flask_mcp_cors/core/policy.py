@@ -1,8 +1,8 @@
-"""The policy: settings, validated and compiled once; two questions, answered per request.
+"""The policy: settings that are validated and compiled once, and the decisions on preflights and real requests.
 
 :meth:`CORSPolicy.preflight` and :meth:`CORSPolicy.actual` follow the Fetch standard's "CORS protocol"
-(https://fetch.spec.whatwg.org/#http-cors-protocol) from the server's side. They read nothing but
-their arguments and raise for no request.
+(https://fetch.spec.whatwg.org/#http-cors-protocol) for the server. They depend only on their arguments and
+raise for no request.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from .validation import read_policy_settings
 
 
 class CORSPolicy:
-    """Who may call, with which methods and headers, and what JavaScript may read of the answer.
+    """Which pages may call, with which methods and headers, and which response headers JavaScript may read.
 
-    Without arguments it is the MCP default: pages on this machine (:data:`LOOPBACK`), the methods
-    and header names of every MCP revision. It is validated when made, immutable afterwards, safe to
-    share between threads, compared by its settings, and it can be pickled unless ``origins`` is a
-    callable that cannot.
+    Without arguments it is the MCP default: pages on this machine (:data:`LOOPBACK`), and the methods
+    and header names of every MCP revision. A policy is validated when it is created and immutable afterwards. It
+    can be shared between threads, is compared by its settings, and can be pickled, unless ``origins`` is a
+    callable that cannot be pickled.
 
     :param origins: origin patterns, one string or many; or a callable ``(origin: str) -> bool``,
-        called for every well-formed origin. An exception in it means no, and is logged. Default:
-        :data:`LOOPBACK`.
-    :param allow_methods: methods besides ``GET``, ``HEAD`` and ``POST``, which CORS always lets
-        through; ``"*"``: any.
+        called for every well-formed origin. If it raises an exception, the origin is not allowed, and the
+        exception is logged. Default: :data:`LOOPBACK`.
+    :param allow_methods: methods besides ``GET``, ``HEAD`` and ``POST``, which CORS always allows;
+        ``"*"``: any.
     :param allow_headers: request header names, ``Prefix-*`` for a family, ``"*"`` for every name
         but ``Authorization``.
     :param expose_headers: response header names that JavaScript may read.
@@ -46,14 +46,14 @@ class CORSPolicy:
     :param extra_expose_headers: added to ``expose_headers``.
     :param allow_credentials: may the browser send cookies and HTTP authentication that it keeps?
         A bearer token that JavaScript sets itself does not need it.
-    :param max_age: how long a browser may keep a preflight's answer, in seconds, 0 to 86400;
+    :param max_age: how long a browser may cache the answer to a preflight, in seconds, 0 to 86400;
         ``None`` leaves the header out.
-    :param preflight_status: 200 to 299.
-    :param validate_origin: refuse real requests of foreign origins, as MCP demands; ``False`` for
-        plain CORS, ``"report"`` to let them run and only say so.
+    :param preflight_status: the status of the answer to a preflight, 200 to 299.
+    :param validate_origin: ``True`` refuses real requests from foreign origins, as MCP requires. ``False`` is
+        plain CORS. ``"report"`` lets them run and reports them.
     :param security_headers: a :class:`SecurityHeaders`, a mapping of its arguments, or ``None``.
     :param dangerously_allow_insecure_origins: permit ``http:`` origins together with credentials.
-    :param dangerously_allow_public_suffixes: permit ``https://*.github.io`` and its like.
+    :param dangerously_allow_public_suffixes: permit patterns such as ``https://*.github.io``.
     :param dangerously_allow_null: permit ``null`` and ``file://``.
     :raises PolicyError: naming every fault at once.
 
@@ -84,13 +84,13 @@ class CORSPolicy:
         values, origins = read_policy_settings(given)
         self.__dict__.update(
             values,
-            # Which settings were written matters: credentials need origins that somebody chose.
+            # Kept, because it matters which settings were given: credentials need explicit origins.
             _given={word: values[word] for word in PolicySettings.__annotations__ if word in given},
             _answers=Answers(values, origins),
         )
 
     def replace(self, **settings: Unpack[PolicySettings]) -> CORSPolicy:
-        """A new policy: this one's settings with *settings* over them, validated together.
+        """A new policy with the settings of this one, changed by *settings* and validated together.
 
         :raises PolicyError: as the constructor does.
 
@@ -110,15 +110,15 @@ class CORSPolicy:
     ) -> Decision:
         """Answer a CORS-preflight request (https://fetch.spec.whatwg.org/#cors-preflight-request).
 
-        A refused origin gets 403 and no CORS header. An allowed one always gets the whole policy,
-        also where the method or a header name is not allowed: the browser compares and names the
-        culprit, and :attr:`Decision.offending` does here. Never raises.
+        A refused origin gets 403 and no CORS headers. An allowed origin always gets the whole policy, even if the
+        method or a header name is not allowed: the browser compares, and its console names what is not allowed.
+        So does :attr:`Decision.offending`. Never raises.
 
         :param origin: the ``Origin`` header as sent, or ``None``.
         :param method: ``Access-Control-Request-Method`` as sent, or ``None``.
         :param headers: ``Access-Control-Request-Headers`` as sent, or ``None``.
         :param secure: the request came over HTTPS.
-        :param methods: those of the policy's methods that it governs at this URL; ``None``: all of them.
+        :param methods: the methods of this URL that the policy covers; ``None``: all methods of the policy.
         """
         return self._answers.preflight(origin, method, headers, secure, methods)
 
@@ -128,7 +128,7 @@ class CORSPolicy:
         Never raises.
 
         :param origin: the ``Origin`` header as sent, or ``None``.
-        :param same_origin: the caller knows that the request comes from the application's own pages.
+        :param same_origin: the request is known to come from the application's own pages.
         :param secure: the request came over HTTPS.
         """
         return self._answers.actual(origin, same_origin, secure)
@@ -136,12 +136,12 @@ class CORSPolicy:
     def refuse(self, reason: Reason, *, options: bool = False, secure: bool = False) -> Decision:
         """The refusal for *reason*: a JSON-RPC error response without ``id``, and never a CORS header.
 
-        :param options: it answers an ``OPTIONS`` request.
+        :param options: the request is an ``OPTIONS`` request.
         """
         return self._answers.refuse(reason, options=options, secure=secure)
 
     def report_only(self, reason: Reason, *, secure: bool = False) -> Decision:
-        """What a request gets that would be refused for *reason*, where the policy only reports."""
+        """The decision on a request that would be refused for *reason*, if the policy only reports."""
         return self._answers.report_only(reason, secure=secure)
 
     @property
@@ -151,7 +151,7 @@ class CORSPolicy:
 
     @property
     def denies_frames(self) -> bool:
-        """Does every response forbid that a page embeds it in a frame?"""
+        """Do the security headers forbid that any page shows a response in a frame?"""
         security = self.security_headers
         return security is not None and (security.frame_options or "").upper() == "DENY"
 
@@ -162,7 +162,7 @@ class CORSPolicy:
 
     @property
     def is_constant(self) -> bool:
-        """Does the same request always get the same answer? A callable in ``origins`` may change its mind."""
+        """Does the same request always get the same answer? With a callable in ``origins`` it may not."""
         return isinstance(self._answers.origins, OriginIndex)
 
     # Both are set through ``__dict__``.

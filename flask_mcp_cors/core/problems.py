@@ -1,6 +1,6 @@
-"""Problems: what can be wrong with a configuration, and how a value is shown.
+"""Problems: the faults of a configuration, and how a value is shown in a message.
 
-Every reader of a setting adds to a list of these; nothing here knows a setting.
+Every function that reads a setting adds its problems to a list. This module does not depend on any setting.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import NamedTuple
 class PolicyProblem(NamedTuple):
     """One fault of a configuration.
 
-    *code* is stable and names the kind of fault; *message* says what is wrong and what to write
-    instead; *key* is the ``app.config`` key that the value came from, where it came from there; *member* is the place
-    of the value in a list of several.
+    *code* is stable and names the kind of fault. *message* says what is wrong and what to write instead. *key* is
+    the ``app.config`` key of the value, if it came from there. *member* is the index of the value, if it is one of
+    several in a list.
     """
 
     code: str
@@ -34,7 +34,7 @@ class PolicyProblem(NamedTuple):
 
 
 class PolicyError(ValueError):
-    """A configuration that cannot be used, with every fault of it in :attr:`problems`.
+    """A configuration that cannot be used. :attr:`problems` has all its faults.
 
     >>> from flask_mcp_cors import CORSPolicy
     >>> try:
@@ -55,35 +55,35 @@ class PolicyError(ValueError):
         return type(self), (self.problems,)
 
     def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
-        """The same faults, named as they were written: below *setting*, or in ``app.config`` *keys*."""
+        """The same faults, with the place where the user wrote them: below *setting*, or in ``app.config`` *keys*."""
         located = []
         for problem in self.problems:
             place = f"{setting}.{problem.setting}" if setting else problem.setting
-            # One key holds all that is below it: policies['/mcp'].max_age, security_headers.frame_options.
+            # A key includes the settings below it: policies['/mcp'].max_age, security_headers.frame_options.
             word = place.partition("[")[0].partition(".")[0]
             located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
         return PolicyError(located)
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: in ASCII, and cut where it is long."""
+    """A value as a message shows it: in ASCII, and shortened if it is long."""
     text = ascii(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def as_list(members: Iterable[str]) -> str:
-    """Strings as a list that is right in Python and in an environment variable; a long one is cut."""
+    """Strings as a list that is valid in Python and in an environment variable; a long list is shortened."""
     listed = list(members)
     text = json.dumps(listed[:5])
     return text if len(listed) <= 5 else f"{text[:-1]}, …]"
 
 
 def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
-    """One string or many as a tuple; a problem for anything else."""
+    """One string or many, as a tuple. Anything else adds a problem."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Iterator):
-        # The second app or policy that uses the same settings would find it empty.
+        # It would be empty for the second app or policy with the same settings.
         message = f"{type(value).__name__} is the wrong type: it can be read once only; write a list"
         problems.append(PolicyProblem("wrong_type", setting, value, message))
         return ()

@@ -33,13 +33,13 @@ _NOT_OURS = frozenset({"vary", "set-cookie", "content-type", "content-length", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityHeaders:
-    """The security headers of every answer on a governed path; ``None`` leaves one out.
+    """The security headers of every response on a covered path; ``None`` leaves one out.
 
-    They fill gaps only: a value that the view or another extension set stays.
+    They are added only if missing: a value that the view or another extension has set is kept.
     ``Strict-Transport-Security`` is sent over HTTPS only (RFC 6797, section 7.2). *other* holds
     further headers by name. Immutable.
 
-    :raises PolicyError: for a value that is no header value, or a name in *other* that is not ours to set.
+    :raises PolicyError: for an invalid header value, or for a name in *other* that may not be set here.
 
     >>> SecurityHeaders(referrer_policy=None, frame_options="SAMEORIGIN").to_headers()
     (('X-Content-Type-Options', 'nosniff'), ('X-Frame-Options', 'SAMEORIGIN'))

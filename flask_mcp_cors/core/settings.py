@@ -1,7 +1,7 @@
 """Settings: their names and types, and how they are read from ``app.config``.
 
-Everything that a user writes passes through here once. The meaning of a value (what an origin
-pattern may look like, say) belongs to the module that compiles it; this one knows words and types.
+This module knows the names and types of settings. What a value may be, for example the grammar of an origin pattern,
+is defined in the module that compiles it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONFIG_PREFIX = "MCP_CORS_"
 
 
 class PolicySettings(TypedDict, total=False):
-    """The settings of a :class:`CORSPolicy`. Each is described here once, where editors look."""
+    """The settings of a :class:`CORSPolicy`. The descriptions are here, where editors look for them."""
 
     origins: str | Collection[str] | Callable[[str], object]
     """The pages that may call: ``"https://app.example.com"``, ``"https://*.example.com"``, a list of these, ``"*"``
@@ -81,9 +81,9 @@ class PolicySettings(TypedDict, total=False):
 
 
 POLICY_SETTINGS = frozenset(PolicySettings.__annotations__)
-#: Those and the settings of a site: ``site_settings.SiteSettings``.
+#: The policy settings and those of a site: ``site_settings.SiteSettings``.
 SITE_SETTINGS = POLICY_SETTINGS | {"hosts", "paths", "policies"}
-#: Those and the extension's own: ``site_settings.ExtensionSettings``.
+#: The settings of a site and the extension's own: ``site_settings.ExtensionSettings``.
 EXTENSION_SETTINGS = SITE_SETTINGS | {"wrap_wsgi"}
 
 #: Settings for which a comma-separated string in ``app.config`` means a list.
@@ -102,7 +102,7 @@ OTHER_WORDS = {
         "origins": "allow_origin allow_origins allowed_origins cors_origins origin origin_regex allow_origin_regex "
         "allowed_origin_regexes",
         "allow_methods": "methods allowed_methods",
-        # These add to the defaults, without which no MCP client would connect.
+        # extra_…, because it adds to the default lists, which MCP clients need.
         "extra_allow_headers": "headers allowed_headers",
         "extra_expose_headers": "exposed_headers",
         "allow_credentials": "credentials supports_credentials",
@@ -116,13 +116,13 @@ OTHER_WORDS = {
     for other in others.split()
 }
 
-# flask-cors says with one word which paths have CORS, and with which settings.
+# In flask-cors, one setting says which paths have CORS, and with which settings.
 _RESOURCES = (
     "unknown setting; write {paths} for the paths that have CORS, as {listed}, and {policies} for those with "
     'settings of their own, as {{"{last}": {{"origins": […]}}}}'
 )
 
-#: Names from other libraries that stand for no setting, and why.
+#: Names from other libraries that have no equivalent, and the reason.
 WORDS_WITHOUT_COUNTERPART = {
     "send_wildcard": '"*" is sent as such, every other origin as itself',
     "vary_header": "Vary is always set where an answer could have differed",
@@ -178,8 +178,8 @@ def settings_from_config(
 
     A string where a list is expected is split at its commas, as in an environment variable.
 
-    :param problems: gets one for each key that starts with ``MCP_CORS_`` and names no setting, and for each string
-        that was meant as JSON and is none.
+    :param problems: gets a problem for each key that starts with ``MCP_CORS_`` but names no setting, and for each
+        string that is not a valid list or not valid JSON.
 
     >>> settings_from_config({"MCP_CORS_ORIGINS": "https://a.example, https://b.example"}, [])
     ({'origins': ['https://a.example', 'https://b.example']}, {'origins': 'MCP_CORS_ORIGINS'})
@@ -198,7 +198,7 @@ def settings_from_config(
                 problems.append(PolicyProblem("config_syntax", word, value, fault, key))
                 if word not in LIST_SETTINGS:
                     continue
-                value = _members(value)  # so that the faults of the members are found as well
+                value = _members(value)  # so that faults of the members are reported too
             elif word in LIST_SETTINGS:
                 value = json.loads(value) if _is_json(value) else [member.strip() for member in value.split(",")]
         settings[word] = value
@@ -206,12 +206,12 @@ def settings_from_config(
     return settings, keys
 
 
-# Straight ones, and those that word processors make of them.
+# Straight quotes, and the curly ones that word processors write.
 _QUOTES = "'\"\u2018\u2019\u201c\u201d"
 
 
 def _is_json(text: str) -> bool:
-    """Was this string meant as a list or an object of JSON? An IPv6 address is in brackets as well."""
+    """Was this string meant as a JSON list or object? An IPv6 address also starts with a bracket."""
     return text.lstrip()[:1] in ("[", "{") and not re.match(r"\s*\[[0-9A-Fa-f:.]+\]", text)
 
 

@@ -1,8 +1,8 @@
-"""The site: which policy governs a path, which hosts are served, and the decision on a request.
+"""The site: which policy covers a path, which hosts are served, and the decision on a request.
 
-:meth:`Site.decide` is the one function that the doors, the command line and the tests ask, and the only
-place that knows what a preflight is and which checks come in which order. :meth:`Site.judge` is the same
-with a memo, for the policies that the path alone selects.
+:meth:`Site.decide` is the one function that the doors, the command line and the tests call. It alone defines what a
+preflight is and the order of the checks. :meth:`Site.judge` does the same for policies that the path selects, and keeps
+its decisions.
 """
 
 from __future__ import annotations
@@ -40,27 +40,28 @@ from .problems import PolicyProblem
 from .problems import string_list
 from .problems import wrong_type
 
-# Clients choose all facts, so the memo is bounded by the number of entries and by the size of each.
+# Clients choose all facts, so the kept decisions are limited in number and in the size of each.
 MEMO_ENTRIES = 256
 _MEMO_ENTRY_LENGTH = 1024
 
 _NOT_GOVERNED = Decision(True, Reason.NOT_GOVERNED, None, ())
 
-#: https://fetch.spec.whatwg.org/#concept-request-destination: what ``X-Frame-Options`` applies to.
+#: The request destinations that ``X-Frame-Options`` applies to:
+#: https://fetch.spec.whatwg.org/#concept-request-destination
 FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed"})
 
 #: RFC 9110, section 9.2.1
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
-#: What ``policies`` may hold as a callable: it takes the door's request.
+#: A callable in ``policies``. It takes the request object of the door.
 PolicyCallable = Callable[[Any], "CORSPolicy | None"]
 
 
 class Facts(NamedTuple):
-    """What a decision rests on, as plain strings; ``None`` for a header that was not sent."""
+    """The facts of a request that a decision depends on, as plain values; ``None`` for a header that was not sent."""
 
     method: str
-    #: As the application routes it: without the mount point, decoded once.
+    #: The path as the application routes it: without the mount point, decoded once.
     path: str
     scheme: str
     #: The ``Host`` header as sent.
@@ -86,14 +87,14 @@ class Facts(NamedTuple):
 
     @property
     def policy_method(self) -> str:
-        """The method whose policy counts: the one that a preflight announces, else the request's own."""
+        """The method that selects the policy: the one that a preflight announces, else the request's own."""
         return (self.request_method or "") if self.is_preflight else self.method
 
 
 class Choice(NamedTuple):
-    """Which policy governs a request, and the rule that said so."""
+    """The policy for a request, and the rule that selected it."""
 
-    #: A policy, a callable that gives one, or ``None``: not governed.
+    #: A policy, a callable that returns one, or ``None``: no policy covers the request.
     policy: CORSPolicy | PolicyCallable | None
     rule: str
     #: Is the rule one of the built-in patterns for discovery documents?
@@ -115,36 +116,36 @@ class Site:
         self.default = default
         #: The hosts that are served.
         self.hosts = hosts
-        #: The hosts whose own pages are known to be ours.
+        #: The hosts whose pages are the app's own.
         self.own_hosts = own_hosts
-        #: The path patterns that the default policy governs; ``None``: every path.
+        #: The path patterns that the default policy covers; ``None``: every path.
         self.paths = None if paths is None else tuple(paths)
-        #: The owner's policies by path pattern. The built-in ones for discovery documents come on top.
+        #: The configured policies by path pattern, without the built-in ones for discovery documents.
         self.policies = dict(policies)
         own = {p: Choice(value, f"policies[{p!r}]") for p, value in policies.items()}
         built_in = {p: Choice(value, f"policies[{p!r}]", True) for p, value in PUBLIC_METADATA_PATHS.items()}
         self._own = PathIndex(own)
-        # The owner's come last: of two patterns that are equally specific, theirs wins.
+        # The configured patterns come last, so they override a built-in pattern that is the same.
         self._with_discovery = PathIndex([*built_in.items(), *own.items()])
         self._default_choice = Choice(default, "the default policy")
         self._paths = None
         if self.paths is not None:
             self._paths = PathIndex({p: Choice(default, f"the default policy, paths {p!r}") for p in self.paths})
-        #: The decisions that are kept, by the facts without ``embeddable``: those under a policy that the path alone
-        #: selects and that always answers alike. The first holds those that let a request pass and have nothing to
-        #: report, which is what a door asks first.
+        #: The kept decisions, by the facts without ``embeddable``. A decision is kept if the path alone selects the
+        #: policy and the policy always gives the same answer. ``passing`` has those that let a request pass and
+        #: report nothing, ``answering`` has the others. A door looks into ``passing`` first.
         self.passing: dict[tuple[object, ...], Decision] = {}
         self.answering: dict[tuple[object, ...], Decision] = {}
 
     def choose(self, path: str, method: str = "GET", *, discovery: bool = True) -> Choice:
         """The policy for a path and a method, before any mark on a view or blueprint.
 
-        The most specific pattern wins. The built-in patterns for discovery documents count for ``GET``
-        and ``HEAD`` only, so that no tail of a path opens another method.
+        The most specific pattern wins. The built-in patterns for discovery documents apply to ``GET`` and ``HEAD``
+        only, so that other methods are never public because of the path.
 
-        :param method: the request's, or the one that a preflight announces.
-        :param discovery: ``False`` leaves the built-in patterns out: the path reaches a view that took
-            the well-known part of it into a variable.
+        :param method: the method of the request, or the one that a preflight announces.
+        :param discovery: ``False`` ignores the built-in patterns, because a variable of the route matches the
+            ``.well-known`` part of the path.
         """
         index = self._with_discovery if discovery and method in ("GET", "HEAD") else self._own
         choice = index.find(path)
@@ -155,9 +156,9 @@ class Site:
         return self._paths.find(path) or Choice(None, "outside paths")
 
     def judge(self, facts: Facts) -> Decision | None:
-        """The decision under the policy that the path selects; ``None`` where a callable has to be asked.
+        """The decision under the policy that the path selects; ``None`` if a callable has to be called.
 
-        Under policies that always answer alike, the decision is kept. Never raises.
+        If the policy always gives the same answer, the decision is kept. Never raises.
         """
         key = facts[:-1]
         decision = self.passing.get(key) or self.answering.get(key)
@@ -177,8 +178,8 @@ class Site:
         if resolved is not None:
             below = self.judge(resolved)
             return None if below is None else strictest([decision, below])
-        # What depends on the view, too, is asked each time: discovery documents and static files. So is a path that
-        # is not ASCII: servers and routing spell it differently, and a door asks with the server's spelling.
+        # Not kept: decisions that also depend on the view (discovery documents, static files), and those for a path
+        # that is not ASCII. A door looks decisions up with the server's spelling of the path, which then differs.
         depends_on_view = choice.is_discovery or decision.reason is Reason.CROSS_SITE or facts.embeddable
         is_constant = policy is None or policy.is_constant
         key = facts[:-1]
@@ -190,25 +191,25 @@ class Site:
         return decision
 
     def listed_methods(self, facts: Facts, policy: CORSPolicy | None) -> Collection[str] | None:
-        """The methods that *policy* governs at this path, for the answer to a preflight; ``None``: all."""
+        """The methods that *policy* covers at this path, for the answer to a preflight; ``None``: all."""
         if policy is None or not facts.is_preflight:
             return None
         methods = [m for m in policy.allow_methods if self.choose(facts.path, m).policy is policy]
         return None if len(methods) == len(policy.allow_methods) else methods
 
     def decide(self, facts: Facts, policy: CORSPolicy | None, methods: Collection[str] | None = None) -> Decision:
-        """The decision on one request under one policy; ``None``: nothing governs it. Never raises.
+        """The decision on one request under *policy*; ``None``: no policy covers it. Never raises.
 
-        :param methods: the methods that the answer to a preflight may list; ``None``: all of the policy's.
+        :param methods: the methods that the answer to a preflight may list; ``None``: all methods of the policy.
         """
         secure = facts.scheme == "https"
-        # Any answer to OPTIONS could have been one to a preflight.
+        # For a cache, any OPTIONS request could have been a preflight, so Vary names the preflight's headers.
         options = facts.method == "OPTIONS"
         if policy is None:
             fault = self.hosts.fault(facts.host, facts.scheme)
             if fault is None:
                 return _NOT_GOVERNED
-            # No MCP endpoint, so a person may read it.
+            # This is not an MCP endpoint, so the answer is for a person.
             return _in_plain_text(self.default.refuse(fault, options=options, secure=secure))
         if facts.is_preflight:
             decision = policy.preflight(
@@ -227,7 +228,7 @@ class Site:
         return policy.refuse(fault, options=options, secure=secure) if fault else decision
 
     def policy_failed(self, facts: Facts) -> Decision:
-        """The refusal of a request whose callable in ``policies`` failed: without a policy nothing is let in."""
+        """The refusal if a callable in ``policies`` failed: without a policy, no request is let in."""
         return self.default.refuse(
             Reason.POLICY_FAILED, options=facts.method == "OPTIONS", secure=facts.scheme == "https"
         )
@@ -254,9 +255,9 @@ class Site:
     def _is_same_origin(self, facts: Facts, origin: str) -> bool:
         """Does the request come from the application's own pages?
 
-        Many servers fold ``_`` into ``-``, so a page can send ``Sec_Fetch_Site`` to its own origin, and a
-        rebound name is one. Browsers send the real header to HTTPS and loopback URLs only, where no name can
-        be rebound, so "same-origin" is believed of these alone.
+        Many servers treat ``_`` as ``-``, so a page can send ``Sec_Fetch_Site`` to its own origin, and with DNS
+        rebinding the server has that origin. Browsers send the real header to HTTPS and loopback URLs only, where
+        DNS rebinding is impossible. So "same-origin" is believed for these only.
         """
         host = parse_host(facts.host) if facts.host else None
         if facts.fetch_site is not None:
@@ -286,26 +287,26 @@ def _in_plain_text(refusal: Decision) -> Decision:
 
 
 def _is_embedded(facts: Facts, policy: CORSPolicy) -> bool:
-    """Is a request of another site, without ``Origin``, more than a person following a link?"""
+    """Is a request from another site, without ``Origin``, something else than a followed link?"""
     if facts.fetch_mode not in (None, "navigate") or facts.method not in _SAFE_METHODS:
         return True
     return facts.fetch_dest in FRAMES and policy.denies_frames
 
 
 def resolved_facts(facts: Facts) -> Facts | None:
-    """The same request for the path that ``.`` and ``..`` segments resolve to, or ``None`` where there are none.
+    """The same request for the path that ``.`` and ``..`` segments resolve to, or ``None`` if there are none.
 
-    Browsers resolve such segments before they send a URL, but ``%2e%2e%2f`` gets through, and a static file
-    view follows it. So the policy of that path must not be undercut.
+    Browsers resolve such segments before they send a URL, but they send ``%2e%2e%2f`` unchanged, and a view for static
+    files resolves it. So the policy of the resolved path must be applied too.
     """
     resolved = resolved_path(facts.path)
     return None if resolved is None else facts._replace(path=resolved)
 
 
 def strictest(decisions: Iterable[Decision]) -> Decision:
-    """The decision that holds where several rules govern one request: a refusal, else the least that is allowed.
+    """The strictest of several decisions on one request: a refusal if there is one, else what allows least.
 
-    Of two that are equally strict the later one counts.
+    If two are equally strict, the later one is returned.
     """
 
     def looseness(decision: Decision) -> tuple[bool, bool, bool, bool]:
@@ -316,7 +317,7 @@ def strictest(decisions: Iterable[Decision]) -> Decision:
 
 
 def _vary_as_preflight(decision: Decision) -> Decision:
-    """The same decision on an ``OPTIONS`` request, which could have been a preflight."""
+    """The same decision with the ``Vary`` of an answer to a preflight, for an ``OPTIONS`` request."""
     headers = tuple(VARY_OPTIONS if header == VARY_ACTUAL else header for header in decision.headers)
     return decision._replace(headers=headers)
 
@@ -330,8 +331,8 @@ def make_site(
 ) -> Site:
     """Compile a site's settings: ``hosts``, ``paths`` and ``policies``.
 
-    :param trusted_hosts: Flask's ``TRUSTED_HOSTS``, which stands in for ``hosts``.
-    :param server_name: Flask's ``SERVER_NAME``, whose pages are the site's own.
+    :param trusted_hosts: Flask's ``TRUSTED_HOSTS``, used if ``hosts`` is not set.
+    :param server_name: Flask's ``SERVER_NAME``: its pages are the site's own.
     :raises PolicyError: naming every fault at once.
     """
     problems: list[PolicyProblem] = []
@@ -387,7 +388,7 @@ def _read_policies(
             policies[pattern] = policy
         elif isinstance(policy, Mapping):
             try:
-                # Like a view's own settings: over the default policy, which keeps what they leave open.
+                # As for a view's own settings: they change the default policy.
                 policies[pattern] = default.replace(**policy)
             except PolicyError as error:
                 problems.extend(error.located(setting).problems)

@@ -17,11 +17,11 @@ class SiteSettings(PolicySettings, total=False):
 
     hosts: str | Collection[str]
     """The names of this server: the ``Host`` values that are served, as ``"mcp.example.com"``, ``"name:8443"``,
-    ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names while ``origins`` is
+    ``"*.example.com"``, or ``"*"`` for any. Other requests get 421. Default: this machine's names if ``origins`` is
     unset too, else Flask's ``TRUSTED_HOSTS``, else any."""
 
     paths: str | Collection[str]
-    """The paths that the default policy governs: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
+    """The paths that the default policy covers: ``"/mcp"``, ``"/servers/*/mcp"``, ``"/api/**"``. Default: all."""
 
     policies: Mapping[
         str,
@@ -31,8 +31,8 @@ class SiteSettings(PolicySettings, total=False):
         | Callable[[Any], Awaitable[CORSPolicy | None]]
         | None,
     ]
-    """Other policies, by path pattern: a ``CORSPolicy``, settings over the default policy, ``None`` (not governed), or
-    a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
+    """Other policies, by path pattern: a ``CORSPolicy``, settings that change the default policy, ``None`` (no policy),
+    or a callable ``(request) -> CORSPolicy | None``, which may be ``async`` in ``flask_mcp_cors.asgi``."""
 
 
 class ExtensionSettings(SiteSettings, total=False):

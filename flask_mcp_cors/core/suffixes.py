@@ -1,8 +1,8 @@
-"""The public suffix list, and shared places that are not on it.
+"""The public suffix list, and shared domains that are not on it.
 
-The list ships inside the ``publicsuffixlist`` wheel, so nothing is fetched. It is loaded when the first
-subdomain pattern is checked, never at import time and never for a request. This module is the one place
-where the core reaches outside the standard library.
+The list is part of the ``publicsuffixlist`` package, so nothing is downloaded. It is loaded when the first subdomain
+pattern is checked, never at import time and never for a request. No other module of the core imports anything from
+outside the standard library.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _rules() -> Iterator[str]:
 def _public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList
 
-    # An unlisted top-level domain ("internal", "localhost", "test") is not a registry.
+    # An unlisted top-level domain ("internal", "localhost", "test") does not count as a public suffix.
     return PublicSuffixList(_rules(), accept_unknown=False)
 
 
@@ -96,9 +96,9 @@ def _parents() -> frozenset[str]:
 
 
 def covers_public_suffix(base: str) -> bool:
-    """Can strangers have a page at a name that ``*.base`` matches?
+    """Can anybody have a page at a name that ``*.base`` matches?
 
-    Yes, if *base* is a public suffix or a shared place, or if there is one below it.
+    Yes, if *base* is a public suffix or a shared domain, or if there is one below it.
 
     >>> covers_public_suffix("github.io"), covers_public_suffix("amazonaws.com"), covers_public_suffix("loca.lt")
     (True, True, True)

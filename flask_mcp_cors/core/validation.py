@@ -1,6 +1,6 @@
-"""Reading a policy's settings: every value checked, every fault of a configuration found at once.
+"""Validation of a policy's settings. It finds every fault at once.
 
-:data:`SETTINGS` has a row for each setting: its default, and how its value is read. What a setting means is
+:data:`SETTINGS` has a row for each setting: its default, and the function that reads it. The meaning of a setting is
 described in :class:`~flask_mcp_cors.core.settings.PolicySettings`.
 """
 
@@ -40,7 +40,7 @@ from .settings import check_words
 from .settings import POLICY_SETTINGS
 from .suffixes import covers_public_suffix
 
-#: A day. Firefox keeps no answer longer, and nothing can make a browser forget a wrong answer sooner.
+#: A day. Firefox caches no answer longer, and a server cannot remove a wrong answer from a browser's cache.
 MAX_AGE_LIMIT = 86400
 
 
@@ -61,7 +61,7 @@ def read_policy_settings(given: Mapping[str, Any]) -> tuple[dict[str, Any], Orig
 
 
 class _Reader:
-    """Reads one setting after the other and collects what is wrong."""
+    """Reads one setting after the other and collects the problems."""
 
     index: OriginIndex | OriginCallable
 
@@ -73,7 +73,7 @@ class _Reader:
         return self.given.get(word, SETTINGS[word].default)
 
     def is_set(self, word: str) -> bool:
-        """Is this switch on? A value of another type is off here, and a problem where the switch itself is read."""
+        """Is this switch on? A value of a wrong type counts as off; reading the switch itself reports it."""
         return self.value(word) is True
 
     def add(self, code: str, word: str, value: object, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The Flask extension: what users meet, the hooks of one app, marks on views, and the layer of ``wrap_wsgi``."""
+"""The Flask extension: :class:`MCPCors`, the hooks of one app, marks on views, and the layer of ``wrap_wsgi``."""
 
 from .cors import MCPCors
 

@@ -1,4 +1,4 @@
-"""MCPCors: the Flask extension, as a user meets it. What happens per request is in ``gate.py``."""
+"""MCPCors: the public class of the Flask extension. What happens for each request is in ``gate.py``."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ _NO_TARGET: Any = object()
 class MCPCors:
     """CORS, Origin validation and security headers for a Flask MCP server.
 
-    Initialise it on an app, in any order with other extensions. What it registers:
+    Initialise it on an app, before or after other extensions. It registers:
 
-    - a ``before_request`` function that comes first, whatever is registered before or after: it
-      answers CORS-preflight requests, refuses foreign origins and hosts, and serves the documents of
+    - a ``before_request`` function that runs before all others, whenever they are registered: it answers
+      CORS-preflight requests, refuses foreign origins and hosts, and serves the documents of
       :meth:`serve_resource_metadata`;
-    - a ``before_request`` function that enforces :meth:`protected`, as soon as that is used: after the
-      functions that are there by then, so that a rate limit counts failed attempts;
-    - an ``after_request`` function that comes last and adds the headers to every response;
-    - with ``wrap_wsgi=True`` a layer around ``app.wsgi_app``.
+    - once :meth:`protected` is used, a second ``before_request`` function that enforces it: it runs after the
+      functions that are registered at that time, so that a rate limit counts failed attempts;
+    - an ``after_request`` function that runs last and adds the headers to every response;
+    - with ``wrap_wsgi=True``, a layer around ``app.wsgi_app``.
 
-    Settings are read once, in :meth:`init_app`: keywords, then ``MCP_CORS_*`` in ``app.config``, then
-    *policy*, then the defaults. Later changes of ``app.config`` have no effect. One object may serve
-    several apps; each keeps its own state in ``app.extensions["mcp_cors"]``.
+    Settings are read once, in :meth:`init_app`. A keyword overrides ``MCP_CORS_*`` in ``app.config``, which
+    overrides *policy*, which overrides the default. Later changes of ``app.config`` have no effect. One object
+    may serve several apps; each app has its own state in ``app.extensions["mcp_cors"]``.
 
     :param app: the app, or ``None`` to call :meth:`init_app` later.
     :param policy: the default policy.
@@ -86,7 +86,7 @@ class MCPCors:
         self._policy = policy
         self._settings: dict[str, Any] = dict(settings)
         self._marks = Registry()
-        #: Marks that no route was found for yet, and those of them that the log has named.
+        #: Marks without a route so far, and those of them that the log has already named.
         self._made, self._warned_of = self._marks.made, self._marks.warned_of
         if app is not None:
             self.init_app(app)
@@ -94,13 +94,13 @@ class MCPCors:
             raise PolicyError(problems)
 
     def init_app(self, app: Flask, policy: CORSPolicy | None = None, **settings: Unpack[ExtensionSettings]) -> None:
-        """Initialise one app. *policy* and *settings* go over those of the constructor.
+        """Initialise one app. *policy* and *settings* override those of the constructor.
 
-        Everything that can fail comes first, so that a failure leaves the app as it was.
+        If this fails, the app is unchanged: everything that can fail comes first.
 
         :raises PolicyError: naming every fault of the configuration at once.
-        :raises RuntimeError: where the app has been initialised already.
-        :raises TypeError: where *app* is no Flask app, with what to write for others.
+        :raises RuntimeError: if the app has been initialised already.
+        :raises TypeError: if *app* is not a Flask app; the message says what to write instead.
         """
         app = _flask_app(app)
         if "mcp_cors" in app.extensions:
@@ -115,7 +115,7 @@ class MCPCors:
         _check_marks([mark for mark in self._made if isinstance(mark, PolicyMark)], configured.site.default)
         state = AppState(app, configured, views, ResourceMetadata())
 
-        # Flask's own check that the app has not handled a request yet.
+        # This makes Flask raise if the app has already handled a request.
         app.before_request(state.before_request)
         app.before_request_funcs[None].pop()
         if not configured.wrap_wsgi or any(map(callable, configured.site.policies.values())):
@@ -132,16 +132,17 @@ class MCPCors:
     # marks
 
     def policy(self, policy: CORSPolicy | None = None, **settings: Unpack[PolicySettings]) -> Callable[[V], V]:
-        """Another policy for a view or a blueprint: *settings* over *policy*, or over the app's default.
+        """Give a view or a blueprint another policy: *policy*, or the app's default, changed by *settings*.
 
-        A mark, not a wrapper: it works above and below ``@app.route``, on functions, ``async`` ones,
-        ``MethodView`` classes and their methods, and called on a :class:`~flask.Blueprint`. A view's
-        own mark beats its blueprint's, an inner blueprint's the outer one's. It is a property of the view: it
-        holds in every app that routes this.
+        This decorator returns the view itself, with a mark on it. It works above and below ``@app.route``, on
+        functions, on ``async`` functions, on ``MethodView`` classes and their methods, and on a
+        :class:`~flask.Blueprint` that it is called with. A view's mark overrides its blueprint's, and an inner
+        blueprint's mark overrides the outer one's. The mark is a property of the view: it applies in every app
+        that has the view.
 
-        :raises PolicyError: naming every fault at once; at the latest when the app is initialised.
-        :raises TypeError: for anything but a view or a blueprint, and for a bound method or an object with slots,
-            on which nothing can be left: name its path in ``policies``.
+        :raises PolicyError: naming every fault at once; when the app is initialised at the latest.
+        :raises TypeError: for anything but a view or a blueprint. Also for a bound method or an object with slots,
+            on which no mark can be left: name its path in ``policies``.
 
         >>> cors = MCPCors()
         >>> @cors.policy(origins="*", max_age=600)
@@ -157,9 +158,9 @@ class MCPCors:
         return self._marker(policy, dict(settings), is_exempt=False)
 
     def exempt(self, target: V = _NO_TARGET, /) -> V:
-        """No policy for a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.
+        """Exempt a view or a blueprint: no CORS headers, no preflight answer, no Origin validation.
 
-        ``hosts`` still applies. Takes what :meth:`policy` takes.
+        ``hosts`` still applies. It works on the same targets as :meth:`policy`.
 
         >>> cors = MCPCors()
         >>> @cors.exempt
@@ -185,7 +186,7 @@ class MCPCors:
             if not self._marks.apps and policy is not None:
                 made.resolve(policy)
             if has_request_context():
-                # Nothing that happens per request may make anything grow.
+                # A mark that is made during a request is not kept in the registry, which would grow without end.
                 leave(made, on_wrapped=False)
             else:
                 leave(made)
@@ -205,27 +206,28 @@ class MCPCors:
     ) -> Callable[[V], V]:
         """Let only verified callers reach a view.
 
-        It guards whatever the order of decorators: the view is wrapped, and a mark is left that the
-        extension enforces before the view, ``OPTIONS`` requests included. A CORS-preflight request never
-        reaches *verify*. On a ``MethodView`` write it into ``decorators``; it may also be called on a
+        The order of decorators does not matter: the decorator wraps the view, and it leaves a mark that the
+        extension enforces before the view runs, also for ``OPTIONS`` requests. A CORS-preflight request never
+        reaches *verify*. On a ``MethodView``, write it into ``decorators``. It may also be called on a
         :class:`~flask.Blueprint`.
 
-        A guard has to find its route. Where no route carries it, and it was put on something that may hide a
-        view (an object, a partial, a bound method, a closure), the app is closed: every request but a preflight
-        is a 500, with a ``RuntimeError`` that says what to write. On a plain function of a module it is a
-        warning: such a view is one that was not registered on purpose. A guard that is made while a request is
-        handled (``method_decorators`` of Flask-RESTful) only wraps.
+        A guard must be found on a route. If no route has it, and its target may hide a view (an object, a
+        partial, a bound method, a closure), the app is closed. Then every request but a preflight is a 500, with a
+        ``RuntimeError`` that says what to write. If the target is a plain function of a module, there is only a
+        warning, because such a view was probably left unregistered on purpose. A guard that is made while a
+        request is handled (``method_decorators`` of Flask-RESTful) only wraps the view.
 
-        Missing credentials are answered with 401, wrong ones with 401 and ``error="invalid_token"``, too
-        few scopes with 403 and ``error="insufficient_scope"`` (RFC 6750, section 3.1).
+        Missing credentials get 401. Wrong credentials get 401 with ``error="invalid_token"``. Credentials with
+        too few scopes get 403 with ``error="insufficient_scope"`` (RFC 6750, section 3.1).
 
         :param verify: takes a :class:`werkzeug.datastructures.Authorization`, returns the caller's
-            identity or ``None``, plainly or as a coroutine. Only one well-formed ASCII credential of a
-            listed scheme reaches it. Compare secrets with :func:`hmac.compare_digest`. An exception in it
-            is a 500. The identity lands in ``flask.g.mcp_identity``.
-        :param scopes: what the identity's ``scopes`` (attribute or key, a list or a string) must hold.
-        :param schemes: the authentication schemes that count.
-        :param realm: of the challenge; the app's name by default.
+            identity or ``None``; may be ``async``. It is called only for a request with exactly one well-formed
+            ASCII credential of a listed scheme. Compare secrets with :func:`hmac.compare_digest`. An exception
+            in it is a 500. The identity is stored in ``flask.g.mcp_identity``.
+        :param scopes: the scopes that the identity's ``scopes`` (attribute or key, a list or a string) must
+            contain.
+        :param schemes: the accepted authentication schemes.
+        :param realm: the realm of the challenge; by default the app's name.
         :param api_key_header: a header that may carry an API key instead; *verify* gets it as
             ``Authorization("apikey", token=…)``.
         :raises ValueError: for a name that cannot stand in a challenge.
@@ -241,7 +243,7 @@ class MCPCors:
         if not has_request_context():
             self._marks.unapplied.append(guard)
 
-        # By position only: as a view, which it is no more than by mistake, it must not take a URL's variable.
+        # Positional only: if it becomes a view by mistake (no parentheses), a URL variable must not be its target.
         def protect(target: V, /) -> V:
             protected: Any = target
             if not isinstance(target, Blueprint):
@@ -268,17 +270,17 @@ class MCPCors:
     ) -> None:
         """Serve the protected resource metadata of RFC 9728, so that a browser client finds where to log in.
 
-        The document is at the path that the RFC derives from *resource*, the first one also at the bare
-        ``/.well-known/oauth-protected-resource``. It is public whatever hooks the app has. Challenges of
-        :meth:`protected` name the document of the resource whose path is the longest prefix of the
-        request's. Call it once for each resource, after :meth:`init_app`.
+        The document is served at the path that the RFC derives from *resource*. The first document is also
+        served at ``/.well-known/oauth-protected-resource`` itself. The documents are public, whatever hooks the
+        app has. A challenge of :meth:`protected` names the document of the resource whose path is the longest
+        prefix of the request's path. Call this method once for each resource, after :meth:`init_app`.
 
         :param resource: the URL of the MCP endpoint, as clients know it.
         :param authorization_servers: issuer URLs.
-        :param scopes_supported: scopes that make sense to ask for.
+        :param scopes_supported: the scopes that clients may ask for.
         :param more: further members of the document.
-        :raises ValueError: for a URL that is no resource identifier.
-        :raises RuntimeError: where the app is not initialised.
+        :raises ValueError: if *resource* is not a valid resource identifier.
+        :raises RuntimeError: if the app is not initialised.
 
         >>> from flask import Flask
         >>> app = Flask("tools")
@@ -299,7 +301,7 @@ class MCPCors:
 
 
 def _flask_app(app: Any) -> Flask:
-    """The app itself; ``current_app``, which is all that some hosts of cloud functions give, is a proxy."""
+    """The Flask app itself. ``current_app`` is a proxy, but on some cloud platforms it is all that is available."""
     if isinstance(app, LocalProxy):
         app = app._get_current_object()
     if isinstance(app, Flask):
@@ -328,7 +330,7 @@ def _check_guarded(target: object) -> None:
 
 
 def _check_marks(marks: Iterable[PolicyMark], default: CORSPolicy) -> None:
-    """Resolve every mark once, so that one that makes no policy is found at the start."""
+    """Resolve every mark once, so that a mark with wrong settings is an error at start."""
     problems: list[PolicyProblem] = []
     for mark in marks:
         try:

@@ -1,4 +1,4 @@
-"""The hooks: what the extension keeps of one app, and what Flask calls for each request."""
+"""The state of the extension in one app, and the hooks that Flask calls for each request."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from .routing import url_adapter
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-#: Attributes of a request object. The environ may be handed on to other apps, a request object belongs to one.
+#: Attributes of a request object. A view may pass the environ on to another app, but not the request object.
 _DECISION = "_mcp_cors_decision"
 _OUTER = "_mcp_cors_outer"
 
 
 class _FinalResponse(Response):
-    """A response that is exactly the decision: an empty body has no ``Content-Type``."""
+    """A response with exactly the decision's headers: with an empty body there is no ``Content-Type``."""
 
     default_mimetype = None
 
@@ -61,20 +61,20 @@ class _FinalResponse(Response):
         if self.response or self.status_code == 204:
             return super().get_wsgi_headers(environ)
         # Werkzeug copies all headers to correct some. An empty answer needs no correction, and the copy
-        # would cost an eighth of the time that a preflight takes.
+        # would take an eighth of a preflight's time.
         self.headers["Content-Length"] = "0"
         return self.headers
 
 
 class AppState:
-    """What the extension keeps of one app, in ``app.extensions["mcp_cors"]``. Made once by ``init_app``."""
+    """The state of the extension in one app, in ``app.extensions["mcp_cors"]``. ``init_app`` makes it once."""
 
     def __init__(self, app: Flask, configured: Configured, views: MarkedViews, metadata: ResourceMetadata) -> None:
         self.app = app
         self.configured = configured
         self.views = views
         self.metadata = metadata
-        #: The two hooks that every request calls. Functions, because Flask calls them faster than methods.
+        #: The two hooks that run for every request. They are functions, because Flask calls these faster than methods.
         self.before_request = _make_before_request(self)
         self.after_request = _make_after_request(self)
         #: Are they registered?
@@ -99,7 +99,7 @@ class AppState:
                 return decision
         choice = self.choose(facts, req)
         if choice.policy is None and facts.is_preflight:
-            # Nobody answers it, so it goes on as any other OPTIONS request, perhaps to another view.
+            # No policy answers this preflight, so it is an ordinary OPTIONS request, perhaps to another view.
             facts = facts._replace(request_method=None)
             choice = self.choose(facts, req)
         if not facts.is_preflight:
@@ -126,7 +126,7 @@ class AppState:
         return request_for
 
     def choose(self, facts: Facts, req: Request) -> Choice:
-        """The policy for a request: the view's mark, its blueprint's, the path's, the default."""
+        """The policy for a request: from the view's mark, its blueprint's mark, the path, or the default."""
         method = facts.policy_method
         rule = matched_rule(url_adapter(self.app, req), method) if facts.is_preflight else req.url_rule
         return self.choose_by_rule(facts.path, method, rule)
@@ -143,15 +143,15 @@ class AppState:
         return choice
 
     def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
-        """Tell the log and the signals of a decision."""
+        """Report a decision to the log and the signals."""
         report(self.app, facts, decision, environ, self._in_force, choose, debug=self.app.debug)
 
     # hooks
 
     def register_hooks(self) -> None:
-        """Register the hooks, the first before all others and the last after them, unless they are there.
+        """Register the hooks, unless they are registered: one runs before all others, the other after them.
 
-        New lists take the place of the old ones, because a request may be going through these.
+        New lists replace the old ones, because a running request may be iterating over these.
         """
         with self._lock:
             if self.has_hooks:
@@ -162,7 +162,7 @@ class AppState:
             self.has_hooks = True
 
     def check_patterns(self) -> None:
-        """At the first request, when all routes are there: warn of patterns that govern nothing."""
+        """At the first request, when all routes are registered: warn of patterns that match no route."""
         if self._has_checked_patterns:
             return
         self._has_checked_patterns = True
@@ -171,16 +171,16 @@ class AppState:
             log.warning("%s, so it covers nothing: %s", unused, PATTERN_ADVICE)
 
     def judge(self, req: Request, facts: Facts) -> Response | None:
-        """Decide on a request, and the response where that is already one."""
+        """Decide on a request. Returns the response if nothing else of the app has to run, else ``None``."""
         environ = req.environ
         self.check_patterns()
         if req.method != facts.method and req.method != facts.method.upper() and not facts.is_preflight:
-            # A request class of the app's own overrides the method, and a MethodView goes by that.
+            # The app's request class overrides the method, and a MethodView uses the overridden one.
             facts = facts._replace(method=req.method, request_method=None)
         decision: Decision | None = None
         handover: Handover | None = environ.get(HANDOVER)
         if handover is not None and handover.site is self.site:
-            # The layer's. A request that this view hands on to the app again comes with a copy that has none.
+            # It is from our own layer. It is removed, so that a view can call the app again with a copy of the environ.
             handover.is_open = False
             del environ[HANDOVER]
             setattr(req, _OUTER, handover)
@@ -199,11 +199,11 @@ class AppState:
         self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.body_for(facts.path, req.host))
-        # Guards of another MCPCors object, on a blueprint from elsewhere, have registered no hook here.
+        # A blueprint may bring guards of another MCPCors object, which has registered no hook in this app.
         return self.check_guards() if self.views.exist() and not self._has_guard_hook() else None
 
     def register_guard_hook(self) -> None:
-        """Register :meth:`check_guards`, which an app without protected views need not pay for."""
+        """Register :meth:`check_guards`. An app without protected views does without it."""
         if not self._has_guard_hook():
             self.app.before_request_funcs[None].append(self.check_guards)
 
@@ -211,7 +211,7 @@ class AppState:
         return self.check_guards in self.app.before_request_funcs[None]
 
     def check_guards(self) -> Response | None:
-        """``before_request``: verify the credential where the view or its blueprint is protected."""
+        """``before_request``: verify the credential if the view or its blueprint is protected."""
         req = _current_request()
         if req.endpoint is None:
             return None
@@ -222,10 +222,10 @@ class AppState:
         return None
 
     def explain_exception(self, sender: Flask, exception: BaseException, **extra: Any) -> None:
-        """``got_request_exception``: say what no header can say."""
+        """``got_request_exception``: log a cause that the browser's console does not show."""
         decision: Decision | None = getattr(_current_request(), _DECISION, None)
         if decision is not None and decision.final:
-            # Only after_request functions run on it, and one that counts on a before_request function fails.
+            # Only after_request functions have run, and one of them needs a before_request function that has not.
             log.error(
                 "%s after a preflight was answered or a request refused: no before_request function has run, so an "
                 "after_request function must read flask.g with g.get(…); or set wrap_wsgi=True",
@@ -241,21 +241,21 @@ class AppState:
 
 
 def _current_request() -> Request:
-    """The request itself: every attribute read through the proxy costs 1.2 µs, read from here 0.05."""
+    """The request itself. Each attribute read through the proxy costs 1.2 µs, each read from the object 0.05 µs."""
     req: Request = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
     return req
 
 
 def answer(decision: Decision) -> Response:
-    """The response that is a final decision. ``after_request`` adds the headers: to put them in twice costs 7 µs."""
+    """The response for a final decision. ``after_request`` adds the headers; adding them here too would cost 7 µs."""
     return _FinalResponse(decision.body or None, decision.status)
 
 
 def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
     """Append headers that are known to be valid.
 
-    Werkzeug checks each value again, which costs as much as all the rest of a decision, so this reaches
-    for the list behind :class:`~werkzeug.datastructures.Headers`, and for its public method where there is none.
+    Werkzeug would check each value again, which costs as much as the whole decision. So this uses the private list
+    of :class:`~werkzeug.datastructures.Headers`, or the public method if there is no such list.
     """
     stored = getattr(headers, "_list", None)
     if type(stored) is list:
@@ -301,8 +301,8 @@ def _make_after_request(state: AppState) -> Callable[[Response], Response]:
         req = _current_request()
         decision: Decision | None = getattr(req, _DECISION, None)
         if decision is None:
-            # Something failed before the first hook: opening the session, for example. The page should be
-            # able to read the error, so it gets the headers, and no refusal.
+            # Something failed before the first hook, for example opening the session. The response gets the CORS
+            # headers, so that the page can read the error; it is not refused.
             decision = state.decide(read_facts(req.environ, req.path), req)._replace(final=False)
         outer: Handover | None = getattr(req, _OUTER, None)
         if outer is not None:

@@ -1,7 +1,7 @@
 """``wrap_wsgi=True``: the layer around ``app.wsgi_app``.
 
-It stands around everything that is there at ``init_app`` but an outermost ``ProxyFix``, so the ``Host``
-that it sees is the one that counts.
+It is around all middleware that is there at ``init_app``, but inside an outermost ``ProxyFix``, so that it sees
+the public ``Host``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def check_proxy_fix(app: Flask) -> None:
-    """Refuse a ``ProxyFix`` below other middleware: the layer would not see the ``Host`` that counts.
+    """Refuse a ``ProxyFix`` below other middleware: the layer would not see the public ``Host``.
 
     :raises RuntimeError: with the lines to write instead.
     """
@@ -73,10 +73,10 @@ def wrap(state: AppState) -> None:
 
 
 class Layer(Door):
-    """It answers preflights before anything else, and finishes the responses that Flask does not make.
+    """The layer: it answers preflights before anything else, and finishes responses that Flask does not make.
 
-    It decides where a policy by path governs. Where a view's mark or a callable says which policy, the hook
-    inside does, except for the preflights of marked views: these are routed as Flask routes them.
+    It decides if the path selects the policy. If a view's mark or a callable selects it, the hook inside decides.
+    An exception are preflights for marked views: the layer routes these as Flask would, and decides itself.
     """
 
     def __init__(self, state: AppState, wsgi_app: Any) -> None:
@@ -87,7 +87,7 @@ class Layer(Door):
         self._kept = state.site.passing.get
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
         if not self._is_next_to_flask:
-            # Other applications may stand in between. The hook tells which requests are this app's.
+            # Other applications may be in between. The hook shows which requests reach this app.
             state.register_hooks()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -111,7 +111,7 @@ class Layer(Door):
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)
 
     def _has_doors_inside(self) -> bool:
-        # An application that a view calls is none that stands inside.
+        # An application that a view calls does not count as inside.
         return self._state.has_hooks
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
@@ -129,21 +129,21 @@ class Layer(Door):
         return decision
 
     def _leave_to_hook(self) -> Decision | None:
-        """Let the hook decide. It is registered here at the latest: without it nothing would."""
+        """Let the hook decide. It is registered here if it is not yet: otherwise nothing would decide."""
         self._state.register_hooks()
         return None
 
     def _decide_by_route(self, environ: WSGIEnvironment, facts: Facts, has_marks: bool) -> Decision | None:
         state, site = self._state, self._site
         try:
-            # Without an application context, so a converter that needs one leaves the request to the hook.
+            # There is no application context here. If a converter needs one, the hook decides.
             adapter = self._adapter(environ)
             rule = matched_rule(adapter, facts.policy_method)
-        except Exception:  # whatever a converter of the app raises: Flask reports it, or the hook decides
+        except Exception:  # a converter of the app may raise anything: Flask reports it, or the hook decides
             log.debug("routing failed outside of the application, so its hook decides", exc_info=True)
             return self._leave_to_hook()
         if has_marks and not facts.is_preflight:
-            # Where Flask has no view, another application in between may have one, and no hook.
+            # If Flask has no view for it, an application in between may answer, and that one has no hook.
             return self._leave_to_hook() if rule is not None else site.judge(facts) or self._leave_to_hook()
         choice = state.choose_by_rule(facts.path, facts.policy_method, rule)
         if not isinstance(choice.policy, CORSPolicy):
@@ -162,7 +162,7 @@ class Layer(Door):
         if decision is None:
             choice = site.choose(facts.path, facts.policy_method)
             decision = judge_choice(site, choice, facts, lambda method: self._app.request_class(environ))
-        # The response is there: the page should be able to read an error, and may read nothing else.
+        # The response exists already, so it is too late to refuse: only its headers are decided.
         return decision._replace(final=False)
 
     def _adapter(self, environ: WSGIEnvironment) -> MapAdapter | None:
@@ -171,7 +171,7 @@ class Layer(Door):
     def _is_static(self, environ: WSGIEnvironment, facts: Facts) -> bool:
         try:
             rule = matched_rule(self._adapter(environ), facts.method)
-        except Exception:  # whatever a converter of the app raises: what cannot be routed is not a static file
+        except Exception:  # a converter of the app may raise anything: what cannot be routed is not a static file
             log.debug("routing failed outside of the application", exc_info=True)
             return False
         return rule is not None and is_static(self._app, rule.endpoint)

@@ -1,14 +1,17 @@
-"""Marks: what decorators say of views and blueprints, and for which routes it holds.
+"""Marks: what the decorators leave on views and blueprints, and the routes that each mark applies to.
 
-A mark is a property of the view: it holds in every app that routes it, whichever extension object made it.
+The *target* of a mark is what the decorator was put on. A mark is a property of its target: it applies in every app
+that routes it, whichever extension object made it.
 
-Rule 1: a mark remembers what it was put on. It is left there as an attribute, and on what that wraps.
-Rule 2: it holds for the routes that call, or wrap, what it was put on; if there are none, for those that this
-wraps (the decorator stands above the route's); if there are none, for those that wrap the same function, but not in
-a guard of their own. A guard holds for the first two together: it closes a route too many rather than one too few.
-Rule 3: a mark that has found its route by the first clause of rule 2 is taken off what its target wraps. The other
-two clauses never apply to it again, so that it says nothing of another app that shares a function.
-Rule 4: a guard that no route carries, on something that may hide a view, closes the app.
+Rule 1: a mark is left as an attribute on its target, and on every function that the target wraps.
+Rule 2: a mark applies to the first of these sets of routes that is not empty:
+    (a) the routes whose view is the target or wraps it;
+    (b) the routes whose view is wrapped by the target (the decorator is above ``@app.route``);
+    (c) the routes whose view wraps a function that the target wraps too, but not in a guard of its own.
+    A guard applies to (a) and (b) together, because protecting one route too many is safer than one too few.
+Rule 3: when a mark has found a route by (a), it is removed from the functions that its target wraps. Then (b) and (c)
+no longer apply, so the mark has no effect in another app that shares such a function.
+Rule 4: if no route has a guard, and the guard's target may hide a view, the app is closed.
 """
 
 from __future__ import annotations
@@ -41,35 +44,35 @@ from ..reporting import log
 
 _MARKS = "__mcp_cors_marks__"
 
-#: How many objects are looked at for a guard under a decorator that hides it.
+#: How many objects at most are searched for a guard below a decorator that hides it.
 _SEARCHED = 10_000
 
 
 @dataclass(eq=False)
 class Mark:
-    """What a decorator says of *on*: a policy for it, or a guard in front of it."""
+    """What a decorator has left on *on*: a policy or a guard."""
 
-    #: What it was put on; of a guard, the function that wraps the view in it.
+    #: The target. For a guard, the wrapper that :func:`guarded` has made.
     on: Any
 
     @property
     def target(self) -> Any:
-        """What the user put it on."""
+        """What the user put the decorator on."""
         return self.on.__wrapped__ if is_guarded(self.on) else self.on
 
 
 @dataclass(eq=False)
 class PolicyMark(Mark):
-    """Another policy: settings over *policy* or over the app's default; or none."""
+    """A policy for a view or blueprint: *policy* or the app's default, changed by *settings*; or an exemption."""
 
     policy: CORSPolicy | None
     settings: dict[str, Any]
     is_exempt: bool
 
     def resolve(self, default: CORSPolicy) -> CORSPolicy | None:
-        """The policy that it means in an app with this default policy; ``None``: not governed.
+        """The policy in an app with this default policy; ``None``: no policy covers the view.
 
-        :raises PolicyError: where the settings do not go with the default's.
+        :raises PolicyError: if the settings contradict those of the default policy.
         """
         if self.is_exempt:
             return None
@@ -81,13 +84,13 @@ class PolicyMark(Mark):
 
 @dataclass(eq=False)
 class GuardMark(Mark):
-    """A guard in front of it."""
+    """A guard in front of the target."""
 
     guard: Guard
 
 
 class _Made:
-    """How many marks were left, so that what was looked up before the last one is looked up again."""
+    """Counts the marks that were left. A new count makes earlier look-ups stale."""
 
     count = 0
     lock = Lock()
@@ -107,9 +110,9 @@ def can_be_marked(target: object) -> bool:
 
 
 def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
-    """Leave a mark on what it was put on, and on what that wraps: the route may call either.
+    """Leave a mark on its target, and on what the target wraps: the route may call either.
 
-    A policy takes the place of an earlier one on the same target: the outer decorator counts.
+    A policy replaces an earlier policy on the same target, because the outer decorator counts.
     """
     with _Made.lock:
         is_alone = isinstance(mark.on, type) or not on_wrapped
@@ -127,7 +130,7 @@ def _marks_on(function: object) -> tuple[Mark, ...]:
 
 
 def _place(mark: Mark) -> None:
-    """The mark has found its route: take it off what it wraps, which another app may route as well."""
+    """Rule 3: the mark has found its route. Remove it from what its target wraps, which another app may route too."""
     with _Made.lock:
         for function in wrapped_by(mark.on):
             if function is not mark.on and mark in (left := _marks_on(function)):
@@ -135,7 +138,7 @@ def _place(mark: Mark) -> None:
 
 
 def wrapped_by(function: Any) -> Iterator[Any]:
-    """A function, and what it wraps; a class, and what it inherits from."""
+    """A function and everything that it wraps; or a class and its base classes."""
     if isinstance(function, type):
         yield from function.__mro__
         return
@@ -148,7 +151,7 @@ def wrapped_by(function: Any) -> Iterator[Any]:
 
 
 def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
-    """What may carry a mark for a view, the most specific first."""
+    """The objects that may have a mark for a view, the most specific first."""
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
         handler = getattr(view_class, method.lower(), None)
@@ -162,18 +165,18 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
         yield view
 
 
-# Which routes a mark holds for
+# Which routes a mark applies to. A *place* is an object that may have marks for a route: a view or a blueprint.
 
 
 def _above(mark: Mark, places: Iterable[Any]) -> list[tuple[int, Any]]:
-    """The places that call or wrap what a mark was put on, and how far inside of each that is."""
+    """Rule 2 (a): the places that are the target of a mark or wrap it, and how deep inside each place the target is."""
     return [
         (depth, place) for place in places for depth, function in enumerate(wrapped_by(place)) if function is mark.on
     ]
 
 
 def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
-    """Rule 2: the places that a mark holds for, and how far inside of each it stands."""
+    """Rule 2: the places that a mark applies to, and how deep inside each place its target is."""
     above = _above(mark, places)
     if isinstance(mark.on, Blueprint | type):
         return above
@@ -184,7 +187,7 @@ def _carriers_of(mark: Mark, places: Collection[Any]) -> list[tuple[int, Any]]:
 
 
 def _wraps_one_of(functions: Container[int], place: Any) -> bool:
-    """Does a place wrap one of these functions, and not in a guard of its own?"""
+    """Rule 2 (c): does a place wrap one of these functions, and not in a guard of its own?"""
     for function in wrapped_by(place):
         if id(function) in functions or is_guarded(function):
             return id(function) in functions
@@ -192,68 +195,68 @@ def _wraps_one_of(functions: Container[int], place: Any) -> bool:
 
 
 class Found(NamedTuple):
-    """What the marks of a view come to in one app."""
+    """The effect of all marks of a view in one app."""
 
-    #: The policy that a mark says, or ``None`` where no mark says any.
+    #: The policy that a mark selects; ``None``: no mark selects one.
     choice: Choice | None
     guards: tuple[Guard, ...]
 
 
 _NOTHING = Found(None, ())
 
-#: The methods that a view class may tell apart.
+#: The methods for which a view class may have a function.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
 class _Table(NamedTuple):
-    """What the marks of an app come to. Made as a whole and replaced as a whole."""
+    """The effect of all marks in an app. It is made and replaced as a whole."""
 
     #: How many marks and views there were.
     state: tuple[int, int]
-    #: Endpoint → its view, and what was found for each method; ``""``: for every other method.
+    #: Endpoint → its view, and the result for each method. The key ``""`` stands for every other method.
     found: dict[str, tuple[Any, dict[str, Found]]]
-    #: What may carry marks, and the marks that something of it carries.
+    #: The objects that may have marks, and the marks that any of them has.
     places: list[Any]
     held: set[Mark]
-    #: Does any view or blueprint carry a mark, or is there one that no route carries?
+    #: Does any view or blueprint have a mark, or is there a mark that no route has?
     exist: bool = False
-    #: Why the app is closed, where it is.
+    #: The error message, if the app is closed.
     fault: str | None = None
 
 
 class Registry:
-    """The marks that one extension object has made and nobody has judged, and its apps.
+    """The apps of one extension object, and its marks that have not been found on a route yet.
 
-    Marks are kept until they are found on a route of a live app of the object, so that the collection of
-    garbage decides nothing. The app that was initialised last is kept until its first request or until the next
-    one is initialised, for the same reason: an application factory may make many apps that are never asked.
+    A mark is kept until it is found on a route of a live app of the object, so that garbage collection has no effect
+    on the result. For the same reason the app that was initialised last is kept until its first request, or until the
+    next app is initialised. (An application factory may make many apps that never get a request.)
     """
 
     def __init__(self) -> None:
         self.apps: WeakSet[Flask] = WeakSet()
         self.made: list[Mark] = []
         self.warned_of: list[Mark] = []
-        #: Guards that were made and not yet put on anything.
+        #: Guards that were made but not put on anything yet.
         self.unapplied: list[Guard] = []
         self.has_guards = False
         self.latest: MarkedViews | None = None
 
     def add(self, mark: Mark) -> None:
-        """Take a mark in, to be judged."""
+        """Add a mark, to be found on a route later."""
         self.made.append(mark)
         if isinstance(mark, GuardMark):
             self.has_guards = True
             self.unapplied[:] = [guard for guard in self.unapplied if guard is not mark.guard]
 
     def begin(self, app: Flask, views: MarkedViews) -> None:
-        """A new app has come: judge what the one before it carries."""
+        """Register a new app. First the routes of the previous app are searched for marks."""
         if self.latest is not None:
             self.latest.compile()
         self.latest = views
         self.apps.add(app)
 
     def judge(self, views: MarkedViews, table: _Table) -> str | None:
-        """Drop the marks that a route carries, and say of the others what they mean: a warning, or a fault."""
+        """Forget the marks that a route has. The others cause a warning, or an error that closes the app."""
         if self.latest is views:
             self.latest = None
         self.made[:] = [mark for mark in self.made if mark not in table.held]
@@ -277,7 +280,7 @@ class Registry:
                     "cors.protected off it"
                 )
             if mark not in self.warned_of:
-                self.warned_of.append(mark)  # said once
+                self.warned_of.append(mark)  # warn once
                 log.warning(
                     "no route carries the mark that %s left on %s: put it directly above or below the route's "
                     "decorator, and use functools.wraps in the decorators in between",
@@ -288,7 +291,7 @@ class Registry:
 
 
 class MarkedViews:
-    """The marks in one app: one table, compiled when first asked, and again when marks or views are new."""
+    """The marks in one app: a table that is made at the first look-up, and again after new marks or views."""
 
     def __init__(self, app: Flask, default: CORSPolicy, registry: Registry) -> None:
         self.app = app
@@ -297,14 +300,14 @@ class MarkedViews:
         self._table = _Table((-1, -1), {}, [], set())
 
     def exist(self) -> bool:
-        """Does any view or blueprint of the app carry a mark, or is there one that no route carries?"""
+        """Does any view or blueprint of the app have a mark, or is there a mark that no route has?"""
         count, views = self._table.state
         if count != _Made.count or views != len(self.app.view_functions):
             self.compile()
         return self._table.exist
 
     def check(self) -> None:
-        """Let no request in while a guard is lost.
+        """Refuse to go on while a guard has no route.
 
         :raises RuntimeError: with the line to write.
         """
@@ -318,19 +321,19 @@ class MarkedViews:
         view = self.app.view_functions.get(endpoint)
         entry = self._table.found.get(endpoint)
         if entry is None or entry[0] is not view:
-            # Another view has taken the place of the one that was looked up.
+            # Another view has replaced the one in the table.
             entry = self.compile().found.get(endpoint)
         if entry is None:
             return _NOTHING
         return entry[1].get(method.upper()) or entry[1][""]
 
     def unused(self) -> list[Mark]:
-        """The marks of the extension that no route of its apps carries."""
+        """The marks of the extension object that no route of its apps has."""
         self.compile()
         return list(self._registry.made)
 
     def compile(self) -> _Table:
-        """Make the table anew, and put it in the place of the old one in one step."""
+        """Make a new table and replace the old one in one step: a thread that saw half a table would skip a guard."""
         table = self.look_up()
         fault = self._registry.judge(self, table)
         exist = bool(table.held) or bool(self._registry.made)
@@ -340,7 +343,7 @@ class MarkedViews:
     def look_up(self) -> _Table:
         """The marks of the app, as they are now."""
         for other in list(self._registry.apps):
-            # The marks of all apps first, so that it does not matter which one is asked first.
+            # Rule 3 for all apps first, so that it does not matter which app gets the first request.
             other.extensions["mcp_cors"].views.place()
         state = (_Made.count, len(self.app.view_functions))
         routes, views = self._routes()
@@ -356,7 +359,7 @@ class MarkedViews:
         return _Table(state, found, places, {mark for marks in by_place.values() for _, mark in marks})
 
     def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
-        """What may carry marks, by endpoint and method, the most specific first; and the views."""
+        """The places for each endpoint and method, the most specific first; and the views."""
         views = dict(self.app.view_functions)
         methods = {*_METHODS, *(method for rule in self.app.url_map.iter_rules() for method in rule.methods or ())}
         routes: dict[tuple[str, str], list[Any]] = {}
@@ -372,7 +375,7 @@ class MarkedViews:
         return [self.app.blueprints[name] for name in names if name in self.app.blueprints]
 
     def place(self) -> None:
-        """Find the marks whose own target a route of this app calls or wraps."""
+        """Apply rule 3 to the marks whose target is a view of this app or is wrapped by one."""
         places = _distinct(self._routes()[0].values())
         for mark in _marks_at(places):
             if _above(mark, places):
@@ -401,14 +404,14 @@ def _marks_at(places: Iterable[Any]) -> list[Mark]:
     return list(dict.fromkeys(mark for function in functions for mark in _marks_on(function)))
 
 
-# Guards that no route carries
+# Guards that no route has
 
 
 def may_hide_a_view(target: Any) -> bool:
-    """Can there be a view behind *target* that its attributes do not show?
+    """Can *target* call a view without showing it in ``__wrapped__``?
 
-    A plain function of a module cannot hide one: it holds nothing. An object, a partial, a bound method, a
-    closure and a function with an object as a default value can.
+    A plain function of a module cannot: it holds no other object. An object, a partial, a bound method, a closure
+    and a function with an object as a default value can.
 
     >>> from functools import partial
     >>> may_hide_a_view(describe), may_hide_a_view(partial(describe))
@@ -417,7 +420,7 @@ def may_hide_a_view(target: Any) -> bool:
     while is_guarded(target):
         target = target.__wrapped__
     if isinstance(target, Blueprint):
-        return False  # where it is not registered, it has no route
+        return False  # a blueprint that is not registered has no routes
     if not isinstance(target, FunctionType):
         return True
     held = (*(target.__defaults__ or ()), *(target.__kwdefaults__ or {}).values())
@@ -427,22 +430,22 @@ def may_hide_a_view(target: Any) -> bool:
 
 
 def _has_own_globals(function: FunctionType) -> bool:
-    """Was it made by ``exec``? Then it may have a view among its globals, which are no module's."""
+    """Was it made by ``exec``? Then its globals are not those of a module, and a view may be among them."""
     module = sys.modules.get(function.__globals__.get("__name__", ""))
     return module is None or function.__globals__ is not vars(module)
 
 
 def _is_below_a_view(mark: Mark, places: Collection[Any]) -> bool:
-    """Does a guard that no route carries hold all the same, under a decorator without ``functools.wraps``?
+    """Does a guard without a route protect a view all the same, below a decorator without ``functools.wraps``?
 
-    Then a view of the app holds its wrapper, and what it was put on holds no view. What is not found counts
-    as no.
+    It does if a view of the app holds the guard's wrapper, and the guard's target holds no view. If the search finds
+    nothing, the answer is no.
     """
     return _reaches(places, [mark.on]) and not _reaches(_contents(mark.target), places)
 
 
 def _reaches(start: Iterable[Any], wanted: Collection[Any]) -> bool:
-    """Can one of *wanted* be got at from these, by what functions and objects hold?"""
+    """Can one of *wanted* be reached from *start* through the contents of functions and objects?"""
     ids = {id(value) for value in wanted}
     waiting = list(start)
     seen: set[int] = set()
@@ -457,7 +460,7 @@ def _reaches(start: Iterable[Any], wanted: Collection[Any]) -> bool:
 
 
 def _contents(value: Any) -> list[Any]:
-    """What a value holds by itself: not what its module, its class or its app holds."""
+    """The objects that a value holds itself, without those of its module, its class or its app."""
     if isinstance(value, FunctionType):
         cells = [cell for cell in value.__closure__ or () if gc.get_referents(cell)]
         own = value.__globals__ if _has_own_globals(value) else None

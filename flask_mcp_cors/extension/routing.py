@@ -1,4 +1,4 @@
-"""Which view a request reaches, and what is around the app, asked without running any of it."""
+"""Which view a request reaches, and which layers are around the app, without running any of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
-    """The adapter that routes this request; ``None`` where Flask does not trust its ``Host``."""
+    """The adapter that routes this request; ``None`` if Flask does not trust its ``Host``."""
     try:
         return app.create_url_adapter(req)
     except HTTPException:
@@ -39,7 +39,7 @@ def matched_rule(adapter: MapAdapter | None, method: str | None) -> Rule | None:
 
 
 def is_static(app: Flask, endpoint: str | None) -> bool:
-    """Is this the endpoint of static files, of the app or of a blueprint?"""
+    """Is this the endpoint for static files of the app or of a blueprint?"""
     if endpoint == "static":
         return app.has_static_folder
     name, _, last = (endpoint or "").rpartition(".")
@@ -47,9 +47,9 @@ def is_static(app: Flask, endpoint: str | None) -> bool:
 
 
 def takes_well_known_part(rule: Rule | None, path: str) -> bool:
-    """Does a variable of the rule stand for a ``.well-known`` segment of the path?
+    """Does a variable of the rule match a ``.well-known`` segment of the path?
 
-    Then whoever asks has written that segment, and the view is no server of discovery documents.
+    Then the client has chosen that segment, and the view does not serve discovery documents.
     """
     if rule is None:
         return False
@@ -61,7 +61,7 @@ VARIABLE = re.compile(r"<(?:(?P<kind>[a-zA-Z_]\w*)(?:\((?P<arguments>.*?)\))?:)?
 
 
 def rule_pattern(app: Flask, rule: str) -> str:
-    """A Flask rule as a path pattern: what its variables can hold as ``*`` and ``**``.
+    """A Flask rule as a path pattern: each variable becomes ``*`` or ``**``.
 
     >>> rule_pattern(Flask("x"), "/servers/<name>/v<int:major>/<path:rest>")
     '/servers/*/*/**'
@@ -85,12 +85,12 @@ PATTERN_ADVICE = (
 
 
 class UnusedPattern(NamedTuple):
-    """A pattern in ``paths`` or ``policies`` that no route matches, so that it governs nothing."""
+    """A pattern in ``paths`` or ``policies`` that matches no route, so that it covers nothing."""
 
     #: ``paths`` or ``policies``.
     setting: str
     pattern: str
-    #: Rules that are like it.
+    #: Rules that are similar to the pattern.
     similar: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -99,9 +99,9 @@ class UnusedPattern(NamedTuple):
 
 
 def patterns_without_routes(app: Flask, paths: Iterable[str] | None, policies: Iterable[str]) -> list[UnusedPattern]:
-    """The patterns that govern nothing, such as a typing mistake, or the public path of an app below a prefix.
+    """The patterns that match no route, because they are misspelt or have the prefix of a mounted app, for example.
 
-    Not more than the first ten: there may be thousands of tenants.
+    At most ten are returned: there may be thousands of tenants.
     """
     rules = {rule.rule: rule_pattern(app, rule.rule) for rule in app.url_map.iter_rules()}
     mounted = [f"{prefix}/**" for layer in layers_around(app) for prefix in mounts_of(app, layer)]
