@@ -641,6 +641,7 @@ def test_pasted_advice_never_removes_what_was_allowed(default, below, hosts, pla
             client.post(path, base_url="http://127.0.0.1", headers={"Origin": EVIL})
             client.post(path, base_url="http://new.example")
             client.post(path, base_url="http://new.example", headers={"Origin": "http://new.example"})
+            client.post(path, base_url="http://new.example", headers={"Origin": EVIL})
             for origin in SAMPLES:
                 asked = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
                 client.options(path, base_url="http://127.0.0.1", headers=asked)
