@@ -29,6 +29,8 @@ from .core.site import Site
 from .reporting import log
 
 _ENVIRONMENT_KEY = re.compile(r"(?:.*_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
+#: Such as ``FLASK_MCP_CORS_ORIGINS``, which is right in the environment only. Other prefixes are the app's own.
+_NEAR_KEY = re.compile(r"(?:FLASK_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
 
 
 # flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
@@ -70,8 +72,7 @@ class Configured(NamedTuple):
         elif site.hosts.any_host and self.source("hosts") == "default":
             log.warning(
                 "%s: any Host is served, so with DNS rebinding any web site can read what this server answers to a GET "
-                'without login: set hosts=["mcp.example.com"] (%sHOSTS) to the names of this server, or hosts="*" if '
-                "that is meant",
+                'without login: set hosts (%sHOSTS) to the names of this server, or to "*" if that is meant',
                 line,
                 CONFIG_PREFIX,
             )
@@ -123,6 +124,7 @@ def configure(
     settings.update((word, value) for word, value in keywords.items() if word in known)
     if config is not None:
         _warn_of_flask_cors(config, settings)
+        _warn_of_near_keys(config, settings)
 
     if policy is not None and not isinstance(policy, CORSPolicy):
         problems.append(wrong_type("policy", policy, "a CORSPolicy; origins and the like are keywords: origins=[…]"))
@@ -177,6 +179,19 @@ def _warn_of_flask_cors(config: Mapping[str, Any], settings: Mapping[str, Any]) 
             advice.append(f"{key} → {paths}{CONFIG_PREFIX}{meant.upper()}")
     if advice:
         log.warning("app.config has keys of flask-cors, which Flask-MCP-CORS does not read: %s", "; ".join(advice))
+
+
+def _warn_of_near_keys(config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Warn of keys in ``app.config`` that are nearly ours, unless the same setting is configured here too."""
+    for key in config:
+        match = _NEAR_KEY.fullmatch(key) if isinstance(key, str) and not key.startswith(CONFIG_PREFIX) else None
+        if match is None or key in os.environ or f"FLASK_{key}" in os.environ:
+            continue  # of variables the environment's warnings tell
+        word = match[1].partition("__")[0].lower()
+        if word not in settings:
+            known = f"write {CONFIG_PREFIX}{word.upper()}" if word in EXTENSION_SETTINGS else None
+            advice = known or unknown_setting(word, EXTENSION_SETTINGS, key=key).message
+            log.warning("%s in app.config has no effect: %s", key, advice)
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:

@@ -58,6 +58,11 @@ _DOCUMENT = re.compile(r"\.[a-z0-9]{2,8}$|/(?:jwks|certs|keys)$")
 _UNSPECIFIED = ("0.0.0.0", "[::]")
 _OPEN_LOOPBACK = "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on"
 
+#: Names below ``.invalid`` exist nowhere (RFC 2606, section 2).
+_TEST_NAME = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
+
+_PASS_HOST_ON = "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host"
+
 _PASS_ON = (
     "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
     "in nginx without proxy_set_header Origin)"
@@ -212,6 +217,8 @@ def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choos
 
 def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
     host = parse_host(facts.host) if facts.host else None
+    if _is_test(facts, host):
+        return _TEST_NAME
     if reason is Reason.HOST_NOT_SERVED and host is not None:
         advice = _advice_on_host(facts, host, environ, in_force)
     elif reason in MISDIRECTED:
@@ -224,7 +231,8 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
     elif reason is Reason.CROSS_SITE:
         return _advice_on_cross_site(facts, choice, in_force)
     elif reason is Reason.POLICY_FAILED:
-        return f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
+        advice = f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
+        advice = f"{_host_first(facts, host, environ, in_force, choice)}{advice}"
     elif reason is Reason.ORIGIN_REPEATED:
         return "the header arrived twice: the client or a proxy must not add it again"
     else:
@@ -234,6 +242,29 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
     if not proxies or "a proxy" in advice or "the proxy" in advice:
         return f"{advice}; {proxies}" if proxies else advice
     return f"{proxies}; otherwise, {advice}"
+
+
+def _is_test(facts: Facts, host: Host | None) -> bool:
+    origin = parse_origin(facts.origin or "")
+    return any(name.endswith(".invalid") for name in (host.name if host else "", origin.host if origin else ""))
+
+
+def _is_upstream(host: Host, environ: Mapping[str, Any]) -> bool:
+    """Is this rather the name that a proxy calls the server by, such as an upstream's, than one that people open?"""
+    if host.is_ip or is_loopback(host.name):
+        return _is_forwarded(environ)
+    return "." not in host.name
+
+
+def _host_first(facts: Facts, host: Host | None, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
+    """What is to be mended before the policy: a ``Host`` that is not served, or by which a callable chose wrongly."""
+    if host is None:
+        return ""
+    if in_force.site.hosts.fault(facts.host, facts.scheme) is not None:
+        return f"this Host is not served: {_advice_on_host(facts, host, environ, in_force)}; and then, "
+    if not isinstance(choice.policy, CORSPolicy) and _is_upstream(host, environ):
+        return f"{_PASS_HOST_ON}; otherwise, "
+    return ""
 
 
 def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_force: InForce) -> str:
@@ -251,9 +282,8 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
         # The name is served already, on another port.
         name = f"{name}:{host.port or '*'}"
     advice = _set_default("hosts", hosts.patterns, [name], in_force.source("hosts"))
-    if "." in name or is_loopback(host.name) or _is_forwarded(environ):
-        return advice
-    return f"{advice}; a name without a dot is often one that a proxy has put there: let it pass Host on"
+    advice = f"if {safe(name)} is a name of this server, {advice}"
+    return f"{_PASS_HOST_ON}; otherwise, {advice}" if _is_upstream(host, environ) else advice
 
 
 def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:
@@ -300,22 +330,27 @@ def _advice_on_origin(
 ) -> str:
     own_hosts = in_force.site.own_hosts
     page = Host(origin.host, origin.port)
+    add = f"if this page is to be allowed, {_set_policy('origins', [str(origin)], choice, in_force)}"
     if host is not None and host.to_origin(origin.scheme) == facts.origin:
+        if host.name in _UNSPECIFIED:
+            return _OPEN_LOOPBACK
+        is_known = host.is_address or own_hosts.lists(host, origin.scheme)
+        # With DNS rebinding, any stranger's page comes under a name like this.
+        own = "" if is_known else f"if {safe(host.name)} is a name of this server, "
         named = _name_host(host, in_force)
         if origin.scheme == facts.scheme:
-            return f"if this is the app's own page, {named}"
-        is_known = host.is_address or own_hosts.lists(host, origin.scheme)
+            return add if is_known else f"{own}this is its own page: {named}"
         return (
-            f"this is the app's own page over {origin.scheme}, but the request arrived over {facts.scheme}: "
+            f"{own}this is the app's own page over {origin.scheme}, but the request arrived over {facts.scheme}: "
             f"{_pass_scheme_on(environ)}{'' if is_known else f'; and {named}'}"
         )
+    first = _host_first(facts, host, environ, in_force, choice)
     if "/.well-known/" in facts.path and facts.policy_method in ("GET", "HEAD"):
-        return f'{_public_document(facts)}, or "/.well-known/**": PUBLIC_METADATA for all of them'
-    add = f"if this page is to be allowed, {_set_policy('origins', [str(origin)], choice, in_force)}"
+        return f'{first}{_public_document(facts)}, or "/.well-known/**": PUBLIC_METADATA for all of them'
     if host is not None and host.name == origin.host and host.port is None:
         lost = (
-            f"the page is on port {origin.port} of this host, and the Host that arrived has no port: a proxy may have "
-            "dropped it; in nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
+            f"{first}the page is on port {origin.port} of this host, and the Host that arrived has no port: a proxy "
+            "may have dropped it; in nginx write proxy_set_header Host $http_host, and the same for X-Forwarded-Host"
         )
         return lost if _is_forwarded(environ) else f"{lost}; otherwise, {add}"
     if host is not None and own_hosts.lists(page, origin.scheme) and not is_loopback(origin.host):
@@ -324,15 +359,13 @@ def _advice_on_origin(
             f"it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
         )
     if facts.policy_method in ("GET", "HEAD") and _DOCUMENT.search(facts.path):
-        return f"{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
-    return f"{_differences(origin, choice)}{add}"
+        return f"{first}{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
+    return f"{first}{_differences(origin, choice)}{add}"
 
 
 def _name_host(host: Host, in_force: InForce) -> str:
     """The line that makes a host a known name of this app."""
     hosts, source = in_force.site.hosts, in_force.source("hosts")
-    if host.name in _UNSPECIFIED:
-        return _OPEN_LOOPBACK
     if hosts.any_host and source == "default":
         return (
             f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"

@@ -190,8 +190,7 @@ ALLOW = partial(allow)
 
 ANY_HOST = (
     ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without "
-    "login: "
-    'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant'
+    'login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant'
 )
 
 
@@ -334,6 +333,28 @@ def test_a_variable_in_another_spelling_is_logged_with_the_right_one(monkeypatch
     MCPCors(app, origins=APP, hosts="a.example")
     expected = f"{variable} is in the environment, but has no effect: write FLASK_MCP_CORS_ORIGINS"
     assert caplog.messages == [expected]
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("FLASK_MCP_CORS_ORIGINS", "write MCP_CORS_ORIGINS"),
+        ("MCPCORS_ORIGINS", "write MCP_CORS_ORIGINS"),
+        ("mcp_cors_origins", "write MCP_CORS_ORIGINS"),
+        ("FLASK_MCP_CORS_POLICIES__A", "write MCP_CORS_POLICIES"),
+        ("FLASK_MCP_CORS_ALLOWED_HOSTS", "unknown setting; write MCP_CORS_HOSTS"),
+    ],
+)
+def test_a_key_that_is_nearly_one_of_ours_is_named_with_the_right_one(caplog, key, says):
+    make(config={key: ["https://a.example"]}, hosts="a.example")
+    assert f"{key} in app.config has no effect: {says}" in caplog.messages
+
+
+def test_a_key_of_the_apps_own_from_which_a_setting_comes_is_no_mistake(monkeypatch, caplog):
+    config = {"MYAPP_MCP_CORS_ORIGINS": APP, "mcp_cors_origins": APP, "FLASK_MCP_CORS_HOSTS": "a.example"}
+    monkeypatch.setenv("FLASK_MCP_CORS_HOSTS", "a.example")
+    make(config={**config, "MCP_CORS_HOSTS": "a.example"}, origins=config["mcp_cors_origins"])
+    assert caplog.messages == []
 
 
 def test_a_key_that_holds_all_settings_is_a_warning(caplog):

@@ -38,6 +38,19 @@ PASS_ON = (
 )
 LOST_ORIGIN = f"browsers send Origin with such a request, so a proxy or CDN in front has removed it; {PASS_ON}"
 ADD_EVIL = f'set origins=["{APP}", "{EVIL}"] (MCP_CORS_ORIGINS); now {APP} (keyword)'
+ADD_B = (
+    'if \'b.example\' is a name of this server, set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now '
+    "mcp.example.com (keyword)"
+)
+B_IS_NOT_SERVED = f"this Host is not served: {ADD_B}; and then, "
+HOST_REPLACED = (
+    "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, "
+)
+OF_A_TEST = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
+CALLABLE = (
+    "if this page is to be allowed, policies['/mcp'] is a callable: unless it refuses on purpose, let its policy have "
+    f'"{EVIL}" in origins'
+)
 LOST_SCHEME = "let the proxy send X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)"
 LOST_PORT = (
     "the page is on port 8080 of this host, and the Host that arrived has no port: a proxy may have dropped it; in "
@@ -94,25 +107,50 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"base_url": "https://b.example"},
-            'set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
+            ADD_B,
             id="host",
         ),
         pytest.param(
             {},
             {"base_url": "http://mcp_backend"},
-            'set hosts=["mcp.example.com", "mcp_backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword); a name '
-            "without a dot is often one that a proxy has put there: let it pass Host on",
+            f"{HOST_REPLACED}if 'mcp_backend' is a name of this server, "
+            'set hosts=["mcp.example.com", "mcp_backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
             id="name-of-a-proxy's-upstream",
         ),
         pytest.param(
             {},
             {"base_url": "http://localhost:5000"},
+            "if 'localhost' is a name of this server, "
             'set hosts=["mcp.example.com", "localhost"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
             id="localhost",
         ),
         pytest.param(
+            {},
+            {"base_url": "http://localhost:5000", "X_Forwarded_For": "::1"},
+            f"{HOST_REPLACED}if 'localhost' is a name of this server, "
+            'set hosts=["mcp.example.com", "localhost"] (MCP_CORS_HOSTS); now mcp.example.com (keyword); '
+            f"{NO_PROXY_FIX}",
+            id="localhost-as-a-proxy's-upstream",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "base_url": "https://b.example"},
+            f"{B_IS_NOT_SERVED}if this page is to be allowed, {ADD_EVIL}",
+            id="origin-and-host",
+        ),
+        pytest.param(
+            {},
+            {"Origin": EVIL, "base_url": "https://b.example", "path": "/oauth/jwks", "method": "GET"},
+            f"{B_IS_NOT_SERVED}{PUBLIC_DOCUMENT.format('/oauth/jwks')}; if this page may call the tools, too, "
+            f"{ADD_EVIL}",
+            id="public-document-under-another-host",
+        ),
+        pytest.param({}, {"Origin": "http://localhost.foreign.invalid:5610"}, OF_A_TEST, id="page-of-the-doctor"),
+        pytest.param({}, {"base_url": "https://rebound.invalid"}, OF_A_TEST, id="host-of-the-doctor"),
+        pytest.param(
             {"hosts": "mcp.example.com:443"},
             {"base_url": "https://mcp.example.com:8443"},
+            "if 'mcp.example.com:8443' is a name of this server, "
             'set hosts=["mcp.example.com:443", "mcp.example.com:8443"] (MCP_CORS_HOSTS); now mcp.example.com:443 '
             "(keyword)",
             id="host-on-another-port",
@@ -127,21 +165,20 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"base_url": "https://b.example", "X_Forwarded_Proto": "https"},
-            NO_PROXY_FIX
-            + '; otherwise, set hosts=["mcp.example.com", "b.example"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
+            f"{NO_PROXY_FIX}; otherwise, {ADD_B}",
             id="no-proxy-fix",
         ),
         pytest.param(
             {"hosts": "*"},
             {"Origin": "http://b.example", "base_url": "http://b.example"},
-            'if this is the app\'s own page, set hosts=["*", "b.example"] (MCP_CORS_HOSTS); now * (keyword)',
+            "if 'b.example' is a name of this server, this is its own page: "
+            'set hosts=["*", "b.example"] (MCP_CORS_HOSTS); now * (keyword)',
             id="own-page-of-an-unlisted-host",
         ),
         pytest.param(
             {},
             {"Origin": "http://0.0.0.0:5000", "base_url": "http://0.0.0.0:5000"},
-            "if this is the app's own page, open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses "
-            "to listen on",
+            "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] are addresses to listen on",
             id="own-page-at-the-unspecified-address",
         ),
         pytest.param(
@@ -153,14 +190,15 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"hosts": None},
             {"Origin": "http://b.example", "base_url": "http://b.example"},
-            'if this is the app\'s own page, name it in hosts (MCP_CORS_HOSTS): ["b.example"] and every other name of '
-            "this server; now any",
+            "if 'b.example' is a name of this server, this is its own page: name it in hosts (MCP_CORS_HOSTS): "
+            '["b.example"] and every other name of this server; now any',
             id="own-page-where-hosts-is-not-set",
         ),
         pytest.param(
             {"hosts": "*"},
             {"Origin": "https://b.example", "base_url": "http://b.example"},
-            f"this is the app's own page over https, but the request arrived over http: {LOST_SCHEME}; and set "
+            "if 'b.example' is a name of this server, this is the app's own page over https, but the request arrived "
+            f"over http: {LOST_SCHEME}; and set "
             'hosts=["*", "b.example"] (MCP_CORS_HOSTS); now * (keyword)',
             id="own-page-of-an-unlisted-host-whose-scheme-was-lost",
         ),
@@ -408,9 +446,26 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
             {"Origin": EVIL},
-            f"if this page is to be allowed, policies['/mcp'] is a callable: unless it refuses on purpose, let its "
-            f'policy have "{EVIL}" in origins',
+            CALLABLE,
             id="callable",
+        ),
+        pytest.param(
+            {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
+            {"Origin": EVIL, "base_url": "https://b.example"},
+            f"{B_IS_NOT_SERVED}{CALLABLE}",
+            id="callable-for-a-host-that-is-not-served",
+        ),
+        pytest.param(
+            {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
+            {"Origin": EVIL, "base_url": "http://127.0.0.1:5608", "X_Forwarded_For": "::1"},
+            f"{HOST_REPLACED}{CALLABLE}; {NO_PROXY_FIX}",
+            id="callable-at-a-proxy's-upstream",
+        ),
+        pytest.param(
+            {"policies": {"/mcp": lambda request: CORSPolicy(origins=APP)}},
+            {"Origin": EVIL, "base_url": "http://127.0.0.1:5608"},
+            CALLABLE,
+            id="callable-at-an-address",
         ),
         pytest.param(
             {"origins": lambda origin: False},
@@ -423,6 +478,13 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {},
             "see the traceback of policies['/mcp']; to refuse without one, return flask_mcp_cors.NOBODY",
             id="callable-that-failed",
+        ),
+        pytest.param(
+            {"policies": {"/mcp": lambda request: 1 / 0}},
+            {"base_url": "https://b.example"},
+            f"{B_IS_NOT_SERVED}see the traceback of policies['/mcp']; to refuse without one, return "
+            "flask_mcp_cors.NOBODY",
+            id="callable-that-failed-for-a-host-that-is-not-served",
         ),
     ],
 )
@@ -497,6 +559,7 @@ def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
     MCPCors(app, origins=APP)
     line = refusal(caplog, app, base_url="https://c.example")
     assert line == (
+        "if 'c.example' is a name of this server, "
         'set hosts=["a.example", "b.example", "c.example"] (MCP_CORS_HOSTS); now a.example, b.example (MCP_CORS_HOSTS)'
     )
 
@@ -547,14 +610,38 @@ def test_proxy_fix_that_leaves_the_host_out_is_named(app, caplog):
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     app.wsgi_app = ProxyFix(app.wsgi_app)
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="mcp.example.com")
-    assert line.startswith(
-        "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1); otherwise, set "
+    assert line.endswith(
+        "; X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1)"
     )
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Proto="https")
-    assert "ignored" not in line
+    assert line == (
+        f"{HOST_REPLACED}if 'backend' is a name of this server, "
+        'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
+    )
     app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)
     line = refusal(caplog, app, base_url="http://backend:8000", X_Forwarded_Host="other.example")
     assert "ignored" not in line
+
+
+@pytest.mark.parametrize("host", ["backend", "127.0.0.1:5608"])
+def test_a_host_that_a_proxy_has_replaced_comes_before_the_policy_of_a_gateway(app, caplog, host):
+    """Behind ProxyFix too: the callable chose the policy of tenant 127."""
+    hosts = ["red.example.com", "backend"]
+    MCPCors(app, origins=APP, hosts=hosts, policies={"/mcp": lambda request: CORSPolicy(origins=APP)})
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)
+    line = refusal(caplog, app, base_url=f"http://{host}", Origin=EVIL, X_Forwarded_Proto="https")
+    assert line == f"{HOST_REPLACED}{CALLABLE}"
+
+
+def test_a_stranger_under_a_name_of_his_own_gets_no_host_listed_without_a_condition(app, caplog):
+    """As with DNS rebinding, or from a scanner."""
+    MCPCors(app, origins=APP, hosts="mcp.example.com")
+    line = refusal(caplog, app, base_url="http://evil.example", Origin=EVIL)
+    assert line == (
+        "if 'evil.example' is a name of this server, this is the app's own page over https, but the request arrived "
+        f'over http: {LOST_SCHEME}; and set hosts=["mcp.example.com", "evil.example"] (MCP_CORS_HOSTS); now '
+        "mcp.example.com (keyword)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -819,6 +906,7 @@ def test_pasted_advice_never_removes_what_was_allowed(default, below, hosts, pla
             client.post(path, base_url="http://127.0.0.1", headers={"Origin": EVIL})
             client.post(path, base_url="http://new.example")
             client.post(path, base_url="http://new.example", headers={"Origin": "http://new.example"})
+            client.post(path, base_url="http://new.example", headers={"Origin": EVIL})
             for origin in SAMPLES:
                 asked = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
                 client.options(path, base_url="http://127.0.0.1", headers=asked)

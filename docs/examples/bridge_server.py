@@ -1,6 +1,7 @@
 """An MCP server on the official Python SDK, behind a Flask view, with a token."""
 
 import hmac
+import logging
 import os
 
 from flask import Flask
@@ -11,6 +12,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.contrib.sdk import SDKBridge
 
+logging.basicConfig(level=logging.INFO)  # before MCPServer, whose own handler folds long lines
 server = MCPServer("my server", log_level="WARNING")
 
 

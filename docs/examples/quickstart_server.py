@@ -1,5 +1,7 @@
 """An MCP server that pages on this machine can connect to: flask --app quickstart_server run"""
 
+import logging
+
 from flask import Flask
 from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
@@ -7,6 +9,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.contrib.sdk import SDKBridge
 
+logging.basicConfig(level=logging.INFO)  # before MCPServer, whose own handler folds long lines
 app = Flask(__name__)
 cors = MCPCors(app)
 server = MCPServer("quickstart", log_level="WARNING")

@@ -10,6 +10,7 @@ from typing import Any
 from click import UsageError
 
 from ..core.headers import is_token
+from ..core.origins import is_serialized_origin
 from ..extension.gate import AppState
 from ..testing import Browser
 from ..testing import CORSError
@@ -131,6 +132,8 @@ def explain(
     :param browser: whose quirks and console words count.
     :raises UsageError: for arguments that no ``fetch()`` takes.
     """
+    if origin is not None and not is_serialized_origin(origin):
+        raise UsageError(f"{origin!r} is no origin as browsers write it: scheme://host, with no slash at the end")
     if "://" in path:
         url, source = path, "host and scheme: as given"
     else:

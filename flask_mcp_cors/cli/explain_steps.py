@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..core.decision import Reason
 from ..core.discovery import NOBODY
-from ..core.origins import is_serialized_origin
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
 from ..extension.gate import AppState
@@ -65,6 +64,8 @@ def _unseen(state: AppState) -> str:
 
 
 def _policy_words(state: AppState, judged: Judged) -> str:
+    if callable(judged.choice.policy) and state.site.hosts.fault(judged.facts.host, judged.facts.scheme):
+        return ": a callable, asked with a Host that is not served; mend that first"
     if judged.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
     return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""
@@ -76,8 +77,7 @@ def _origin_words(policy: CORSPolicy, origin: str) -> str:
     reason = policy.actual(origin).reason.value
     if policy is NOBODY:
         return f"{reason}: the policy is NOBODY"
-    spelled = "" if is_serialized_origin(origin) else "; this is no origin as browsers write it"
-    return f"{reason}: not among {listed_origins(policy)}{spelled}"
+    return f"{reason}: not among {listed_origins(policy)}"
 
 
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ functions are called as for a request without credentials. No view runs.
 
 from __future__ import annotations
 
+import dataclasses
 import marshal
 from collections.abc import Iterator
 from itertools import takewhile
@@ -211,14 +212,14 @@ def _difference(answer: Answer, status: int | None, allow_origin: str | None) ->
 
 
 def _hook_answer(
-    state: AppState, route: Route, base: str, *, before_guards: bool = False
+    state: AppState, route: Route, method: str, base: str, *, before_guards: bool = False
 ) -> tuple[Any, Response] | None:
     """The first of the app's own ``before_request`` functions that answers a request without credentials; its answer.
 
     :param before_guards: only those that run before ``cors.protected``.
     """
     app = state.app
-    environ = _environ(route.path, route.methods[0], base, {})
+    environ = _environ(route.path, method, base, {})
     with app.request_context(environ) as context:
         for hook in app.before_request_funcs.get(None, ()):
             if hook == state.check_guards and before_guards:
@@ -243,7 +244,7 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
     plain = sorted(governed, key=lambda route: not STATE_CHANGING & set(route.methods))[:1]
     for route in plain:
         url = route.base_url(base, server_name).replace("https://", "http://", 1)
-        _, response = _hook_answer(state, route, url) or (None, Response())
+        _, response = _hook_answer(state, route, route.methods[0], url) or (None, Response())
         if not response.headers.get("Location", "").startswith("https://"):
             continue
         yield Finding(
@@ -255,21 +256,35 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
             f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
             "give clients the https: URL, and do not redirect MCP paths",
         )
-    refused: dict[tuple[str, str], list[Route]] = {}
+    refused: dict[tuple[str, str, str], list[Route]] = {}
     for route in governed:
         url = route.base_url(base, server_name).replace("http://", "https://", 1)
-        found = _hook_answer(state, route, url, before_guards=True) if route.guards else None
-        if found is not None and "WWW-Authenticate" not in found[1].headers:
-            refused.setdefault((describe(found[0]), found[1].status), []).append(route)
-    for (hook, status), routes in refused.items():
+        methods: dict[tuple[str, str, str], list[str]] = {}
+        for method in route.methods if route.guards else ():
+            hook, response = _hook_answer(state, route, method, url, before_guards=True) or (None, Response())
+            if hook is not None and "WWW-Authenticate" not in response.headers:
+                fault = describe(hook), response.status, _let_through(hook, response.status_code)
+                methods.setdefault(fault, []).append(method)
+        for fault, names in methods.items():
+            refused.setdefault(fault, []).append(dataclasses.replace(route, methods=tuple(names)))
+    for (name, status, fix), routes in refused.items():
         yield Finding(
             "hook_before_guard",
             Severity.WARNING,
-            hook,
+            name,
             f"This before_request function answers requests without credentials ({status}) before cors.protected can, "
             f"so clients get no challenge that says how to log in: {places(routes)}.",
-            "let the function return None for these routes, or remove cors.protected from them",
+            fix,
         )
+
+
+def _let_through(hook: Any, status: int) -> str:
+    if getattr(hook, "__module__", "") == "flask_wtf.csrf":
+        return "write csrf.exempt(view) for these views"
+    # Where the hook is no login, but a rate limit, say, cors.protected is the only one.
+    return "let the function return None for these routes" + (
+        ", or remove cors.protected from them" if status == 401 else ""
+    )
 
 
 def _fate_of_null(policy: object) -> str:

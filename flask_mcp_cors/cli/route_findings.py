@@ -97,7 +97,7 @@ def _any_host(state: AppState) -> Iterator[Finding]:
             "",
             "hosts is not set, so any Host is served: with DNS rebinding any web site can read what this server "
             "answers to a GET without login.",
-            'set hosts=["mcp.example.com"] (MCP_CORS_HOSTS) to the names of this server, or hosts="*" if that is meant',
+            'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant',
         )
 
 
@@ -245,7 +245,7 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
             ", ".join(public),
             "This server has a public name, but only pages on the visitor's own machine may call it: "
             f"origins is {'left to the default' if site.default.has_default_origins else 'loopback only'}.",
-            'set origins=["https://app.example.com"] (MCP_CORS_ORIGINS) to the pages that may call',
+            f"add the pages that may call to origins (MCP_CORS_ORIGINS); now {', '.join(origins)}",
         )
 
 

@@ -88,18 +88,28 @@ def steps(rows: Iterable[tuple[str, str]]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned table that fits the terminal: long cells are wrapped, in the widest columns first.
 
+    Outside a terminal no word is broken, so that a program or a person can copy it.
+
     >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
     A   B
     1   one
     22  two
     """
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    width = terminal_width()
-    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
+    least = [
+        8 if sys.stdout.isatty() else max(len(word) for row in (head, *rows) for word in row[i].split() or [""])
+        for i in range(len(head))
+    ]
+    while sum(widths) + 2 * (len(widths) - 1) > terminal_width():
+        wide = [i for i in range(len(head)) if widths[i] > least[i]]
+        if not wide:
+            break
+        widths[max(wide, key=widths.__getitem__)] -= 1
     lines = []
     for row in (head, *rows):
-        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+        cells = [
+            textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
+        ]
         for number in range(max(map(len, cells))):
             parts = [(cell[number : number + 1] or [""])[0] for cell in cells]
             padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))

@@ -21,6 +21,7 @@ from .origins import Origin
 from .origins import serialized_ip
 from .origins import to_ascii
 from .problems import as_list
+from .problems import number_members
 from .problems import PolicyProblem
 from .problems import string_list
 from .suffixes import covers_public_suffix
@@ -159,7 +160,9 @@ def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
     if not patterns and len(problems) == count:
         message = 'empty: every request would get 421; list a host, or write "*"'
         problems.append(PolicyProblem("hosts_empty", "hosts", value, message))
-    return tuple(pattern for pattern in patterns if not _add_fault(pattern, problems))
+    right = tuple(pattern for pattern in patterns if not _add_fault(pattern, problems))
+    number_members("hosts", value, problems, count)
+    return right
 
 
 def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
@@ -194,6 +197,8 @@ def _meant(text: str) -> str | None:
         meant = f"*{meant}"
     elif meant.count(":") > 1 and not meant.startswith("["):
         meant = f"[{meant}]"
+    elif not meant.startswith("[") and not _is_pattern(meant):
+        meant = meant.partition(":")[0]
     return meant if _is_pattern(meant) else None
 
 

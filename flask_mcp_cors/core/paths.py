@@ -59,10 +59,10 @@ def path_fault(pattern: str) -> str | None:
     fault = _path_fault(pattern)
     if fault is None:
         return None
-    listed = [_meant(part) or part for part in _LIST.split(pattern.strip())]
+    listed = [meant_path(part) or part for part in _LIST.split(pattern.strip())]
     if len(listed) > 1:
         return f"{_ONE_PATH}; write {as_list(listed)}"
-    return f"{fault}; write {_meant(pattern) or '/mcp, /servers/*/mcp or /api/**'}"
+    return f"{fault}; write {meant_path(pattern) or '/mcp, /servers/*/mcp or /api/**'}"
 
 
 def _path_fault(pattern: str) -> str | None:
@@ -88,7 +88,7 @@ def _path_fault(pattern: str) -> str | None:
     return None
 
 
-def _meant(pattern: str) -> str | None:
+def meant_path(pattern: str) -> str | None:
     """The valid pattern that was probably meant, or ``None``."""
     text = unquote(pattern.strip().removeprefix("^").removesuffix("$"))
     text = text.partition("://")[2].partition("/")[2] if "://" in text else text

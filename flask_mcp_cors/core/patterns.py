@@ -125,8 +125,8 @@ def regex_message(text: str) -> str:
     """The message for a regular expression."""
     pattern = _from_regex(text) or "a pattern such as https://*.example.com"
     return (
-        f"this looks like a regular expression, which is not supported; write {pattern}, "
-        "or pass a callable such as re.compile(…).fullmatch"
+        f"this looks like a regular expression, which is not supported; write {pattern}, or pass a callable such as "
+        "re.compile(…).fullmatch in place of all origins: it has to accept the others, too"
     )
 
 

@@ -16,7 +16,8 @@ class PolicyProblem(NamedTuple):
     """One fault of a configuration.
 
     *code* is stable and names the kind of fault. *message* says what is wrong and what to write instead. *key* is
-    the ``app.config`` key of the value, if it came from there.
+    the ``app.config`` key of the value, if it came from there. *member* is the index of the value, if it is one of
+    several in a list.
     """
 
     code: str
@@ -24,9 +25,11 @@ class PolicyProblem(NamedTuple):
     value: object
     message: str
     key: str | None = None
+    member: int | None = None
 
     def __str__(self) -> str:
-        where = f"{self.key} ({self.setting})" if self.key else self.setting
+        place = self.setting if self.member is None else f"{self.setting}[{self.member}]"
+        where = f"{self.key} ({place})" if self.key else place
         return f"{where}={shown(self.value)}: {self.message} [{self.code}]"
 
 
@@ -88,10 +91,25 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
         problems.append(wrong_type(setting, value, "a string or a list of strings"))
         return ()
     members = tuple(value)
+    if any(isinstance(member, list | tuple) for member in members):
+        members = tuple(
+            part for member in members for part in (member if isinstance(member, list | tuple) else [member])
+        )
+        message = f"a list inside the list; write {as_list(map(str, members))}"
+        problems.append(PolicyProblem("wrong_type", setting, value, message))
     for member in members:
         if not isinstance(member, str):
             problems.append(wrong_type(setting, member, "a string"))
     return tuple(member for member in members if isinstance(member, str))
+
+
+def number_members(setting: str, value: object, problems: list[PolicyProblem], start: int) -> None:
+    """Of a list with several members, note the one that each problem since *start* is about."""
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        return
+    for place, problem in enumerate(problems[start:], start):
+        if problem.setting == setting and problem.value in value:
+            problems[place] = problem._replace(member=value.index(problem.value))
 
 
 # Words that people write where JSON has true, false and null.

@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 from typing import Literal
 from typing import TypedDict
 
+from .paths import meant_path
 from .problems import as_list
 from .problems import PolicyProblem
 from .security import SecurityHeaders
@@ -116,8 +118,8 @@ OTHER_WORDS = {
 
 # In flask-cors, one setting says which paths have CORS, and with which settings.
 _RESOURCES = (
-    'unknown setting; write {paths} for the paths that have CORS, as ["/api/**"], and {policies} for those with '
-    'settings of their own, as {{"/api/public/**": {{"origins": "*"}}}}'
+    "unknown setting; write {paths} for the paths that have CORS, as {listed}, and {policies} for those with "
+    'settings of their own, as {{"{last}": {{"origins": […]}}}}'
 )
 
 #: Names from other libraries that have no equivalent, and the reason.
@@ -149,7 +151,12 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
         message = f"this is a setting of {whose}, not one of a policy; write it there"
     elif meant == "policies" and meant in known:
-        message = _RESOURCES.format(paths=spelled("paths"), policies=spelled("policies"))
+        keys = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else []
+        # flask-cors means everything below by a last *.
+        listed = [re.sub(r"/\*$", "/**", meant_path(key) or key) for key in keys if isinstance(key, str)] or ["/api/**"]
+        message = _RESOURCES.format(
+            paths=spelled("paths"), listed=as_list(listed), policies=spelled("policies"), last=listed[-1]
+        )
     elif meant in known:
         message = f"unknown setting; write {spelled(meant)}"
     elif close := get_close_matches(word, sorted(known), 1):

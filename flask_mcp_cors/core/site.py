@@ -34,6 +34,7 @@ from .paths import path_fault
 from .paths import PathIndex
 from .paths import resolved_path
 from .policy import CORSPolicy
+from .problems import number_members
 from .problems import PolicyError
 from .problems import PolicyProblem
 from .problems import string_list
@@ -365,6 +366,7 @@ def _read_paths(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]
     for pattern in patterns:
         if fault := path_fault(pattern):
             problems.append(PolicyProblem("path_invalid", "paths", pattern, fault))
+    number_members("paths", value, problems, count)
     return patterns
 
 

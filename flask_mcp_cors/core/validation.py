@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from .patterns import PatternFault
 from .patterns import PLAINTEXT_SCHEMES
 from .patterns import regex_message
 from .problems import as_list
+from .problems import number_members
 from .problems import PolicyError
 from .problems import PolicyProblem
 from .problems import string_list
@@ -48,7 +50,11 @@ def read_policy_settings(given: Mapping[str, Any]) -> tuple[dict[str, Any], Orig
     :raises PolicyError: with every problem of *given*.
     """
     reader = _Reader(given)
-    values = {word: setting.read(reader, word, reader.value(word)) for word, setting in SETTINGS.items()}
+    values = {}
+    for word, setting in SETTINGS.items():
+        count, value = len(reader.problems), reader.value(word)
+        values[word] = setting.read(reader, word, value)
+        number_members(word, value, reader.problems, count)
     if reader.problems:
         raise PolicyError(reader.problems)
     return values, reader.index
@@ -107,9 +113,11 @@ class _Reader:
                 self.check_pattern(pattern)
                 patterns.append(pattern)
         if "*" in texts and self.is_set("allow_credentials"):
-            message = (
-                "browsers refuse * together with allow_credentials; list the origins, or set allow_credentials=False"
-            )
+            others = [text for text in texts if text != "*"]
+            advice = "list the origins, or set allow_credentials=False"
+            if others:
+                advice = f'take "*" out: write {as_list(others)}'
+            message = f"browsers refuse * together with allow_credentials; {advice}"
             self.add("credentials_any_origin", word, "*", message)
         literals = ["file://" if text == "file:" else text for text in literals]
         self.index = OriginIndex(patterns, literals=literals, any_origin="*" in texts)
@@ -149,61 +157,39 @@ class _Reader:
 
     # names
 
+    def name_list(
+        self, kind: str, word: str, value: Any, fault_of: Callable[[str, str], PolicyProblem | None]
+    ) -> tuple[str, ...]:
+        """The members of a list of names, with a problem for each that is at fault.
+
+        A string that holds several, as in a header, is told with those that can stay.
+        """
+        right: list[str] = []
+        for text in string_list(word, value, self.problems):
+            members = [member for member in re.split(r"[,;\s]+", text) if member]
+            is_list = len(members) > 1 and all(map(is_token, members))
+            place = len(self.problems)
+            faults = {name: fault_of(word, name) for name in (members if is_list else [text])}
+            self.problems += filter(None, faults.values())
+            kept = [name for name, fault in faults.items() if fault is None]
+            if is_list:
+                code = "method_invalid" if kind == "method" else "header_name_invalid"
+                message = f"one string holds one {kind}; write {as_list(kept)}"
+                self.problems.insert(place, PolicyProblem(code, word, text, message))
+            right += kept
+        return tuple(right)
+
     def methods(self, word: str, value: Any) -> tuple[str, ...]:
-        normalized = []
-        for method in string_list(word, value, self.problems):
-            name = names.normalize_method(method)
-            if not is_token(method):
-                self.add("method_invalid", word, method, _not_a_token("method", method))
-            elif name.upper() in names.FORBIDDEN_METHODS:
-                message = "the Fetch standard forbids this method: JavaScript cannot send it; leave it out"
-                self.add("method_forbidden", word, method, message)
-            else:
-                normalized.append(name)
-        return tuple(dict.fromkeys(normalized))
+        return tuple(dict.fromkeys(map(names.normalize_method, self.name_list("method", word, value, _method_fault))))
 
     def request_headers(self, word: str, value: Any) -> tuple[str, ...]:
-        listed = string_list(word, value, self.problems)
-        for name in listed:
-            lower = name.lower()
-            stem = name.removesuffix("-*")
-            if name == "*":
-                continue
-            if not is_token(stem):
-                self.add("header_name_invalid", word, name, _not_a_token("header name", name))
-            elif "*" in stem:
-                message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
-                self.add("header_wildcard_misplaced", word, name, message)
-            elif lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-                message = "this is a response header: no browser asks to send it; leave it out"
-                self.add("header_wrong_direction", word, name, message)
-            elif names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
-                message = "the Fetch standard forbids that JavaScript sets this header; leave it out"
-                self.add("header_forbidden", word, name, message)
-        return listed
+        return self.name_list("header name", word, value, _request_header_fault)
 
     def response_headers(self, word: str, value: Any) -> tuple[str, ...]:
-        listed = string_list(word, value, self.problems)
-        for name in listed:
-            lower = name.lower()
-            if name == "*":
-                if self.is_set("allow_credentials"):
-                    message = "with allow_credentials browsers read * as the name of a header; list the names"
-                    self.add("credentials_expose_any", word, name, message)
-            elif not is_token(name):
-                self.add("header_name_invalid", word, name, _not_a_token("header name", name))
-            elif "*" in name:
-                message = 'prefixes do not work here; list the names, or write "*" for all'
-                self.add("header_wildcard_misplaced", word, name, message)
-            elif lower in names.FORBIDDEN_RESPONSE_HEADERS:
-                message = "the Fetch standard forbids that JavaScript reads this header; leave it out"
-                self.add("header_forbidden", word, name, message)
-            elif lower in names.REQUEST_ONLY:
-                message = "this is a request header: no response has it; leave it out"
-                self.add("header_wrong_direction", word, name, message)
-            elif lower in names.PREFLIGHT_RESPONSE_ONLY:
-                message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
-                self.add("header_wrong_direction", word, name, message)
+        listed = self.name_list("header name", word, value, _response_header_fault)
+        if "*" in listed and self.is_set("allow_credentials"):
+            message = "with allow_credentials browsers read * as the name of a header; list the names"
+            self.add("credentials_expose_any", word, "*", message)
         return listed
 
     # scalars
@@ -212,7 +198,9 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            self.problems.append(wrong_type(word, value, "a whole number of seconds, as 600, or None"))
+            seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 600
+            seconds = min(max(seconds, 0), MAX_AGE_LIMIT)
+            self.problems.append(wrong_type(word, value, f"a whole number of seconds, as {seconds}, or None"))
         elif not 0 <= value <= MAX_AGE_LIMIT:
             message = f"out of range; write 0 (not kept) to {MAX_AGE_LIMIT} seconds, or None to leave the header out"
             self.add("max_age_out_of_range", word, value, message)
@@ -234,11 +222,62 @@ class _Reader:
         return security_headers_from(value, self.problems)
 
 
-def _not_a_token(kind: str, text: str) -> str:
-    members = [member for member in re.split(r"[,;\s]+", text) if member]
-    if len(members) > 1 and all(map(is_token, members)):
-        return f"one string holds one {kind}; write {as_list(members)}"
-    return f"not a valid {kind} (RFC 9110 token)"
+def _method_fault(word: str, method: str) -> PolicyProblem | None:
+    if not is_token(method):
+        return PolicyProblem("method_invalid", word, method, "not a valid method (RFC 9110 token)")
+    if method.upper() in names.FORBIDDEN_METHODS:
+        return PolicyProblem(
+            "method_forbidden",
+            word,
+            method,
+            "the Fetch standard forbids this method: JavaScript cannot send it; leave it out",
+        )
+    return None
+
+
+def _request_header_fault(word: str, name: str) -> PolicyProblem | None:
+    lower = name.lower()
+    stem = name.removesuffix("-*")
+    if name == "*":
+        return None
+    if not is_token(stem):
+        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
+    if "*" in stem:
+        message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
+        return PolicyProblem("header_wildcard_misplaced", word, name, message)
+    if lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
+        return PolicyProblem(
+            "header_wrong_direction", word, name, "this is a response header: no browser asks to send it; leave it out"
+        )
+    if names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
+        return PolicyProblem(
+            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript sets this header; leave it out"
+        )
+    return None
+
+
+def _response_header_fault(word: str, name: str) -> PolicyProblem | None:
+    lower = name.lower()
+    if name == "*":
+        return None
+    if not is_token(name):
+        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
+    if "*" in name:
+        return PolicyProblem(
+            "header_wildcard_misplaced", word, name, 'prefixes do not work here; list the names, or write "*" for all'
+        )
+    if lower in names.FORBIDDEN_RESPONSE_HEADERS:
+        return PolicyProblem(
+            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript reads this header; leave it out"
+        )
+    if lower in names.REQUEST_ONLY:
+        return PolicyProblem(
+            "header_wrong_direction", word, name, "this is a request header: no response has it; leave it out"
+        )
+    if lower in names.PREFLIGHT_RESPONSE_ONLY:
+        message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
+        return PolicyProblem("header_wrong_direction", word, name, message)
+    return None
 
 
 class Setting(NamedTuple):

@@ -223,6 +223,7 @@ def test_what_no_fetch_takes_is_a_usage_error() -> None:
     for words, message in (
         (["--method", "TRACE"], "'TRACE' HTTP method is unsupported."),
         (["--header", "X Y"], "'X Y' is not a valid header name."),
+        (["--origin", "app.example.com"], "'app.example.com' is no origin as browsers write it: scheme://host"),
     ):
         result = CliRunner().invoke(cli, ["explain", "/mcp", "--origin", ORIGIN, *words], obj=info)
         assert result.exit_code == 2
@@ -381,6 +382,14 @@ def test_a_callable_that_fails_refuses_and_prints_no_traceback(capfd: pytest.Cap
     result = explained("/t", "--origin", ORIGIN, app=app)
     assert (result["requests"][0]["reason"], result["requests"][0]["status"]) == ("policy_failed", 403)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_callable_that_was_asked_with_a_host_that_is_not_served_is_not_to_blame() -> None:
+    app = Flask("tools")
+    MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t": lambda request: NOBODY})
+    steps = explained("http://backend/t", "--origin", ORIGIN, app=app)["steps"]
+    says = "policies['/t']: a callable, asked with a Host that is not served; mend that first"
+    assert {"step": "policy", "says": says} in steps
 
 
 def test_a_method_in_lower_case_is_to_be_written_in_upper_case() -> None:

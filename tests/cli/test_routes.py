@@ -30,6 +30,7 @@ from flask_mcp_cors import MCP_REVISIONS
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors.__main__ import cli
 from flask_mcp_cors.__main__ import main
+from flask_mcp_cors.cli.terminal import table
 from flask_mcp_cors.extension.routing import rule_pattern
 
 ORIGIN = "https://app.example.com"
@@ -88,7 +89,6 @@ def test_the_table() -> None:
     output = run(app).output
     assert output.splitlines()[0].split() == ["ROUTE", "METHODS", "POLICY", "PROTECTION"]
     assert "https://other.example; with credentials" in output
-    assert max(map(len, output.splitlines())) <= 80
     rows = json.loads(run(app, "--json").output)["routes"]
     assert [(row["rule"], row["methods"], row["policy"], row["protection"]) for row in rows] == [
         ("/health", ["GET"], None, []),
@@ -326,7 +326,15 @@ def test_the_outer_layer_is_named() -> None:
 def test_a_public_server_that_only_this_machine_may_call() -> None:
     app = Flask("tools")
     MCPCors(app, hosts="mcp.example.com")
-    assert list(findings(app)) == ["loopback_origins_only"]
+    found = findings(app)
+    assert list(found) == ["loopback_origins_only"]
+    assert found["loopback_origins_only"]["fix"] == (
+        "add the pages that may call to origins (MCP_CORS_ORIGINS); now http://localhost:*, https://localhost:*, "
+        "http://127.0.0.1:*, https://127.0.0.1:*, http://[::1]:*, https://[::1]:*"
+    )
+    app = Flask("tools")
+    MCPCors(app, hosts="mcp.example.com", origins="http://localhost:5610")
+    assert findings(app)["loopback_origins_only"]["fix"].endswith("; now http://localhost:5610")
 
 
 @pytest.mark.parametrize("settings", [{}, {"hosts": ["localhost", "127.0.0.1:*"]}, {"origins": ORIGIN, "hosts": "a.b"}])
@@ -464,7 +472,9 @@ def test_a_converter_that_takes_slashes_is_any_number_of_segments() -> None:
 def test_any_host_is_found_where_nobody_said_so() -> None:
     app = Flask("tools", static_folder=None)
     MCPCors(app, origins=ORIGIN)
-    assert findings(app)["any_host"]["severity"] == "warning"
+    found = findings(app)["any_host"]
+    assert found["severity"] == "warning"
+    assert found["fix"] == 'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant'
     meant = Flask("tools", static_folder=None)
     MCPCors(meant, origins=ORIGIN, hosts="*")
     assert findings(meant) == {}
@@ -556,6 +566,39 @@ def test_a_hook_that_answers_before_the_guard_is_named(answer: str | None) -> No
     if found:
         assert found["hook_before_guard"]["place"].endswith("log_in")
         assert "POST /mcp" in found["hook_before_guard"]["sentence"]
+        # Only a login makes the guard superfluous.
+        removed = {"abort": ", or remove cors.protected from them", "redirect": ""}[answer or ""]
+        assert found["hook_before_guard"]["fix"] == f"let the function return None for these routes{removed}"
+
+
+@pytest.mark.parametrize("where", ["flask-wtf", "own"])
+def test_a_hook_that_stops_some_methods_of_an_mcp_route_is_named_with_these(where: str) -> None:
+    """A CSRF check lets GET pass."""
+    csrf = pytest.importorskip("flask_wtf.csrf", reason="pip install flask-wtf")
+    app, cors = make()
+    app.secret_key = "s"
+    protect = csrf.CSRFProtect()
+    if where == "flask-wtf":
+        protect.init_app(app)
+    else:
+
+        @app.before_request
+        def check() -> None:
+            if request.method == "POST":
+                abort(400)
+
+    view = cors.protected(lambda credential: None)(new_view())
+    app.add_url_rule("/mcp", "mcp", view, methods=["GET", "POST", "DELETE"])
+    app.add_url_rule("/open", "open", new_view(), methods=["POST"])
+    found = findings(app)["hook_before_guard"]
+    methods = {"flask-wtf": "POST DELETE", "own": "POST"}[where]
+    assert found["sentence"].endswith(f"so clients get no challenge that says how to log in: {methods} /mcp.")
+    if where == "own":
+        assert found["fix"] == "let the function return None for these routes"
+        return
+    assert found["fix"] == "write csrf.exempt(view) for these views"
+    protect.exempt(view)
+    assert findings(app) == {}
 
 
 def test_no_view_and_no_callable_of_the_user_runs(capfd: pytest.CaptureFixture[str]) -> None:
@@ -646,6 +689,17 @@ def test_text_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch, column
     MCPCors(app, origins=ORIGIN)
     lines = run(app).output.splitlines()
     assert longest - 20 < max(map(len, lines)) <= longest
+
+
+def test_a_table_in_a_pipe_breaks_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    app, _ = make()
+    rule = "/organisations/<organisation>/tenants/<tenant>/tool-servers/<server>/mcp"
+    app.add_url_rule(rule, "a-view-with-a-long-name", new_view(), methods=["GET", "POST", "DELETE"])
+    [row] = [line for line in run(app).output.splitlines() if line.startswith("/organisations")]
+    assert row.startswith(f"{rule}  ")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert max(map(len, table(("ROUTE", "METHODS"), [(rule * 2, "GET")]).splitlines())) == 80
 
 
 @pytest.mark.parametrize("words", [["flask", "--help"], ["flask_mcp_cors", "--help"]])

@@ -7,6 +7,7 @@ After a change of words ``python tests/core/test_messages.py --write`` writes th
 import json
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ async def later(origin):
             re.compile("^https://a.example$"),
             "origin_regex",
             "this looks like a regular expression, which is not supported; write https://a.example, or pass a callable "
-            "such as re.compile(…).fullmatch",
+            "such as re.compile(…).fullmatch in place of all origins: it has to accept the others, too",
         ),
     ],
 )
@@ -65,6 +66,12 @@ def test_the_words_of_faults_in_what_json_cannot_write(value, code, message):
         CORSPolicy(nonsense=1, origins=value)
     assert caught.value.problems[1:] == (PolicyProblem(code, "origins", value, message),)
     assert caught.value.problems[0].code == "unknown_setting"
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(1, 3600), (-1, 0), (48, 86400)])
+def test_a_duration_is_told_its_seconds(hours, seconds):
+    with pytest.raises(PolicyError, match=f"write a whole number of seconds, as {seconds}, or None"):
+        CORSPolicy(max_age=timedelta(hours=hours))
 
 
 def test_long_lists_and_values_are_cut():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import EXPOSE_HEADERS
-from ....testing.urls import is_loopback
+from ....core.hosts import is_loopback
 from ....testing.urls import parse_url
 from ...findings import Severity
 from ...terminal import printable
