@@ -543,15 +543,18 @@ def arguments() -> Iterator[Case]:
 
 
 def mixed_content() -> Iterator[Case]:
-    """A page that came over HTTPS, and what did not. To a browser this machine is as good as HTTPS."""
+    """A page that came over HTTPS, and what did not: on this machine, which may be as good as HTTPS, and elsewhere."""
     server = everywhere(route(200, OPEN, PREFLIGHT))
     urls = ["{insecure}/t", "{insecure}/t#f", "http://attacker.test:6000/", "http://user@attacker.test/", "{b}/t"]
-    urls += ["ftp://x/"]
+    urls += ["{c}/t", "{local}/t", "{secure}/t", "ftp://x/"]
     for url, mode in product(urls, ("cors", "no-cors", "same-origin")):
-        routes = {"a /r": route(302, [*OPEN, ["Location", url]], PREFLIGHT), **server}
-        yield {"routes": routes, "steps": [step(url="{a}/r", mode=mode)], "page": "secure"}
         for method in ("GET", "PUT", "POST"):
             yield {"routes": server, "steps": [step(method, url=url, mode=mode)], "page": "secure"}
+        if url == "ftp://x/":
+            continue
+        for first, method in product(("a", "secure"), ("GET", "POST")):
+            routes = {f"{first} /r": route(307, [*OPEN, ["Location", url]], PREFLIGHT), **server}
+            yield {"routes": routes, "steps": [step(method, url=f"{{{first}}}/r", mode=mode)], "page": "secure"}
 
 
 def recorded() -> Iterator[Case]:

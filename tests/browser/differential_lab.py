@@ -12,6 +12,7 @@ import queue
 import re
 import socket
 import socketserver
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -19,6 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -28,12 +30,16 @@ from typing import TYPE_CHECKING
 from differential_cases import answer_of
 from differential_cases import Case
 from differential_cases import fill_in
-from differential_outcomes import SECURE
 from engines import end_group
 from engines import mini_browser
 from engines import virtual_display
 from engines import WARM_UP
 from engines import webkit_environment
+from werkzeug.serving import generate_adhoc_ssl_context
+
+from flask_mcp_cors.testing import HTTPTransport
+from flask_mcp_cors.testing import NetworkRequest
+from flask_mcp_cors.testing import NetworkResponse
 
 if TYPE_CHECKING:
     from engines import Engine
@@ -66,7 +72,8 @@ SEEN = (
 class Laboratory:
     """Servers on 127.0.0.1: ``page`` (where the page is), ``a`` and ``b``, and ``c``, which is ``b`` as *localhost*.
 
-    They are different origins; ``c`` is also another site than the others.
+    They are different origins; ``c`` is also another site than the others, and so is ``local``, a name below
+    *localhost*. ``secure`` has a page that comes over HTTPS, with a certificate that nobody has signed.
     """
 
     def __init__(self) -> None:
@@ -74,9 +81,11 @@ class Laboratory:
         self.batches: dict[str, list[Any]] = {}
         self.results: dict[str, queue.Queue[Any]] = defaultdict(queue.Queue)
         self.seen: dict[str, list[dict[str, str]]] = defaultdict(list)
-        self.servers = {name: _Server(self, name) for name in ("page", "a", "b")}
+        self.servers = {name: _Server(self, name) for name in ("page", "a", "b", "secure")}
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
+        self.urls["local"] = f"http://api.localhost:{self.servers['b'].server_port}"
+        self.urls["secure"] = f"https://page.localhost:{self.servers['secure'].server_port}"
         # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
         self.closed = socket.create_server(("127.0.0.1", 0))
         self.urls["closed"] = f"http://127.0.0.1:{self.closed.getsockname()[1]}"
@@ -86,14 +95,18 @@ class Laboratory:
     def add(self, case: Case) -> None:
         self.cases[case["id"]] = case
 
-    def prepare(self, cases: list[Case]) -> list[Any]:
-        """What the page's script is given."""
+    def home(self, kind: str | None) -> str:
+        """The origin of the server that has the page of this kind."""
+        return self.urls["secure" if kind == "secure" else "page"]
+
+    def prepare(self, kind: str | None, cases: list[Case]) -> list[Any]:
+        """What the script of the page of this kind is given."""
         ready = []
         for case in cases:
             self.add(case)
             steps = [{**step, "url": fill_in(step["url"], self.urls, None, case["id"])} for step in case["steps"]]
             ready.append({"id": case["id"], "steps": steps})
-        return [ready, self.urls["page"]]
+        return [ready, self.home(kind)]
 
     @contextmanager
     def running(self) -> Iterator[Laboratory]:
@@ -107,6 +120,17 @@ class Laboratory:
                 server.server_close()
 
 
+class LaboratoryTransport(HTTPTransport):
+    """Finds the servers under all their names, as browsers do, and trusts them."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=20, context=ssl._create_unverified_context())
+
+    def send(self, request: NetworkRequest) -> NetworkResponse:
+        url = re.sub(r"(?<=//)(api\.localhost|page\.localhost|attacker\.test)(?=:)", "127.0.0.1", request.url)
+        return super().send(replace(request, url=url))
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -117,6 +141,11 @@ class _Server(ThreadingHTTPServer):
         self.laboratory = laboratory
         self.name = name
         self.kept = 0
+        if name == "secure":
+            # The handshake is left to the request's own thread: one that takes its time would stop the others.
+            self.socket = generate_adhoc_ssl_context().wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def server_bind(self) -> None:
         # HTTPServer would look up the host's name here.
@@ -137,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             self.answer()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.close_connection = True
 
     def answer(self) -> None:
@@ -175,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.laboratory.seen[case_id].append(entry)
         case = self.server.laboratory.cases[case_id]
         host = self.headers["Host"].partition(":")[0]
-        server = "c" if self.server.name == "b" and host == "localhost" else self.server.name
+        server = {"localhost": "c", "api.localhost": "local"}.get(host, self.server.name)
         is_preflight = self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers
         answer = answer_of(case, server, path, is_preflight=is_preflight)
         origin = self.headers.get("Origin")
@@ -266,7 +295,7 @@ def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case
     for page in (None, "sandboxed", "secure"):
         chosen = [case for case in cases if case.get("page") == page]
         # A fresh context has an empty cookie jar and an empty preflight cache.
-        contexts = [chromium.new_context() for _ in range(at_once)]
+        contexts = [chromium.new_context(ignore_https_errors=True) for _ in range(at_once)]
         try:
             tabs = [
                 _Tab(context.new_page(), laboratory, page, chosen[number::at_once])
@@ -284,17 +313,13 @@ class _Tab:
     """One page and the cases that it runs, beginning at once."""
 
     def __init__(self, page: Page, laboratory: Laboratory, kind: str | None, cases: list[Case]) -> None:
-        base = laboratory.urls["page"]
-        given = laboratory.prepare(cases)
+        given = laboratory.prepare(kind, cases)
         self._page = page
         self._console: dict[str, list[str]] = defaultdict(list)
         self._step = ""
         # Nobody is there to answer when Chromium asks whether the page may call this machine.
         page.context.grant_permissions(["local-network-access"])
-        page.route(f"{SECURE}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-        page.goto({None: f"{base}/", "sandboxed": base + SANDBOXED, "secure": f"{SECURE}/"}[kind])
-        # Chromium sends no preflights while somebody intercepts requests.
-        page.unroute_all()
+        page.goto(laboratory.home(kind) + (SANDBOXED if kind == "sandboxed" else "/"))
         page.on("console", self._listen)
         page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", given)
 
@@ -332,19 +357,19 @@ class _Tab:
 
 
 def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
-    """The same in Firefox, one tab for the usual page and one for the sandboxed one."""
+    """The same in Firefox, one tab for each kind of page."""
     results: dict[str, Any] = {}
-    for kind, path in ((None, "/"), ("sandboxed", SANDBOXED)):
+    for kind in (None, "sandboxed", "secure"):
         chosen = [case for case in cases if case.get("page") == kind]
         if not chosen:
             continue
-        page = engine.open(laboratory.urls["page"] + path, fresh=True)
+        page = engine.open(laboratory.home(kind) + (SANDBOXED if kind == "sandboxed" else "/"), fresh=True)
         for server in ("a", "b", "c"):
             page.evaluate(WARM_UP, laboratory.urls[server] + "/keep")
         page.console.clear()
         page.evaluate(
             f"(given) => {{ ({SCRIPT})(given).then((results) => {{ window.results = results; }}); }}",
-            laboratory.prepare(chosen),
+            laboratory.prepare(kind, chosen),
         )
         while not page.evaluate("() => Boolean(window.results)"):
             time.sleep(0.1)
@@ -359,18 +384,19 @@ def run_in_webkit(laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
     """The same in WebKit: a MiniBrowser that nobody drives, because only such a one prints its console."""
     results: dict[str, Any] = {}
     with virtual_display() as display, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        for kind in ("page", "sandboxed"):
-            chosen = [case for case in cases if case.get("page") == (None if kind == "page" else kind)]
+        for kind in (None, "sandboxed", "secure"):
+            chosen = [case for case in cases if case.get("page") == kind]
             if not chosen:
                 continue
             batch = f"{kind}-{len(laboratory.batches)}"
-            laboratory.batches[batch] = laboratory.prepare(chosen)
+            laboratory.batches[batch] = laboratory.prepare(kind, chosen)
             with open(f"{home}/{batch}.log", "w+", encoding="utf-8", errors="replace") as log:
                 process = subprocess.Popen(
                     [
                         mini_browser(),
                         "--enable-write-console-messages-to-stdout=true",
-                        f"{laboratory.urls['page']}/run/{batch}",
+                        "--ignore-tls-errors",
+                        f"{laboratory.home(kind)}/run/{batch}",
                     ],
                     stdout=log,
                     stderr=subprocess.STDOUT,
