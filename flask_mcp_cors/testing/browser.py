@@ -245,8 +245,8 @@ class Browser:
         strict = Quirk.LOOPBACK_IS_MIXED_CONTENT in self.quirks
         is_secure = request.url.scheme == "https" if strict else request.url.is_potentially_trustworthy()
         if not navigates and self.origin.startswith("https:") and not is_secure:
-            # Chromium's console names the fragment only where a redirect leads.
-            is_short = self._engine == "chromium" and len(request.url_list) == 1
+            # Only Firefox's console names the fragment of a URL to which no redirect led.
+            is_short = self._engine != "firefox" and len(request.url_list) == 1
             url = request.url.without_fragment if is_short else None
             raise CORSFailure(CORSErrorReason.MIXED_CONTENT, url=url)
         if request.url.port in BAD_PORTS:
@@ -382,7 +382,9 @@ class Browser:
             request.response_tainting == "cors" or request.method not in ("GET", "HEAD") or keeps_origin
         )
         if request.origin_was_sent:
-            hides = request.mode != "cors" and self._downgrades(url) and Quirk.DOWNGRADE_KEEPS_ORIGIN not in self.quirks
+            is_form = request.mode == "navigate"
+            keeps = Quirk.DOWNGRADED_FORM_KEEPS_ORIGIN if is_form else Quirk.DOWNGRADED_FETCH_KEEPS_ORIGIN
+            hides = request.mode != "cors" and self._downgrades(url) and keeps not in self.quirks
             headers.append(("Origin", OPAQUE if hides else request.serialized_origin))
         headers += self._fetch_metadata(request)
         if request.body is not None or request.method in ("POST", "PUT"):
