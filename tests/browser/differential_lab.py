@@ -18,8 +18,10 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
@@ -107,6 +109,14 @@ class Laboratory:
             steps = [{**step, "url": fill_in(step["url"], self.urls, None, case["id"])} for step in case["steps"]]
             ready.append({"id": case["id"], "steps": steps})
         return [ready, self.home(kind)]
+
+    def complete(self, results: dict[str, Any]) -> dict[str, Any]:
+        """With what the servers have seen of those steps whose page did not ask."""
+        for case_id, steps in results.items():
+            for step in steps:
+                if "seen" not in step:
+                    step["seen"] = self.seen.pop(case_id, [])
+        return results
 
     @contextmanager
     def running(self) -> Iterator[Laboratory]:
@@ -252,15 +262,19 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-#: Runs the cases given to it in turn. Before each step it says on the console which it is.
+#: Runs the cases given to it in turn, and those that wait beside them. Before each step it says on the console which it
+#: is; those that wait say nothing, nor do they fail. The servers are asked what they have seen of a step where the case
+#: has several, and after a failure: the engine's own lines are on the console by then. Else all that they have seen of
+#: the case is of its one step.
 SCRIPT = """
 async ([cases, base]) => {
   const results = {};
-  for (const one of cases) {
+  const waits = (one) => one.steps.some((step) => step.wait);
+  const run = async (one) => {
     results[one.id] = [];
     for (const [number, step] of one.steps.entries()) {
       if (step.wait) await new Promise((done) => setTimeout(done, step.wait * 1000));
-      console.log(`step ${one.id} ${number}`);
+      if (!waits(one)) console.log(`step ${one.id} ${number}`);
       let outcome;
       const at = performance.now() / 1000;
       try {
@@ -276,10 +290,15 @@ async ([cases, base]) => {
         outcome = {outcome: error.name, message: error.message};
       }
       outcome.at = at;
-      outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
+      if (one.steps.length > 1 || "message" in outcome) {
+        outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
+      }
       results[one.id].push(outcome);
     }
-  }
+  };
+  const beside = cases.filter(waits).map(run);
+  for (const one of cases) if (!waits(one)) await run(one);
+  await Promise.all(beside);
   console.log("the end");
   return results;
 }
@@ -289,23 +308,26 @@ async ([cases, base]) => {
 _NOTHING_SPECIAL = re.compile(r"Failed to load resource: (net::ERR_FAILED$|the server responded with a status of)")
 
 
-def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case], at_once: int = 6) -> dict[str, Any]:
+def _batches(cases: list[Case], at_once: int) -> list[tuple[str | None, list[Case]]]:
+    """What is run at once, in a tab each: the cases of each kind of page, those of the usual one in several parts."""
+    parts = {kind: [case for case in cases if case.get("page") == kind] for kind in (None, "sandboxed", "secure")}
+    usual = parts.pop(None)
+    batches = [(None, usual[number::at_once]) for number in range(at_once)]
+    return [(kind, chosen) for kind, chosen in [*batches, *parts.items()] if chosen]
+
+
+def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case], at_once: int = 3) -> dict[str, Any]:
     """Every case's steps as the page saw them. ``console`` of a step that was rejected is what Chromium printed."""
     results: dict[str, Any] = {}
-    for page in (None, "sandboxed", "secure"):
-        chosen = [case for case in cases if case.get("page") == page]
-        # A fresh context has an empty cookie jar and an empty preflight cache.
-        contexts = [chromium.new_context(ignore_https_errors=True) for _ in range(at_once)]
-        try:
-            tabs = [
-                _Tab(context.new_page(), laboratory, page, chosen[number::at_once])
-                for number, context in enumerate(contexts)
-            ]
-            for tab in tabs:
-                results |= tab.results()
-        finally:
-            for context in contexts:
-                context.close()
+    with ExitStack() as stack:
+        tabs = []
+        for kind, chosen in _batches(cases, at_once):
+            # A fresh context has an empty cookie jar and an empty preflight cache.
+            context = chromium.new_context(ignore_https_errors=True)
+            stack.callback(context.close)
+            tabs.append(_Tab(context.new_page(), laboratory, kind, chosen))
+        for tab in tabs:
+            results |= laboratory.complete(tab.results())
     return results
 
 
@@ -329,13 +351,8 @@ class _Tab:
             if message.text.startswith("step "):
                 self._console[message.text] = []
         elif message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
-            # A line may come late, when the next case has begun: its URL says whose it is.
             text = message.text.strip()
-            url = re.search(r"/case/([a-z_]+-[0-9]+)", f"{text} {message.location['url']}")
-            step = self._step
-            if url and step.split(" ")[-2] != url[1]:
-                step = next((known for known in reversed(self._console) if known.split(" ")[-2] == url[1]), step)
-            self._console[step].append(text)
+            self._console[_step_of(f"{text} {message.location['url']}", self._step, self._console)].append(text)
 
     def results(self) -> dict[str, Any]:
         results: dict[str, Any] = self._page.evaluate("window.results")
@@ -356,62 +373,59 @@ class _Tab:
         return special[0] if special else lines[0] if lines else message
 
 
-def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
-    """The same in Firefox, one tab for each kind of page."""
+def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case], at_once: int = 3) -> dict[str, Any]:
+    """The same in Firefox."""
     results: dict[str, Any] = {}
-    for kind in (None, "sandboxed", "secure"):
-        chosen = [case for case in cases if case.get("page") == kind]
-        if not chosen:
-            continue
+    pages = []
+    for kind, chosen in _batches(cases, at_once):
         page = engine.open(laboratory.home(kind) + (SANDBOXED if kind == "sandboxed" else "/"), fresh=True)
         for server in ("a", "b", "c"):
             page.evaluate(WARM_UP, laboratory.urls[server] + "/keep")
         page.console.clear()
-        page.evaluate(
-            f"(given) => {{ ({SCRIPT})(given).then((results) => {{ window.results = results; }}); }}",
-            laboratory.prepare(kind, chosen),
-        )
-        while not page.evaluate("() => Boolean(window.results)"):
-            time.sleep(0.1)
+        pages.append((page, laboratory.prepare(kind, chosen)))
+    for page, given in pages:
+        page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", given)
+    for page, _ in pages:
         found = page.evaluate("() => window.results")
         _attribute(found, page.console)
-        results |= found
+        results |= laboratory.complete(found)
         page.close()
     return results
 
 
-def run_in_webkit(laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
-    """The same in WebKit: a MiniBrowser that nobody drives, because only such a one prints its console."""
+def run_in_webkit(laboratory: Laboratory, cases: list[Case], at_once: int = 2) -> dict[str, Any]:
+    """The same in WebKit: MiniBrowsers that nobody drives, because only such a one prints its console."""
     results: dict[str, Any] = {}
-    with virtual_display() as display, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        for kind in (None, "sandboxed", "secure"):
-            chosen = [case for case in cases if case.get("page") == kind]
-            if not chosen:
-                continue
-            batch = f"{kind}-{len(laboratory.batches)}"
+    with (
+        virtual_display() as display,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        ExitStack() as stack,
+    ):
+        logs = {}
+        for kind, chosen in _batches(cases, at_once):
+            batch = f"{kind or 'page'}-{len(laboratory.batches)}"
             laboratory.batches[batch] = laboratory.prepare(kind, chosen)
-            with open(f"{home}/{batch}.log", "w+", encoding="utf-8", errors="replace") as log:
-                process = subprocess.Popen(
-                    [
-                        mini_browser(),
-                        "--enable-write-console-messages-to-stdout=true",
-                        "--ignore-tls-errors",
-                        f"{laboratory.home(kind)}/run/{batch}",
-                    ],
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env=webkit_environment(display, f"{home}/{batch}"),
-                )
-                try:
-                    found = laboratory.results[batch].get(timeout=600)
-                    while "CONSOLE LOG posted" not in (said := Path(log.name).read_text("utf-8", "replace")):
-                        time.sleep(0.05)
-                finally:
-                    end_group(process)
-            lines = re.findall(r"^(?:\S+ )?CONSOLE (.+)$", said, re.MULTILINE)
-            _attribute(found, lines)
-            results |= found
+            logs[batch] = Path(home, f"{batch}.log")
+            log = stack.enter_context(open(logs[batch], "w", encoding="utf-8"))
+            process = subprocess.Popen(
+                [
+                    mini_browser(),
+                    "--enable-write-console-messages-to-stdout=true",
+                    "--ignore-tls-errors",
+                    f"{laboratory.home(kind)}/run/{batch}",
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=webkit_environment(display, f"{home}/{batch}"),
+            )
+            stack.callback(end_group, process)
+        for batch, log_path in logs.items():
+            found = laboratory.results[batch].get(timeout=600)
+            while "CONSOLE LOG posted" not in (said := log_path.read_text("utf-8", "replace")):
+                time.sleep(0.05)
+            _attribute(found, re.findall(r"^(?:\S+ )?CONSOLE (.+)$", said, re.MULTILINE))
+            results |= laboratory.complete(found)
     return results
 
 
@@ -422,10 +436,19 @@ def _attribute(results: dict[str, Any], lines: list[str]) -> None:
     for line in lines:
         if found := re.search(r"LOG (step \S+ \d+|the end)$", line):
             step = found[1]
+            console[step] = []
         else:
-            console[step].append(line)
+            console[_step_of(line, step, console)].append(line)
     for case_id, steps in results.items():
         for number, outcome in enumerate(steps):
             if "message" in outcome:
                 outcome["console"] = console[f"step {case_id} {number}"] or [outcome["message"]]
                 outcome.pop("message")
+
+
+def _step_of(line: str, current: str, begun: Iterable[str]) -> str:
+    """Which step a line of the console is about: one that comes late, when the next case has begun, names its URL."""
+    url = re.search(r"/case/([a-z_]+-[0-9]+)", line)
+    if url is None or f" {url[1]} " in current:
+        return current
+    return next((step for step in reversed(list(begun)) if f" {url[1]} " in step), current)

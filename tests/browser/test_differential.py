@@ -1,11 +1,7 @@
-"""The real engines and :class:`Browser` against the same servers, case by case. None may disagree in any.
-
-Chromium runs all cases. Firefox and WebKit run every second one, which saves minutes; ``EVERY_CASE=1`` runs all.
-"""
+"""The real engines and :class:`Browser` against the same servers, case by case. None may disagree in any."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from typing import Any
@@ -50,8 +46,7 @@ def is_said(theirs: Any, ours: set[str]) -> bool:
 @pytest.fixture(scope="session")
 def verdicts(engine: Engine, request: pytest.FixtureRequest) -> dict[str, Any]:
     """What differs, by family and case; and of the console lines how many there were, and how many were right."""
-    step = 1 if engine.name == "chromium" or os.environ.get("EVERY_CASE") == "1" else 2
-    cases = all_cases()[::step]
+    cases = all_cases()
     differs: dict[str, dict[str, list[str]]] = defaultdict(dict)
     lines, right, wrong_lines = 0, 0, []
     with Laboratory().running() as laboratory:
