@@ -37,7 +37,7 @@ from engines import mini_browser
 from engines import virtual_display
 from engines import WARM_UP
 from engines import webkit_environment
-from werkzeug.serving import generate_adhoc_ssl_context
+from serving import tls_context
 
 from flask_mcp_cors.testing import HTTPTransport
 from flask_mcp_cors.testing import NetworkRequest
@@ -153,9 +153,7 @@ class _Server(ThreadingHTTPServer):
         self.kept = 0
         if name == "secure":
             # The handshake is left to the request's own thread: one that takes its time would stop the others.
-            self.socket = generate_adhoc_ssl_context().wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False
-            )
+            self.socket = tls_context().wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         # HTTPServer would look up the host's name here.

@@ -550,6 +550,8 @@ class WebKitEngine:
             warnings.simplefilter("ignore", DeprecationWarning)
             driver = WebKitGTK(options=options, service=Service(self._path, env=self._environment))
         driver.set_script_timeout(90)
+        #: the window and frame where it is, so that nobody has to go there again
+        driver.entered = None
         return driver
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
@@ -559,6 +561,7 @@ class WebKitEngine:
         # The first tab stays: without one there is no session.
         self._driver.switch_to.window(self._driver.window_handles[0])
         self._driver.switch_to.new_window("tab")
+        self._driver.entered = None
         page = WebKitPage(self._driver, self._driver.current_window_handle)
         page.goto(url)
         return page
@@ -571,10 +574,14 @@ class WebKitFrame:
         self._element = element
 
     def _enter(self) -> None:
+        if self._driver.entered == (self._window, self._element):
+            return
+        self._driver.entered = None
         self._driver.switch_to.window(self._window)
         self._driver.switch_to.default_content()
         if self._element is not None:
             self._driver.switch_to.frame(self._element)
+        self._driver.entered = self._window, self._element
 
     def evaluate(self, function: str, argument: Any = None) -> Any:
         self._enter()
@@ -626,6 +633,7 @@ class WebKitPage(WebKitFrame):
         try:
             self._enter()
             self._driver.close()
+            self._driver.entered = None
         except WebDriverException:
             # The session is gone: a fresh one took its place.
             return
