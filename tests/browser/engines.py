@@ -64,6 +64,8 @@ FIREFOX_PREFERENCES = {
     "devtools.jsonview.enabled": False,
 }
 
+_OPEN_WINDOW = "(url) => void window.open(url)"
+
 #: Makes a frame whose origin is opaque, so that its requests say ``Origin: null``.
 MAKE_SANDBOX = """() => new Promise((loaded) => {
     const frame = document.createElement("iframe");
@@ -102,6 +104,9 @@ class Page(Frame, Protocol):
 
     def sandboxed(self) -> Frame:
         """A new sandboxed iframe in this page."""
+
+    def popup(self, url: str) -> Page:
+        """The window that the page opens at this URL. WebKitGTK's driver lets no page open one."""
 
     def screenshot(self) -> bytes:
         """The viewport as PNG."""
@@ -201,6 +206,11 @@ class ChromiumPage(ChromiumFrame):
     def sandboxed(self) -> Frame:
         self.evaluate(MAKE_SANDBOX)
         return ChromiumFrame(self.playwright.frames[-1])
+
+    def popup(self, url: str) -> Page:
+        with self.playwright.expect_popup() as opening:
+            self.evaluate(_OPEN_WINDOW, url)
+        return ChromiumPage(opening.value)
 
     def screenshot(self) -> bytes:
         picture: bytes = self.playwright.screenshot()
@@ -452,6 +462,12 @@ class FirefoxPage(FirefoxFrame):
         tree = self._bidi.command("browsingContext.getTree", root=self._context)
         return FirefoxFrame(self._bidi, tree["contexts"][0]["children"][-1]["context"])
 
+    def popup(self, url: str) -> Page:
+        self.evaluate(_OPEN_WINDOW, url)
+        tabs = self._bidi.command("browsingContext.getTree")["contexts"]
+        (opened,) = (tab["context"] for tab in tabs if tab["originalOpener"] == self._context)
+        return FirefoxPage(self._bidi, opened, self._profile)
+
     def screenshot(self) -> bytes:
         return b64decode(self._bidi.command("browsingContext.captureScreenshot", context=self._context)["data"])
 
@@ -622,6 +638,9 @@ class WebKitPage(WebKitFrame):
         self.evaluate(MAKE_SANDBOX)
         element = self._driver.find_elements("css selector", "iframe")[-1]
         return WebKitFrame(self._driver, self._window, element)
+
+    def popup(self, url: str) -> Page:
+        raise NotImplementedError("under WebKitGTK's driver window.open() returns null")
 
     def screenshot(self) -> bytes:
         self._enter()
