@@ -43,7 +43,7 @@ FAILED = {
     "webkit": "Load failed",
 }
 
-#: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent.
+#: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent, and no name leads off this machine.
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -52,10 +52,19 @@ CHROMIUM_FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP attacker.test 127.0.0.1",
+    "--host-resolver-rules=MAP attacker.test 127.0.0.1,MAP * ~NOTFOUND,EXCLUDE 127.0.0.1,EXCLUDE localhost,"
+    "EXCLUDE *.localhost",
 )
+#: A proxy that is not there. Firefox and WebKit ask it for all that is not on this machine.
+NO_PROXY = {"host": "127.0.0.1", "port": 9}
 FIREFOX_PREFERENCES = {
     "network.dns.localDomains": "attacker.test",
+    "network.proxy.type": 1,
+    "network.proxy.http": NO_PROXY["host"],
+    "network.proxy.http_port": NO_PROXY["port"],
+    "network.proxy.ssl": NO_PROXY["host"],
+    "network.proxy.ssl_port": NO_PROXY["port"],
+    "network.proxy.no_proxies_on": "attacker.test, .localhost",
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
@@ -561,6 +570,11 @@ class WebKitEngine:
         options = Options()
         options.add_argument("--automation")
         options.set_capability("acceptInsecureCerts", True)
+        proxy = "{host}:{port}".format(**NO_PROXY)
+        options.set_capability(
+            "proxy",
+            {"proxyType": "manual", "httpProxy": proxy, "sslProxy": proxy, "noProxy": ["127.0.0.1", "localhost"]},
+        )
         with warnings.catch_warnings():
             # Selenium calls a parameter of its own that it calls deprecated.
             warnings.simplefilter("ignore", DeprecationWarning)
