@@ -74,8 +74,6 @@ class Client:
     hurries: bool = False
     #: what else there is to say of it
     how: str = ""
-    #: Preflights cannot be counted where the test's driver answers them.
-    has_count: bool = True
 
     def __str__(self) -> str:
         lock = json.loads((HERE / self.folder / "package-lock.json").read_text(encoding="utf-8"))
@@ -94,7 +92,7 @@ CLIENTS = {
     "ai-sdk-1-sse": Client("@ai-sdk/mcp", "ai_sdk", SSE, "sse", (("type", "sse"),)),
     "inspector-login": Client(INSPECTOR, "", how=", “Direct”, logged in"),
     "inspector-headers": Client(INSPECTOR, "", how=", “Direct”, with a token and one more header"),
-    "inspector-mcp-use": Client("@mcp-use/inspector", "", engines=("chromium",), how=", logged in", has_count=False),
+    "inspector-mcp-use": Client("@mcp-use/inspector", "", how=", logged in"),
     "extension": Client(
         "@modelcontextprotocol/client", "client2", engines=EXTENSIBLE, how=" in an extension with host permission"
     ),
@@ -191,8 +189,6 @@ class Sightings:
 
 
 def _count(client: Client, counts: set[int]) -> str:
-    if not client.has_count:
-        return "–"
     if client.hurries and counts <= {1, 2}:
         return "1 or 2"
     return " or ".join(map(str, sorted(counts)))

@@ -69,11 +69,15 @@ FIREFOX_PREFERENCES = {
     "network.connectivity-service.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "browser.safebrowsing.blockedURIs.enabled": False,
+    "services.settings.server": "data:,#remote-settings-dummy/v1",
     # Its viewer is a page that may not fetch.
     "devtools.jsonview.enabled": False,
 }
 
 _OPEN_WINDOW = "(url) => void window.open(url)"
+
+#: The second is what a released Firefox wants to have before it takes another ``services.settings.server``.
+FIREFOX_ENVIRONMENT = {"MOZ_DISABLE_CONTENT_SANDBOX": "1", "MOZ_REMOTE_SETTINGS_DEVTOOLS": "1"}
 
 #: Makes a frame whose origin is opaque, so that its requests say ``Origin: null``.
 MAKE_SANDBOX = """() => new Promise((loaded) => {
@@ -321,7 +325,7 @@ class FirefoxEngine:
                 text=True,
                 # Its content processes are its children: the group is ended as one.
                 start_new_session=True,
-                env={**os.environ, "HOME": profile, "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+                env={**os.environ, **FIREFOX_ENVIRONMENT, "HOME": profile},
             )
             stack.callback(end_group, process)
             output = process.stderr
