@@ -74,6 +74,8 @@ class Client:
     hurries: bool = False
     #: what else there is to say of it
     how: str = ""
+    #: Firefox takes two or three, as it happens, where the page is loaded anew after a login.
+    has_count: bool = True
 
     def __str__(self) -> str:
         lock = json.loads((HERE / self.folder / "package-lock.json").read_text(encoding="utf-8"))
@@ -92,7 +94,7 @@ CLIENTS = {
     "ai-sdk-1-sse": Client("@ai-sdk/mcp", "ai_sdk", SSE, "sse", (("type", "sse"),)),
     "inspector-login": Client(INSPECTOR, "", how=", “Direct”, logged in"),
     "inspector-headers": Client(INSPECTOR, "", how=", “Direct”, with a token and one more header"),
-    "inspector-mcp-use": Client("@mcp-use/inspector", "", how=", logged in"),
+    "inspector-mcp-use": Client("@mcp-use/inspector", "", how=", logged in", has_count=False),
     "extension": Client(
         "@modelcontextprotocol/client", "client2", engines=EXTENSIBLE, how=" in an extension with host permission"
     ),
@@ -189,6 +191,8 @@ class Sightings:
 
 
 def _count(client: Client, counts: set[int]) -> str:
+    if not client.has_count:
+        return "–"
     if client.hurries and counts <= {1, 2}:
         return "1 or 2"
     return " or ".join(map(str, sorted(counts)))

@@ -111,7 +111,7 @@ def test_mcp_use_inspector(
         running(token="t", origins=[origin]) as demo,
         sightings.of("inspector-mcp-use", engine.name, demo.app) as sighting,
     ):
-        page = visit(f"{origin}/inspector?autoConnect={demo.endpoint}", fresh=True)
+        page = visit(f"{origin}/inspector?autoConnect={demo.endpoint}")
         press_text(page, "Authenticate")
         press(page, "button[value=allow]")
         until(page, "document.body && document.body.innerText.includes('calculateSum')")
