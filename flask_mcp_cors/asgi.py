@@ -33,7 +33,6 @@ from .reporting import InForce
 from .reporting import log
 from .reporting import preflight_answered
 from .reporting import report
-from .reporting import report_lost_method
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -159,13 +158,13 @@ class CORSMiddleware:
         if decision is None:
             facts = read_facts(scope, headers)
             decision = await self._decide(scope, facts)
-            report_lost_method(facts)
+            self._report(facts, decision, headers)
             if self._site.keeps(facts):
                 if len(self._kept) >= MEMO_ENTRIES:
                     self._kept.clear()
                 self._kept[key] = decision
         # An answered preflight is told by a signal only, and most applications have nobody listening.
-        if decision.reported or decision.is_refusal or (decision.final and preflight_answered.receivers):
+        elif decision.reported or decision.is_refusal or (decision.final and preflight_answered.receivers):
             self._report(read_facts(scope, headers), decision, headers)
         if decision.final:
             outer = claim({}, _origin(headers))

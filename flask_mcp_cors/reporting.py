@@ -105,12 +105,13 @@ def report(
     *,
     debug: bool = False,
 ) -> None:
-    """Tell the log and the signals of a decision that is final, or that ``report`` let pass.
+    """Tell the log and the signals what there is to tell of a decision.
 
     :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for; with ``asgi``
         among the keys where they came through ASGI.
     :param choose: says which rule selected the policy; asked only where a line is written.
     """
+    _report_lost_method(facts)
     if decision.status is not None and decision.status < 300:
         if debug and (failure := _failed_preflight(facts, decision, in_force, choose)):
             log.warning("%s", failure)
@@ -134,13 +135,14 @@ def report(
         signal.send(sender, decision=decision, path=facts.path, origin=facts.origin, host=facts.host)
 
 
-def report_lost_method(facts: Facts) -> None:
+def _report_lost_method(facts: Facts) -> None:
     """Warn of an ``OPTIONS`` request that looks like a preflight which has lost its announced method on the way.
 
     Where ``Origin`` is lost as well, the line of the refusal says so.
     """
-    is_refused = facts.origin is None and facts.fetch_site in _OTHER_SITES
-    if facts.method == "OPTIONS" and facts.fetch_mode == "cors" and facts.request_method is None and not is_refused:
+    if facts.method != "OPTIONS" or facts.request_method is not None or facts.fetch_mode != "cors":
+        return
+    if facts.origin is not None or facts.fetch_site not in _OTHER_SITES:
         log.warning(
             "OPTIONS %s from a page has no Access-Control-Request-Method: unless the page itself called OPTIONS, a "
             "proxy or CDN in front has removed the header; %s",

@@ -28,7 +28,6 @@ from .doors import Handover
 from .doors import judge_choice
 from .reporting import InForce
 from .reporting import report
-from .reporting import report_lost_method
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
@@ -87,8 +86,8 @@ class Door:
 
     def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
-        self._configured = configured
         self._site = configured.site
+        self._in_force = InForce(configured.site, configured.source)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._pass(environ, start_response, read_facts(environ, routed_path(environ)))
@@ -96,9 +95,8 @@ class Door:
     def _pass(self, environ: WSGIEnvironment, start_response: StartResponse, facts: Facts) -> Iterable[bytes]:
         """Answer the request, or let it in and finish the response."""
         decision = self._decide(environ, facts)
-        report_lost_method(facts)
         outer = claim(environ, facts.origin)
-        if decision is not None and (decision.final or decision.reported):
+        if decision is not None:
             self._report(facts, decision, environ)
             if decision.final:
                 if outer is not None:
@@ -173,8 +171,7 @@ class Door:
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         site = self._site
-        in_force = InForce(site, self._configured.source)
-        report(self, facts, decision, environ, in_force, lambda: site.choose(facts.path, facts.policy_method))
+        report(self, facts, decision, environ, self._in_force, lambda: site.choose(facts.path, facts.policy_method))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         """Does whoever called want an exception itself, not a response? A debugger does."""

@@ -565,8 +565,18 @@ class TestSignals:
         seen = []
         caplog.set_level(logging.WARNING, "flask_mcp_cors")
         with request_refused.connected_to(lambda sender, **facts: seen.append(facts), app):
-            app.test_client().get("/", headers={"Origin": EVIL})
-        assert (len(seen), len(caplog.records)) == (told, told)
+            for times in (1, 2, 3):
+                app.test_client().get("/", headers={"Origin": EVIL})
+                assert (len(seen), len(caplog.records)) == (told * times, told * times)
+
+    @pytest.mark.parametrize("wrap", [False, True], ids=["hooks", "wrap_wsgi"])
+    def test_the_same_preflight_is_signalled_each_time(self, app, wrap):
+        init(app, wrap_wsgi=wrap)
+        seen = []
+        with preflight_answered.connected_to(lambda sender, **facts: seen.append(facts["path"]), app):
+            for path in ("/mcp", "/mcp", "/mcp", "/other", "/mcp"):
+                app.test_client().options(path, headers=PREFLIGHT)
+        assert seen == ["/mcp", "/mcp", "/mcp", "/other", "/mcp"]
 
 
 class TestLog:

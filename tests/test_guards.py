@@ -288,7 +288,7 @@ class TestIdentities:
             functools.partial(print),
             print,
         ],
-        ids=repr,
+        ids=lambda answer: repr(answer).partition(" at 0x")[0],
     )
     def test_what_nobody_means_as_an_identity_lets_nobody_in(self, app, cors, answer):
         app.config["PROPAGATE_EXCEPTIONS"] = False

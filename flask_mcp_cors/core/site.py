@@ -133,7 +133,7 @@ class Site:
         #: selects and that always answers alike. The first holds those that let a request pass and have nothing to
         #: report, which is what a door asks first.
         self.passing: dict[tuple[object, ...], Decision] = {}
-        self._answering: dict[tuple[object, ...], Decision] = {}
+        self.answering: dict[tuple[object, ...], Decision] = {}
 
     def choose(self, path: str, method: str = "GET", *, discovery: bool = True) -> Choice:
         """The policy for a path and a method, before any mark on a view or blueprint.
@@ -159,12 +159,12 @@ class Site:
         Under policies that always answer alike, the decision is kept. Never raises.
         """
         key = facts[:-1]
-        decision = self.passing.get(key) or self._answering.get(key)
+        decision = self.passing.get(key) or self.answering.get(key)
         return self._judge(facts) if decision is None else decision
 
     def keeps(self, facts: Facts) -> bool:
         """Is the decision on these facts kept, so that a door may keep it too?"""
-        return facts[:-1] in self.passing or facts[:-1] in self._answering
+        return facts[:-1] in self.passing or facts[:-1] in self.answering
 
     def _judge(self, facts: Facts) -> Decision | None:
         choice = self.choose(facts.path, facts.policy_method)
@@ -182,7 +182,7 @@ class Site:
         is_constant = policy is None or policy.is_constant
         key = facts[:-1]
         if is_constant and not depends_on_view and facts.path.isascii() and _length(key) <= _MEMO_ENTRY_LENGTH:
-            memo = self._answering if decision.final or decision.reported else self.passing
+            memo = self.answering if decision.final or decision.reported else self.passing
             if len(memo) >= MEMO_ENTRIES:
                 memo.clear()
             memo[key] = decision

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from functools import partial
 from threading import Lock
 from typing import Any
 from typing import TYPE_CHECKING
@@ -31,7 +32,6 @@ from ..doors import judge_choice
 from ..reporting import InForce
 from ..reporting import log
 from ..reporting import report
-from ..reporting import report_lost_method
 from ..wsgi import announcing
 from ..wsgi import KEY
 from ..wsgi import make_facts
@@ -78,6 +78,7 @@ class AppState:
         self.after_request = _make_after_request(self)
         #: Are they registered?
         self.has_hooks = False
+        self._in_force = InForce(configured.site, configured.source)
         self._has_checked_patterns = False
         self._lock = Lock()
 
@@ -142,8 +143,7 @@ class AppState:
 
     def report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment, choose: Callable[[], Choice]) -> None:
         """Tell the log and the signals of a decision."""
-        in_force = InForce(self.site, self.configured.source)
-        report(self.app, facts, decision, environ, in_force, choose, debug=self.app.debug)
+        report(self.app, facts, decision, environ, self._in_force, choose, debug=self.app.debug)
 
     # hooks
 
@@ -195,13 +195,10 @@ class AppState:
             decision = self.decide(facts, req)
             if decision.reason is Reason.CROSS_SITE and is_static(self.app, req.endpoint):
                 decision = self.decide(facts._replace(embeddable=True), req)
-            if decision.final or decision.reported:
-                self.report(facts, decision, environ, lambda: self.choose(facts, req))
-            report_lost_method(facts)
+            self.report(facts, decision, environ, partial(self.choose, facts, req))
         setattr(req, _DECISION, decision)
         if decision.final:
-            # The headers are left to ``after_request``: putting them in twice costs 7 µs.
-            return _FinalResponse(decision.body or None, decision.status)
+            return answer(decision)
         self.views.check()
         if facts.path in self.metadata.bodies and facts.method in ("GET", "HEAD"):
             return metadata_response(self.metadata.body_for(facts.path, req.host))
@@ -252,6 +249,11 @@ def _current_request() -> Request:
     return req
 
 
+def answer(decision: Decision) -> Response:
+    """The response that is a final decision. ``after_request`` adds the headers: to put them in twice costs 7 µs."""
+    return _FinalResponse(decision.body or None, decision.status)
+
+
 def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
     """Append headers that are known to be valid.
 
@@ -266,7 +268,8 @@ def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
-    views, documents, kept = state.views, state.metadata.bodies, state.site.passing.get
+    views, documents = state.views, state.metadata.bodies
+    passing, answering = state.site.passing.get, state.site.answering.get
     around = AROUND.get
 
     def before_request() -> Response | None:
@@ -274,9 +277,10 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         req = _current_request()
         environ = req.environ
         values = tuple(map(environ.get, KEY))
-        decision = kept(values)
+        decision = passing(values) or answering(values)
         if (
             decision is None
+            or decision.reported
             or HANDOVER in environ
             or around() is not None
             or views.exist()
@@ -285,6 +289,10 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
         ):
             return state.judge(req, make_facts(values, req.path))
         req._mcp_cors_decision = decision  # type: ignore[attr-defined]  # quicker than setattr with a constant
+        if decision.final:
+            facts = make_facts(values, req.path)
+            state.report(facts, decision, environ, partial(state.choose, facts, req))
+            return answer(decision)
         return None
 
     return before_request

@@ -105,8 +105,7 @@ class Layer(Door):
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state
-        req = self._app.request_class(environ)
-        state.report(facts, decision, environ, lambda: state.choose(facts, req))
+        state.report(facts, decision, environ, lambda: state.choose(facts, self._app.request_class(environ)))
 
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         return self._app.testing or self._app.debug or super()._wants_exceptions(environ)

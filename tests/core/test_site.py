@@ -478,7 +478,7 @@ class TestMemo:
             made.judge(facts(path=f"/{number}", origin=APP))
             made.judge(facts(path=f"/{number}", origin=EVIL))
         assert len(made.passing) <= 256
-        assert len(made._answering) <= 256
+        assert len(made.answering) <= 256
 
     @pytest.mark.parametrize("length", [512, 513])
     def test_a_path_of_any_length_has_its_policy(self, length):
