@@ -573,12 +573,11 @@ class WebKitEngine:
 
         options = Options()
         options.add_argument("--automation")
+        # As arguments: with the driver's own setting a session does not start now and then.
+        options.add_argument("--proxy=http://{host}:{port}".format(**NO_PROXY))
+        for host in ("127.0.0.1", "localhost"):
+            options.add_argument(f"--ignore-host={host}")
         options.set_capability("acceptInsecureCerts", True)
-        proxy = "{host}:{port}".format(**NO_PROXY)
-        options.set_capability(
-            "proxy",
-            {"proxyType": "manual", "httpProxy": proxy, "sslProxy": proxy, "noProxy": ["127.0.0.1", "localhost"]},
-        )
         with warnings.catch_warnings():
             # Selenium calls a parameter of its own that it calls deprecated.
             warnings.simplefilter("ignore", DeprecationWarning)
