@@ -226,9 +226,12 @@ class Browser:
             raise CORSFailure(CORSErrorReason.NO_CORS_REDIRECT_MODE_NOT_FOLLOW)
         if request.url.userinfo and not navigates and Quirk.NO_REDIRECT_TO_CREDENTIALS in self.quirks:
             raise CORSFailure(CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS)
-        if not navigates and self.origin.startswith("https:") and not request.url.is_potentially_trustworthy():
-            # Only where a redirect leads, the console names the fragment.
-            url = request.url.without_fragment if len(request.url_list) == 1 else None
+        strict = Quirk.LOOPBACK_IS_MIXED_CONTENT in self.quirks
+        is_secure = request.url.scheme == "https" if strict else request.url.is_potentially_trustworthy()
+        if not navigates and self.origin.startswith("https:") and not is_secure:
+            # Only Firefox's console names the fragment of a URL to which no redirect led.
+            is_short = self._engine != "firefox" and len(request.url_list) == 1
+            url = request.url.without_fragment if is_short else None
             raise CORSFailure(CORSErrorReason.MIXED_CONTENT, url=url)
         if request.url.port in BAD_PORTS:
             raise CORSFailure(CORSErrorReason.UNSAFE_PORT)
@@ -357,7 +360,10 @@ class Browser:
             request.response_tainting == "cors" or request.method not in ("GET", "HEAD") or keeps_origin
         )
         if request.origin_was_sent:
-            headers.append(("Origin", request.serialized_origin))
+            is_form = request.mode == "navigate"
+            keeps = Quirk.DOWNGRADED_FORM_KEEPS_ORIGIN if is_form else Quirk.DOWNGRADED_FETCH_KEEPS_ORIGIN
+            hides = request.mode != "cors" and self._downgrades(url) and keeps not in self.quirks
+            headers.append(("Origin", OPAQUE if hides else request.serialized_origin))
         headers += self._fetch_metadata(request)
         if request.body is not None or request.method in ("POST", "PUT"):
             headers.append(("Content-Length", str(len(request.body or b""))))
@@ -419,11 +425,16 @@ class Browser:
                 ("Sec-Fetch-Dest", "document" if navigates else "empty"),
             ]
         # The referrer policy "strict-origin-when-cross-origin": the page is at the root of its origin.
-        if self.origin != OPAQUE and not (self.origin.startswith("https:") and request.url.scheme == "http"):
+        # What was hidden once stays hidden.
+        if self.origin != OPAQUE and not any(map(self._downgrades, request.url_list)):
             headers.append(("Referer", f"{self.origin}/"))
         if "User-Agent" not in request.headers:
             headers.append(("User-Agent", USER_AGENT))
         return headers
+
+    def _downgrades(self, url: URL) -> bool:
+        """Is this a page over HTTPS and a URL without?"""
+        return self.origin.startswith("https:") and url.scheme == "http"
 
     def _send(self, request: NetworkRequest, *, is_preflight: bool = False) -> NetworkResponse:
         pairs = [("Host", parse_url(request.url).authority), *request.headers.pairs]

@@ -14,6 +14,7 @@ from .quirks import Quirk
 from .request import Request
 from .urls import OtherSchemeError
 from .words import CHECKS
+from .words import MIXED_LOOPBACK
 from .words import NO_CORS_SCHEME
 from .words import NO_MATCH
 from .words import NO_SUCCESS
@@ -72,6 +73,8 @@ def _webkit_words(
 ) -> str | None:
     """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
     words = WORDS["webkit"].get(failure.reason)
+    if failure.reason is CORSErrorReason.MIXED_CONTENT and request.url.is_potentially_trustworthy():
+        return MIXED_LOOPBACK
     if last is not None and last.response is None and last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED":
         # Without a preflight it says nothing.
         return f"Could not connect to {request.url.host}: Connection refused"

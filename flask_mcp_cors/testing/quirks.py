@@ -237,6 +237,20 @@ class Quirk(Enum):
         "redirected from one foreign origin to another.",
         "chromium",
     )
+    LOOPBACK_IS_MIXED_CONTENT = (
+        "A page that came over HTTPS may not ask a server on this machine over HTTP. The standard trusts loopback.",
+        "webkit",
+    )
+    DOWNGRADED_FETCH_KEEPS_ORIGIN = (
+        "A POST with mode 'no-cors' from a page over HTTPS to a server over HTTP says the page's origin. The standard: "
+        "Origin: null.",
+        "chromium",
+    )
+    DOWNGRADED_FORM_KEEPS_ORIGIN = (
+        "A form's POST from a page over HTTPS to a server over HTTP says the page's origin. The standard: Origin: "
+        "null.",
+        "webkit",
+    )
     MISDIRECTED_COOKIES_ARE_LOST = (
         "The cookies of an answer 421 are neither kept nor sent when the request is sent again. The standard: both.",
         "chromium",

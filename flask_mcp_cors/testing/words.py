@@ -24,6 +24,10 @@ _NOT_ALLOWED = "Origin {sent_origin} is not allowed by Access-Control-Allow-Orig
 _NOT_SUCCESSFUL = "Preflight response is not successful. Status code: {status}"
 _NO_REDIRECTION = "Not allowed to follow a redirection while loading {url}"
 _NOT_HTTP = "Cross origin requests are only supported for HTTP."
+#: WebKit of a page over HTTPS. Where the server is on this machine, the sentence has no end.
+MIXED_LOOPBACK = (
+    "[blocked] The page at {origin}/ requested insecure content from {url}. This content was blocked and must"
+)
 NO_CORS_SCHEME = "not allowed to follow a cross-origin CORS redirection with non CORS scheme"
 _WEBKIT_FAILED = "Load failed"
 _WEBKIT_CORP = (
@@ -71,6 +75,7 @@ _FIREFOX = {
     "InvalidHeaderValue": "Window.fetch: {detail} is an invalid header value.",
     "DisallowedByMode": "Security Error: Content at {origin}/ may not load data from {url}.",
     "UnsupportedScheme": _BLOCKED + "CORS request not http).",
+    "MixedContent": "Blocked loading mixed active content “{url}”",
     "LocalResource": "Security Error: Content at {origin}/ may not load or link to {url}.",
     "CorsDisabledScheme": _BLOCKED + "CORS request not http).",
     "CorpNotSameOrigin": _CORP,
@@ -107,6 +112,7 @@ _WEBKIT = {
     "NoCorsRedirectModeNotFollow": "No-Cors mode requires follow redirect mode",
     "UnsupportedScheme": _NOT_HTTP,
     "LocalResource": _NOT_HTTP,
+    "MixedContent": MIXED_LOOPBACK + " be served over HTTPS.",
     "UnsafePort": "Not allowed to use restricted network port {port}: {url}",
     "RedirectDisallowed": _NO_REDIRECTION,
     "TooManyRedirects": "Load cannot follow more than 20 redirections",

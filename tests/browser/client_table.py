@@ -74,7 +74,7 @@ class Client:
     hurries: bool = False
     #: what else there is to say of it
     how: str = ""
-    #: Preflights cannot be counted where the test's driver answers them.
+    #: Firefox takes two or three, as it happens, where the page is loaded anew after a login.
     has_count: bool = True
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ CLIENTS = {
     "ai-sdk-1-sse": Client("@ai-sdk/mcp", "ai_sdk", SSE, "sse", (("type", "sse"),)),
     "inspector-login": Client(INSPECTOR, "", how=", “Direct”, logged in"),
     "inspector-headers": Client(INSPECTOR, "", how=", “Direct”, with a token and one more header"),
-    "inspector-mcp-use": Client("@mcp-use/inspector", "", engines=("chromium",), how=", logged in", has_count=False),
+    "inspector-mcp-use": Client("@mcp-use/inspector", "", how=", logged in", has_count=False),
     "extension": Client(
         "@modelcontextprotocol/client", "client2", engines=EXTENSIBLE, how=" in an extension with host permission"
     ),

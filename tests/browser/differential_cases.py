@@ -339,16 +339,16 @@ def caches(draw: random.Random, count: int) -> Iterator[Case]:
 
 
 def ages() -> Iterator[Case]:
-    """How long an answer is kept, with real waiting."""
-    for value in (None, "", "abc", "-1", "+2", "1", "2", "600", "99999999999999999999"):
+    """How long an answer is kept, with real waiting: 1 second, 3.5, 6.5 and 9.5, so never near the end of its time."""
+    for value in (None, "", "abc", "-1", "+2", "2", "8", "600", "99999999999999999999"):
         once = step("PUT", {"X-A": "1"})
-        waits = [{**once, "wait": seconds} for seconds in (0.5, 0.8, 1.2, 3.2)]
+        waits = [{**once, "wait": seconds} for seconds in (1, 2.5, 3, 3)]
         preflight = OPEN + header(ALLOW_METHODS, "PUT") + header(ALLOW_HEADERS, "x-a") + header(MAX_AGE, value)
         yield {"routes": everywhere(route(200, OPEN, preflight)), "steps": [once, *waits]}
 
     # The answer to X-B names X-A again, where * has to be asked for: is that kept for longer then?
-    preflight = OPEN + header(ALLOW_METHODS, "PUT") + header(ALLOW_HEADERS, "x-a, *") + header(MAX_AGE, "2")
-    waits = (("X-A", 0), ("X-B", 1), ("X-A", 1.5), ("X-A", 1))
+    preflight = OPEN + header(ALLOW_METHODS, "PUT") + header(ALLOW_HEADERS, "x-a, *") + header(MAX_AGE, "4")
+    waits = (("X-A", 0), ("X-B", 2), ("X-A", 3), ("X-A", 2))
     steps = [{**step("PUT", {name: "1"}), "wait": seconds} for name, seconds in waits]
     yield {"routes": everywhere(route(200, OPEN, preflight)), "steps": steps}
 
@@ -543,15 +543,18 @@ def arguments() -> Iterator[Case]:
 
 
 def mixed_content() -> Iterator[Case]:
-    """A page that came over HTTPS, and what did not. To a browser this machine is as good as HTTPS."""
+    """A page that came over HTTPS, and what did not: on this machine, which may be as good as HTTPS, and elsewhere."""
     server = everywhere(route(200, OPEN, PREFLIGHT))
     urls = ["{insecure}/t", "{insecure}/t#f", "http://attacker.test:6000/", "http://user@attacker.test/", "{b}/t"]
-    urls += ["ftp://x/"]
+    urls += ["{c}/t", "{local}/t", "{secure}/t", "ftp://x/"]
     for url, mode in product(urls, ("cors", "no-cors", "same-origin")):
-        routes = {"a /r": route(302, [*OPEN, ["Location", url]], PREFLIGHT), **server}
-        yield {"routes": routes, "steps": [step(url="{a}/r", mode=mode)], "page": "secure"}
         for method in ("GET", "PUT", "POST"):
             yield {"routes": server, "steps": [step(method, url=url, mode=mode)], "page": "secure"}
+        if url == "ftp://x/":
+            continue
+        for first, method in product(("a", "secure"), ("GET", "POST")):
+            routes = {f"{first} /r": route(307, [*OPEN, ["Location", url]], PREFLIGHT), **server}
+            yield {"routes": routes, "steps": [step(method, url=f"{{{first}}}/r", mode=mode)], "page": "secure"}
 
 
 def recorded() -> Iterator[Case]:

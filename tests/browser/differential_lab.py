@@ -12,13 +12,17 @@ import queue
 import re
 import socket
 import socketserver
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -28,12 +32,16 @@ from typing import TYPE_CHECKING
 from differential_cases import answer_of
 from differential_cases import Case
 from differential_cases import fill_in
-from differential_outcomes import SECURE
 from engines import end_group
 from engines import mini_browser
 from engines import virtual_display
 from engines import WARM_UP
 from engines import webkit_environment
+from serving import tls_context
+
+from flask_mcp_cors.testing import HTTPTransport
+from flask_mcp_cors.testing import NetworkRequest
+from flask_mcp_cors.testing import NetworkResponse
 
 if TYPE_CHECKING:
     from engines import Engine
@@ -66,7 +74,8 @@ SEEN = (
 class Laboratory:
     """Servers on 127.0.0.1: ``page`` (where the page is), ``a`` and ``b``, and ``c``, which is ``b`` as *localhost*.
 
-    They are different origins; ``c`` is also another site than the others.
+    They are different origins; ``c`` is also another site than the others, and so is ``local``, a name below
+    *localhost*. ``secure`` has a page that comes over HTTPS, with a certificate that nobody has signed.
     """
 
     def __init__(self) -> None:
@@ -74,9 +83,11 @@ class Laboratory:
         self.batches: dict[str, list[Any]] = {}
         self.results: dict[str, queue.Queue[Any]] = defaultdict(queue.Queue)
         self.seen: dict[str, list[dict[str, str]]] = defaultdict(list)
-        self.servers = {name: _Server(self, name) for name in ("page", "a", "b")}
+        self.servers = {name: _Server(self, name) for name in ("page", "a", "b", "secure")}
         self.urls = {name: f"http://127.0.0.1:{server.server_port}" for name, server in self.servers.items()}
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
+        self.urls["local"] = f"http://api.localhost:{self.servers['b'].server_port}"
+        self.urls["secure"] = f"https://page.localhost:{self.servers['secure'].server_port}"
         # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
         self.closed = socket.create_server(("127.0.0.1", 0))
         self.urls["closed"] = f"http://127.0.0.1:{self.closed.getsockname()[1]}"
@@ -86,14 +97,26 @@ class Laboratory:
     def add(self, case: Case) -> None:
         self.cases[case["id"]] = case
 
-    def prepare(self, cases: list[Case]) -> list[Any]:
-        """What the page's script is given."""
+    def home(self, kind: str | None) -> str:
+        """The origin of the server that has the page of this kind."""
+        return self.urls["secure" if kind == "secure" else "page"]
+
+    def prepare(self, kind: str | None, cases: list[Case]) -> list[Any]:
+        """What the script of the page of this kind is given."""
         ready = []
         for case in cases:
             self.add(case)
             steps = [{**step, "url": fill_in(step["url"], self.urls, None, case["id"])} for step in case["steps"]]
             ready.append({"id": case["id"], "steps": steps})
-        return [ready, self.urls["page"]]
+        return [ready, self.home(kind)]
+
+    def complete(self, results: dict[str, Any]) -> dict[str, Any]:
+        """With what the servers have seen of those steps whose page did not ask."""
+        for case_id, steps in results.items():
+            for step in steps:
+                if "seen" not in step:
+                    step["seen"] = self.seen.pop(case_id, [])
+        return results
 
     @contextmanager
     def running(self) -> Iterator[Laboratory]:
@@ -107,6 +130,17 @@ class Laboratory:
                 server.server_close()
 
 
+class LaboratoryTransport(HTTPTransport):
+    """Finds the servers under all their names, as browsers do, and trusts them."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=20, context=ssl._create_unverified_context())
+
+    def send(self, request: NetworkRequest) -> NetworkResponse:
+        url = re.sub(r"(?<=//)(api\.localhost|page\.localhost|attacker\.test)(?=:)", "127.0.0.1", request.url)
+        return super().send(replace(request, url=url))
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -117,6 +151,9 @@ class _Server(ThreadingHTTPServer):
         self.laboratory = laboratory
         self.name = name
         self.kept = 0
+        if name == "secure":
+            # The handshake is left to the request's own thread: one that takes its time would stop the others.
+            self.socket = tls_context().wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def server_bind(self) -> None:
         # HTTPServer would look up the host's name here.
@@ -137,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             self.answer()
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.close_connection = True
 
     def answer(self) -> None:
@@ -175,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.laboratory.seen[case_id].append(entry)
         case = self.server.laboratory.cases[case_id]
         host = self.headers["Host"].partition(":")[0]
-        server = "c" if self.server.name == "b" and host == "localhost" else self.server.name
+        server = {"localhost": "c", "api.localhost": "local"}.get(host, self.server.name)
         is_preflight = self.command == "OPTIONS" and "Access-Control-Request-Method" in self.headers
         answer = answer_of(case, server, path, is_preflight=is_preflight)
         origin = self.headers.get("Origin")
@@ -223,15 +260,19 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-#: Runs the cases given to it in turn. Before each step it says on the console which it is.
+#: Runs the cases given to it in turn, and those that wait beside them. Before each step it says on the console which it
+#: is; those that wait say nothing, nor do they fail. The servers are asked what they have seen of a step where the case
+#: has several, and after a failure: the engine's own lines are on the console by then. Else all that they have seen of
+#: the case is of its one step.
 SCRIPT = """
 async ([cases, base]) => {
   const results = {};
-  for (const one of cases) {
+  const waits = (one) => one.steps.some((step) => step.wait);
+  const run = async (one) => {
     results[one.id] = [];
     for (const [number, step] of one.steps.entries()) {
       if (step.wait) await new Promise((done) => setTimeout(done, step.wait * 1000));
-      console.log(`step ${one.id} ${number}`);
+      if (!waits(one)) console.log(`step ${one.id} ${number}`);
       let outcome;
       const at = performance.now() / 1000;
       try {
@@ -247,10 +288,15 @@ async ([cases, base]) => {
         outcome = {outcome: error.name, message: error.message};
       }
       outcome.at = at;
-      outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
+      if (one.steps.length > 1 || "message" in outcome) {
+        outcome.seen = await (await fetch(`${base}/case/${one.id}/seen`)).json();
+      }
       results[one.id].push(outcome);
     }
-  }
+  };
+  const beside = cases.filter(waits).map(run);
+  for (const one of cases) if (!waits(one)) await run(one);
+  await Promise.all(beside);
   console.log("the end");
   return results;
 }
@@ -260,23 +306,26 @@ async ([cases, base]) => {
 _NOTHING_SPECIAL = re.compile(r"Failed to load resource: (net::ERR_FAILED$|the server responded with a status of)")
 
 
-def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case], at_once: int = 6) -> dict[str, Any]:
+def _batches(cases: list[Case], at_once: int) -> list[tuple[str | None, list[Case]]]:
+    """What is run at once, in a tab each: the cases of each kind of page, those of the usual one in several parts."""
+    parts = {kind: [case for case in cases if case.get("page") == kind] for kind in (None, "sandboxed", "secure")}
+    usual = parts.pop(None)
+    batches = [(None, usual[number::at_once]) for number in range(at_once)]
+    return [(kind, chosen) for kind, chosen in [*batches, *parts.items()] if chosen]
+
+
+def run_in_chromium(chromium: Chromium, laboratory: Laboratory, cases: list[Case], at_once: int = 3) -> dict[str, Any]:
     """Every case's steps as the page saw them. ``console`` of a step that was rejected is what Chromium printed."""
     results: dict[str, Any] = {}
-    for page in (None, "sandboxed", "secure"):
-        chosen = [case for case in cases if case.get("page") == page]
-        # A fresh context has an empty cookie jar and an empty preflight cache.
-        contexts = [chromium.new_context() for _ in range(at_once)]
-        try:
-            tabs = [
-                _Tab(context.new_page(), laboratory, page, chosen[number::at_once])
-                for number, context in enumerate(contexts)
-            ]
-            for tab in tabs:
-                results |= tab.results()
-        finally:
-            for context in contexts:
-                context.close()
+    with ExitStack() as stack:
+        tabs = []
+        for kind, chosen in _batches(cases, at_once):
+            # A fresh context has an empty cookie jar and an empty preflight cache.
+            context = chromium.new_context(ignore_https_errors=True)
+            stack.callback(context.close)
+            tabs.append(_Tab(context.new_page(), laboratory, kind, chosen))
+        for tab in tabs:
+            results |= laboratory.complete(tab.results())
     return results
 
 
@@ -284,17 +333,13 @@ class _Tab:
     """One page and the cases that it runs, beginning at once."""
 
     def __init__(self, page: Page, laboratory: Laboratory, kind: str | None, cases: list[Case]) -> None:
-        base = laboratory.urls["page"]
-        given = laboratory.prepare(cases)
+        given = laboratory.prepare(kind, cases)
         self._page = page
         self._console: dict[str, list[str]] = defaultdict(list)
         self._step = ""
         # Nobody is there to answer when Chromium asks whether the page may call this machine.
         page.context.grant_permissions(["local-network-access"])
-        page.route(f"{SECURE}/", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-        page.goto({None: f"{base}/", "sandboxed": base + SANDBOXED, "secure": f"{SECURE}/"}[kind])
-        # Chromium sends no preflights while somebody intercepts requests.
-        page.unroute_all()
+        page.goto(laboratory.home(kind) + (SANDBOXED if kind == "sandboxed" else "/"))
         page.on("console", self._listen)
         page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", given)
 
@@ -304,13 +349,8 @@ class _Tab:
             if message.text.startswith("step "):
                 self._console[message.text] = []
         elif message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
-            # A line may come late, when the next case has begun: its URL says whose it is.
             text = message.text.strip()
-            url = re.search(r"/case/([a-z_]+-[0-9]+)", f"{text} {message.location['url']}")
-            step = self._step
-            if url and step.split(" ")[-2] != url[1]:
-                step = next((known for known in reversed(self._console) if known.split(" ")[-2] == url[1]), step)
-            self._console[step].append(text)
+            self._console[_step_of(f"{text} {message.location['url']}", self._step, self._console)].append(text)
 
     def results(self) -> dict[str, Any]:
         results: dict[str, Any] = self._page.evaluate("window.results")
@@ -331,61 +371,65 @@ class _Tab:
         return special[0] if special else lines[0] if lines else message
 
 
-def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
-    """The same in Firefox, one tab for the usual page and one for the sandboxed one."""
+def run_in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case], at_once: int = 3) -> dict[str, Any]:
+    """The same in Firefox, whose preflight cache holds 100 answers: the cases that wait have it for themselves."""
+    waiting = [case for case in cases if any(step.get("wait") for step in case["steps"])]
+    others = [case for case in cases if case not in waiting]
+    return _in_firefox(engine, laboratory, waiting, 1) | _in_firefox(engine, laboratory, others, at_once)
+
+
+def _in_firefox(engine: Engine, laboratory: Laboratory, cases: list[Case], at_once: int) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for kind, path in ((None, "/"), ("sandboxed", SANDBOXED)):
-        chosen = [case for case in cases if case.get("page") == kind]
-        if not chosen:
-            continue
-        page = engine.open(laboratory.urls["page"] + path, fresh=True)
+    pages = []
+    for kind, chosen in _batches(cases, at_once):
+        page = engine.open(laboratory.home(kind) + (SANDBOXED if kind == "sandboxed" else "/"), fresh=True)
         for server in ("a", "b", "c"):
             page.evaluate(WARM_UP, laboratory.urls[server] + "/keep")
         page.console.clear()
-        page.evaluate(
-            f"(given) => {{ ({SCRIPT})(given).then((results) => {{ window.results = results; }}); }}",
-            laboratory.prepare(chosen),
-        )
-        while not page.evaluate("() => Boolean(window.results)"):
-            time.sleep(0.1)
+        pages.append((page, laboratory.prepare(kind, chosen)))
+    for page, given in pages:
+        page.evaluate(f"(given) => {{ window.results = ({SCRIPT})(given); }}", given)
+    for page, _ in pages:
         found = page.evaluate("() => window.results")
         _attribute(found, page.console)
-        results |= found
+        results |= laboratory.complete(found)
         page.close()
     return results
 
 
-def run_in_webkit(laboratory: Laboratory, cases: list[Case]) -> dict[str, Any]:
-    """The same in WebKit: a MiniBrowser that nobody drives, because only such a one prints its console."""
+def run_in_webkit(laboratory: Laboratory, cases: list[Case], at_once: int = 2) -> dict[str, Any]:
+    """The same in WebKit: MiniBrowsers that nobody drives, because only such a one prints its console."""
     results: dict[str, Any] = {}
-    with virtual_display() as display, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        for kind in ("page", "sandboxed"):
-            chosen = [case for case in cases if case.get("page") == (None if kind == "page" else kind)]
-            if not chosen:
-                continue
-            batch = f"{kind}-{len(laboratory.batches)}"
-            laboratory.batches[batch] = laboratory.prepare(chosen)
-            with open(f"{home}/{batch}.log", "w+", encoding="utf-8", errors="replace") as log:
-                process = subprocess.Popen(
-                    [
-                        mini_browser(),
-                        "--enable-write-console-messages-to-stdout=true",
-                        f"{laboratory.urls['page']}/run/{batch}",
-                    ],
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env=webkit_environment(display, f"{home}/{batch}"),
-                )
-                try:
-                    found = laboratory.results[batch].get(timeout=600)
-                    while "CONSOLE LOG posted" not in (said := Path(log.name).read_text("utf-8", "replace")):
-                        time.sleep(0.05)
-                finally:
-                    end_group(process)
-            lines = re.findall(r"^(?:\S+ )?CONSOLE (.+)$", said, re.MULTILINE)
-            _attribute(found, lines)
-            results |= found
+    with (
+        virtual_display() as display,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
+        ExitStack() as stack,
+    ):
+        logs = {}
+        for kind, chosen in _batches(cases, at_once):
+            batch = f"{kind or 'page'}-{len(laboratory.batches)}"
+            laboratory.batches[batch] = laboratory.prepare(kind, chosen)
+            logs[batch] = Path(home, f"{batch}.log")
+            log = stack.enter_context(open(logs[batch], "w", encoding="utf-8"))
+            process = subprocess.Popen(
+                [
+                    mini_browser(),
+                    "--enable-write-console-messages-to-stdout=true",
+                    "--ignore-tls-errors",
+                    f"{laboratory.home(kind)}/run/{batch}",
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=webkit_environment(display, f"{home}/{batch}"),
+            )
+            stack.callback(end_group, process)
+        for batch, log_path in logs.items():
+            found = laboratory.results[batch].get(timeout=600)
+            while "CONSOLE LOG posted" not in (said := log_path.read_text("utf-8", "replace")):
+                time.sleep(0.05)
+            _attribute(found, re.findall(r"^(?:\S+ )?CONSOLE (.+)$", said, re.MULTILINE))
+            results |= laboratory.complete(found)
     return results
 
 
@@ -396,10 +440,19 @@ def _attribute(results: dict[str, Any], lines: list[str]) -> None:
     for line in lines:
         if found := re.search(r"LOG (step \S+ \d+|the end)$", line):
             step = found[1]
+            console[step] = []
         else:
-            console[step].append(line)
+            console[_step_of(line, step, console)].append(line)
     for case_id, steps in results.items():
         for number, outcome in enumerate(steps):
             if "message" in outcome:
                 outcome["console"] = console[f"step {case_id} {number}"] or [outcome["message"]]
                 outcome.pop("message")
+
+
+def _step_of(line: str, current: str, begun: Iterable[str]) -> str:
+    """Which step a line of the console is about: one that comes late, when the next case has begun, names its URL."""
+    url = re.search(r"/case/([a-z_]+-[0-9]+)", line)
+    if url is None or f" {url[1]} " in current:
+        return current
+    return next((step for step in reversed(list(begun)) if f" {url[1]} " in step), current)

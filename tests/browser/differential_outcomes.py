@@ -24,9 +24,6 @@ from flask_mcp_cors.testing import Quirk
 from flask_mcp_cors.testing import QUIRKS
 from flask_mcp_cors.testing.messages import Body
 
-#: The page that came over HTTPS. No server has it: Chromium is given it when it asks.
-SECURE = "https://page.test"
-
 #: The headers that a line tells, under shorter names. The others are compared with the living engines only.
 TOLD = {
     "origin": "origin",
@@ -54,7 +51,7 @@ def run_in_browser(
     :param times: when the engine began each step.
     :param take_seen: what the servers have seen since it was last called.
     """
-    origin = {None: urls["page"], "sandboxed": "null", "secure": SECURE}[case.get("page")]
+    origin = {None: urls["page"], "sandboxed": "null", "secure": urls["secure"]}[case.get("page")]
     browser = Browser(transport, origin=origin, base_url=urls["page"], quirks=engine)  # type: ignore[arg-type]
     steps: list[dict[str, Any]] = []
     for step, browser.clock in zip(case["steps"], times, strict=True):
@@ -113,6 +110,8 @@ class Replay:
         "a": "http://127.0.0.1:9150",
         "b": "http://127.0.0.1:9151",
         "c": "http://localhost:9151",
+        "local": "http://api.localhost:9151",
+        "secure": "https://page.localhost:9443",
         "insecure": "http://attacker.test:9151",
         "closed": "http://127.0.0.1:9152",
     }
@@ -134,7 +133,7 @@ class Replay:
         return [line(outcome, self.URLS) for outcome in outcomes]
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
-        found = re.fullmatch(r"http://(?:[^/@]*@)?([^/]+)(/[^?]*)(\?.*)?", request.url)
+        found = re.fullmatch(r"https?://(?:[^/@]*@)?([^/]+)(/[^?]*)(\?.*)?", request.url)
         if found is None or found[1] not in self.SERVERS:
             raise ConnectionRefusedError(request.url)
         self.seen.append(

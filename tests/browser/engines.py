@@ -43,7 +43,7 @@ FAILED = {
     "webkit": "Load failed",
 }
 
-#: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent.
+#: No GPU, no sandbox, and no traffic of its own: only what a test asks for is sent, and no name leads off this machine.
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -52,17 +52,32 @@ CHROMIUM_FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--host-resolver-rules=MAP attacker.test 127.0.0.1",
+    "--host-resolver-rules=MAP attacker.test 127.0.0.1,MAP * ~NOTFOUND,EXCLUDE 127.0.0.1,EXCLUDE localhost,"
+    "EXCLUDE *.localhost",
 )
+#: A proxy that is not there. Firefox and WebKit ask it for all that is not on this machine.
+NO_PROXY = {"host": "127.0.0.1", "port": 9}
 FIREFOX_PREFERENCES = {
     "network.dns.localDomains": "attacker.test",
+    "network.proxy.type": 1,
+    "network.proxy.http": NO_PROXY["host"],
+    "network.proxy.http_port": NO_PROXY["port"],
+    "network.proxy.ssl": NO_PROXY["host"],
+    "network.proxy.ssl_port": NO_PROXY["port"],
+    "network.proxy.no_proxies_on": "attacker.test, .localhost",
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "browser.safebrowsing.blockedURIs.enabled": False,
+    "services.settings.server": "data:,#remote-settings-dummy/v1",
     # Its viewer is a page that may not fetch.
     "devtools.jsonview.enabled": False,
 }
+
+_OPEN_WINDOW = "(url) => void window.open(url)"
+
+#: The second is what a released Firefox wants to have before it takes another ``services.settings.server``.
+FIREFOX_ENVIRONMENT = {"MOZ_DISABLE_CONTENT_SANDBOX": "1", "MOZ_REMOTE_SETTINGS_DEVTOOLS": "1"}
 
 #: Makes a frame whose origin is opaque, so that its requests say ``Origin: null``.
 MAKE_SANDBOX = """() => new Promise((loaded) => {
@@ -102,6 +117,9 @@ class Page(Frame, Protocol):
 
     def sandboxed(self) -> Frame:
         """A new sandboxed iframe in this page."""
+
+    def popup(self, url: str) -> Page:
+        """The window that the page opens at this URL. WebKitGTK's driver lets no page open one."""
 
     def screenshot(self) -> bytes:
         """The viewport as PNG."""
@@ -201,6 +219,11 @@ class ChromiumPage(ChromiumFrame):
     def sandboxed(self) -> Frame:
         self.evaluate(MAKE_SANDBOX)
         return ChromiumFrame(self.playwright.frames[-1])
+
+    def popup(self, url: str) -> Page:
+        with self.playwright.expect_popup() as opening:
+            self.evaluate(_OPEN_WINDOW, url)
+        return ChromiumPage(opening.value)
 
     def screenshot(self) -> bytes:
         picture: bytes = self.playwright.screenshot()
@@ -302,7 +325,7 @@ class FirefoxEngine:
                 text=True,
                 # Its content processes are its children: the group is ended as one.
                 start_new_session=True,
-                env={**os.environ, "HOME": profile, "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+                env={**os.environ, **FIREFOX_ENVIRONMENT, "HOME": profile},
             )
             stack.callback(end_group, process)
             output = process.stderr
@@ -452,6 +475,12 @@ class FirefoxPage(FirefoxFrame):
         tree = self._bidi.command("browsingContext.getTree", root=self._context)
         return FirefoxFrame(self._bidi, tree["contexts"][0]["children"][-1]["context"])
 
+    def popup(self, url: str) -> Page:
+        self.evaluate(_OPEN_WINDOW, url)
+        tabs = self._bidi.command("browsingContext.getTree")["contexts"]
+        (opened,) = (tab["context"] for tab in tabs if tab["originalOpener"] == self._context)
+        return FirefoxPage(self._bidi, opened, self._profile)
+
     def screenshot(self) -> bytes:
         return b64decode(self._bidi.command("browsingContext.captureScreenshot", context=self._context)["data"])
 
@@ -544,12 +573,18 @@ class WebKitEngine:
 
         options = Options()
         options.add_argument("--automation")
+        # As arguments: with the driver's own setting a session does not start now and then.
+        options.add_argument("--proxy=http://{host}:{port}".format(**NO_PROXY))
+        for host in ("127.0.0.1", "localhost"):
+            options.add_argument(f"--ignore-host={host}")
         options.set_capability("acceptInsecureCerts", True)
         with warnings.catch_warnings():
             # Selenium calls a parameter of its own that it calls deprecated.
             warnings.simplefilter("ignore", DeprecationWarning)
             driver = WebKitGTK(options=options, service=Service(self._path, env=self._environment))
         driver.set_script_timeout(90)
+        #: the window and frame where it is, so that nobody has to go there again
+        driver.entered = None
         return driver
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
@@ -559,6 +594,7 @@ class WebKitEngine:
         # The first tab stays: without one there is no session.
         self._driver.switch_to.window(self._driver.window_handles[0])
         self._driver.switch_to.new_window("tab")
+        self._driver.entered = None
         page = WebKitPage(self._driver, self._driver.current_window_handle)
         page.goto(url)
         return page
@@ -571,10 +607,14 @@ class WebKitFrame:
         self._element = element
 
     def _enter(self) -> None:
+        if self._driver.entered == (self._window, self._element):
+            return
+        self._driver.entered = None
         self._driver.switch_to.window(self._window)
         self._driver.switch_to.default_content()
         if self._element is not None:
             self._driver.switch_to.frame(self._element)
+        self._driver.entered = self._window, self._element
 
     def evaluate(self, function: str, argument: Any = None) -> Any:
         self._enter()
@@ -616,6 +656,9 @@ class WebKitPage(WebKitFrame):
         element = self._driver.find_elements("css selector", "iframe")[-1]
         return WebKitFrame(self._driver, self._window, element)
 
+    def popup(self, url: str) -> Page:
+        raise NotImplementedError("under WebKitGTK's driver window.open() returns null")
+
     def screenshot(self) -> bytes:
         self._enter()
         return b64decode(self._driver.get_screenshot_as_base64())
@@ -626,6 +669,7 @@ class WebKitPage(WebKitFrame):
         try:
             self._enter()
             self._driver.close()
+            self._driver.entered = None
         except WebDriverException:
             # The session is gone: a fresh one took its place.
             return

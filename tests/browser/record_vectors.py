@@ -37,7 +37,7 @@ ENOUGH = 2
 
 
 def main() -> None:
-    cases = [case for case in all_cases() if family(case["id"]) != "mixed_content"]
+    cases = all_cases()
     versions: dict[str, str] = {}
     lines: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for name in ("chromium", "firefox", "webkit"):

@@ -21,11 +21,14 @@ from engines import WARM_UP
 from test_client_sdk import ATTEMPT
 from test_client_sdk import TOOLS
 
-FIREFOX_ID = "client@example.com"
-FIREFOX_UUID = "11111111-2222-4333-8444-555555555555"
+#: Firefox makes the id in an extension's origin up, unless a preference says which.
+FIREFOX_UUIDS = {
+    "extension@example.com": "11111111-2222-4333-8444-555555555555",
+    "extension-without@example.com": "11111111-2222-4333-8444-666666666666",
+}
 
 
-def write_extension(folder: Path, script: str, hosts: list[str]) -> None:
+def write_extension(folder: Path, name: str, script: str, hosts: list[str]) -> None:
     """An extension with one page, which runs this script."""
     folder.mkdir()
     manifest = {
@@ -33,7 +36,7 @@ def write_extension(folder: Path, script: str, hosts: list[str]) -> None:
         "name": "A client",
         "version": "1",
         "host_permissions": hosts,
-        "browser_specific_settings": {"gecko": {"id": FIREFOX_ID}},
+        "browser_specific_settings": {"gecko": {"id": f"{name}@example.com"}},
         # Firefox's default turns http into https.
         "content_security_policy": {"extension_pages": "script-src 'self'"},
     }
@@ -62,19 +65,24 @@ def in_chromium(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[
         context.close()
 
 
-@contextmanager
-def in_firefox(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
-    """The same. Firefox makes the id in the origin up, unless a preference says which."""
-    origin = f"moz-extension://{FIREFOX_UUID}"
-    preferences = {"extensions.webextensions.uuids": json.dumps({FIREFOX_ID: FIREFOX_UUID})}
+@pytest.fixture(scope="module")
+def firefox() -> Iterator[FirefoxEngine]:
+    """A Firefox that takes extensions."""
+    preferences = {"extensions.webextensions.uuids": json.dumps(FIREFOX_UUIDS)}
     with ExitStack() as stack:
         try:
-            starting = FirefoxEngine.running("--remote-allow-system-access", preferences=preferences)
-            engine = stack.enter_context(starting)
+            yield stack.enter_context(FirefoxEngine.running("--remote-allow-system-access", preferences=preferences))
         except Unavailable as reason:
             pytest.skip(str(reason))
-        engine.install(folder)
-        yield origin, engine.open(f"{origin}/page.html")
+
+
+@contextmanager
+def in_firefox(folder: Path, request: pytest.FixtureRequest) -> Iterator[tuple[str, Any]]:
+    """The same."""
+    origin = f"moz-extension://{FIREFOX_UUIDS[f'{folder.name}@example.com']}"
+    engine = request.getfixturevalue("firefox")
+    engine.install(folder)
+    yield origin, engine.open(f"{origin}/page.html")
 
 
 def requests(demo: Any) -> set[tuple[str, bool, str | None]]:
@@ -102,8 +110,8 @@ def test_a_client_in_an_extension(
     from example_app import running
 
     is_permitted = name == "extension"
-    folder = tmp_path / "extension"
-    write_extension(folder, bundles["client2"], ["http://127.0.0.1/*"] if is_permitted else [])
+    folder = tmp_path / name
+    write_extension(folder, name, bundles["client2"], ["http://127.0.0.1/*"] if is_permitted else [])
     with {"chromium": in_chromium, "firefox": in_firefox}[browser](folder, request) as (origin, page):
         if browser == "firefox" and not is_permitted:
             with KeepingServer.running() as server:

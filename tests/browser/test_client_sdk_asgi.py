@@ -43,8 +43,12 @@ class Beside:
 @pytest.fixture
 def beside(demo: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
     uvicorn = pytest.importorskip("uvicorn", reason="needs uvicorn: `pip install uvicorn`")
+    from sse_starlette import EventSourceResponse
+
     from example_app import countdown
 
+    # Firefox hands a stream's response to the page when its first bytes are there, which can be the first ping.
+    monkeypatch.setattr(EventSourceResponse, "DEFAULT_PING_INTERVAL", 0.5)
     listener = socket.create_server(("127.0.0.1", 0))
     beside = Beside(f"http://127.0.0.1:{listener.getsockname()[1]}")
     for name, value in {"MCP_TOKEN": demo.token, "ORIGINS": demo.allowed, "PUBLIC_URL": beside.url}.items():

@@ -1,11 +1,7 @@
-"""The real engines and :class:`Browser` against the same servers, case by case. None may disagree in any.
-
-Chromium runs all cases. Firefox and WebKit run every second one, which saves minutes; ``EVERY_CASE=1`` runs all.
-"""
+"""The real engines and :class:`Browser` against the same servers, case by case. None may disagree in any."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from typing import Any
@@ -15,18 +11,14 @@ from differential_cases import all_cases
 from differential_cases import Case
 from differential_cases import family
 from differential_lab import Laboratory
+from differential_lab import LaboratoryTransport
 from differential_lab import run_in_chromium
 from differential_lab import run_in_firefox
 from differential_lab import run_in_webkit
 from differential_outcomes import run_in_browser
 from engines import Engine
 
-from flask_mcp_cors.testing import HTTPTransport
-
 FAMILIES = list(dict.fromkeys(family(case["id"]) for case in all_cases()))
-
-#: A page that came over HTTPS is something that only Chromium is given without a certificate.
-CHROMIUM_ONLY = {"mixed_content"}
 
 
 def comparable(engine: str, case: Case, outcome: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +38,7 @@ def comparable(engine: str, case: Case, outcome: dict[str, Any]) -> dict[str, An
 def is_said(theirs: Any, ours: set[str]) -> bool:
     """Is one of our lines in the console? WebKit's lines begin with their level; Firefox numbers opaque origins."""
     lines = [theirs] if isinstance(theirs, str) else theirs
-    said = {re.sub("^(SECURITY|JS|NETWORK) ERROR ", "", line).lower() for line in lines}
+    said = {re.sub("^(SECURITY|JS|NETWORK) (ERROR|WARN) ", "", line).lower() for line in lines}
     said = {re.sub(r"moz-nullprincipal:\{\S+", "null/", line) for line in said}
     return not said.isdisjoint(line.lower() for line in ours)
 
@@ -54,9 +46,7 @@ def is_said(theirs: Any, ours: set[str]) -> bool:
 @pytest.fixture(scope="session")
 def verdicts(engine: Engine, request: pytest.FixtureRequest) -> dict[str, Any]:
     """What differs, by family and case; and of the console lines how many there were, and how many were right."""
-    only = CHROMIUM_ONLY if engine.name != "chromium" else set()
-    step = 1 if engine.name == "chromium" or os.environ.get("EVERY_CASE") == "1" else 2
-    cases = [case for case in all_cases() if family(case["id"]) not in only][::step]
+    cases = all_cases()
     differs: dict[str, dict[str, list[str]]] = defaultdict(dict)
     lines, right, wrong_lines = 0, 0, []
     with Laboratory().running() as laboratory:
@@ -69,7 +59,7 @@ def verdicts(engine: Engine, request: pytest.FixtureRequest) -> dict[str, Any]:
         for case in cases:
             times = [outcome.pop("at") for outcome in real[case["id"]]]
             ours = run_in_browser(
-                HTTPTransport(timeout=20),
+                LaboratoryTransport(),
                 laboratory.urls,
                 case,
                 engine.name,

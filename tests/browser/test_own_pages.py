@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from engines import Engine
 from engines import Page
 from flask import Flask
 from flask import request
@@ -17,6 +18,7 @@ from serving import serving
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_mcp_cors import MCPCors
+from flask_mcp_cors.testing import Browser
 
 PAGE = """<!doctype html><title>own</title><meta name="referrer" content="{policy}">
 <form method="post" action="/form"><button>post</button></form>"""
@@ -65,14 +67,37 @@ def base_url(request: pytest.FixtureRequest, app: Flask) -> Iterator[str]:
         yield origin.replace("127.0.0.1", "localhost")
 
 
-@pytest.mark.parametrize("policy", ["strict-origin-when-cross-origin", "no-referrer"])
-def test_own_pages_may_do_what_they_do(visit: Callable[..., Page], app: Flask, base_url: str, policy: str) -> None:
-    page = visit(f"{base_url}/page/{policy}")
-    assert text(page, "title") == "own"
+def test_own_pages_may_do_what_they_do(visit: Callable[..., Page], app: Flask, base_url: str) -> None:
+    page = visit("about:blank")
     ask = "([method, mode]) => fetch('/fetch', {method, mode}).then(response => response.status)"
-    for method, mode in (("POST", "cors"), ("GET", "cors"), ("POST", "same-origin"), ("POST", "no-cors")):
-        assert page.evaluate(ask, [method, mode]) == 200, (method, mode)
-    press(page, "button")
-    until(page, "location.pathname === '/form' && document.body.innerText === 'done'")
-    # Under no-referrer the form has no origin to show, and is the app's own all the same.
-    assert (app.config["asked"][-1] == "null") is (policy == "no-referrer")
+    for policy in ("strict-origin-when-cross-origin", "no-referrer"):
+        page.goto(f"{base_url}/page/{policy}")
+        assert text(page, "title") == "own"
+        for method, mode in (("POST", "cors"), ("GET", "cors"), ("POST", "same-origin"), ("POST", "no-cors")):
+            assert page.evaluate(ask, [method, mode]) == 200, (policy, method, mode)
+        press(page, "button")
+        until(page, "location.pathname === '/form' && document.body.innerText === 'done'")
+        # Under no-referrer the form has no origin to show, and is the app's own all the same.
+        assert (app.config["asked"][-1] == "null") is (policy == "no-referrer")
+
+
+def test_a_form_from_https_to_http(engine: Engine, visit: Callable[..., Page]) -> None:
+    """Whether it says where it comes from depends on the engine."""
+    asked: list[str | None] = []
+    app = Flask("other", static_folder=None)
+
+    @app.post("/form")
+    def form() -> str:
+        asked.append(request.headers.get("Origin"))
+        return "done"
+
+    page = PAGE.format(policy="strict-origin-when-cross-origin")
+    with serving(app) as there:
+        here = Flask("page", static_folder=None)
+        here.add_url_rule("/", "page", lambda: page.replace("/form", f"{there}/form"))
+        with serving(here, tls=True) as origin:
+            tab = visit(f"{origin}/")
+            press(tab, "button")
+            until(tab, "document.body.innerText === 'done'")
+            Browser(app, origin, there, quirks=engine.name).fetch("/form", "POST", mode="navigate")
+    assert asked == [origin if engine.name == "webkit" else "null"] * 2

@@ -76,6 +76,9 @@ def doubled() -> Flask:
 TOKEN = {"Authorization": "Bearer t"}
 
 MISTAKES: dict[str, list[tuple[Flask, str, dict[str, Any]]]] = {
+    "Mixed Content: the page is https:, the server http:": [
+        (server(preflight=GOOD), "POST", {"base_url": "http://mcp.example.com"})
+    ],
     "401 on OPTIONS /mcp": [
         (server(hook=authenticate), "POST", {}),
         (server(hook=authenticate, preflight=GOOD), "POST", {}),
@@ -110,7 +113,8 @@ def section(heading: str) -> str:
 def test_the_console_says_what_the_page_says(heading: str) -> None:
     said = []
     for app, method, options in MISTAKES[heading]:
-        browser = Browser(app, ORIGIN, "https://mcp.example.com", quirks=options.get("quirks", "chromium"))
+        base_url = options.get("base_url", "https://mcp.example.com")
+        browser = Browser(app, ORIGIN, base_url, quirks=options.get("quirks", "chromium"))
         with pytest.raises(CORSError) as blocked:
             browser.fetch(
                 "/mcp",
@@ -132,7 +136,7 @@ def test_the_other_consoles_say_what_the_page_says(heading: str, engine: Any, la
         if "quirks" in options:
             # Only the standard forbids this, no engine does.
             continue
-        browser = Browser(app, ORIGIN, "https://mcp.example.com", quirks=engine)
+        browser = Browser(app, ORIGIN, options.get("base_url", "https://mcp.example.com"), quirks=engine)
         with pytest.raises(CORSError) as blocked:
             browser.fetch(
                 "/mcp",

@@ -127,6 +127,35 @@ class TestRequest:
         assert sent(own)["Origin"] == MCP
 
     @pytest.mark.parametrize(
+        ("mode", "origins"),
+        [
+            ("cors", {None: APP, "chromium": APP, "firefox": APP}),
+            ("no-cors", {None: "null", "chromium": APP, "firefox": "null"}),
+            ("navigate", {None: "null", "chromium": "null", "firefox": "null", "webkit": APP}),
+        ],
+    )
+    def test_a_post_from_https_to_http_without_cors_hides_its_origin(
+        self, server: Server, mode: Any, origins: dict[Any, str]
+    ) -> None:
+        for quirks, expected in origins.items():
+            browser = Browser(server, origin=APP, quirks=quirks)
+            server.actual.headers = [("Access-Control-Allow-Origin", APP)]
+            browser.fetch("http://127.0.0.1:5000/mcp", "POST", mode=mode)
+            assert sent(browser)["Origin"] == expected
+            assert "Referer" not in sent(browser)
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:5000/", "http://localhost:5000/", "http://mcp.localhost/"])
+    def test_webkit_does_not_trust_this_machine(self, server: Server, url: str) -> None:
+        for quirks in (None, "chromium", "firefox"):
+            assert Browser(server, quirks=quirks).fetch(url, mode="no-cors").type == "opaque"  # type: ignore[arg-type]
+        webkit = Browser(server, quirks="webkit")
+        with pytest.raises(CORSError) as caught:
+            webkit.fetch(url, mode="no-cors")
+        assert caught.value.reason == "MixedContent"
+        assert webkit.network == []
+        assert webkit.fetch(url, mode="navigate").status == 200
+
+    @pytest.mark.parametrize(
         ("origin", "url", "site"),
         [
             (APP, "https://mcp.example.com/", "same-site"),

@@ -230,3 +230,11 @@ def test_chromium_taints_a_no_cors_post_at_once(browser: Browser, chromium_like:
     for client, origin in ((browser, APP), (chromium_like, "null")):
         client.fetch(f"{APP}/old", "POST", mode="no-cors")
         assert sent(client)["Origin"] == origin
+
+
+def test_a_referer_that_plain_http_was_not_told_does_not_come_back(browser: Browser, server: Server) -> None:
+    server.by_url["http://127.0.0.1:5000/old"] = Answer(307, [("Location", f"{APP}/new")])
+    browser.fetch("http://127.0.0.1:5000/old", mode="no-cors")
+    assert [exchange.request.headers.get("Referer") for exchange in browser.network] == [None, None]
+    browser.fetch(f"{APP}/new")
+    assert sent(browser)["Referer"] == f"{APP}/"

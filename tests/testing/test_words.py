@@ -170,6 +170,42 @@ def test_a_wildcard_with_credentials(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("engine", "url", "message"),
+    [
+        (
+            "chromium",
+            "http://foreign.example/x#f",
+            "Mixed Content: The page at 'https://app.example.com/' was loaded over HTTPS, but requested an insecure "
+            "resource 'http://foreign.example/x'. This request has been blocked; the content must be served over "
+            "HTTPS.",
+        ),
+        (
+            "firefox",
+            "http://foreign.example/x#f",
+            "Blocked loading mixed active content “http://foreign.example/x#f”",
+        ),
+        (
+            "webkit",
+            "http://foreign.example/x#f",
+            "[blocked] The page at https://app.example.com/ requested insecure content from http://foreign.example/x. "
+            "This content was blocked and must be served over HTTPS.",
+        ),
+        (
+            "webkit",
+            "http://localhost:5000/mcp",
+            "[blocked] The page at https://app.example.com/ requested insecure content from "
+            "http://localhost:5000/mcp. This content was blocked and must",
+        ),
+    ],
+)
+def test_mixed_content(server: Server, engine: Any, url: str, message: str) -> None:
+    with pytest.raises(CORSError) as caught:
+        Browser(server, quirks=engine).fetch(url)
+    assert caught.value.console_message == message
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
     ("engine", "message"),
     [
         ("chromium", "Failed to load resource: net::ERR_CONNECTION_REFUSED"),
