@@ -282,7 +282,7 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
         # The name is served already, on another port.
         name = f"{name}:{host.port or '*'}"
     advice = _set_default("hosts", hosts.patterns, [name], in_force.source("hosts"))
-    advice = f"if {safe(name)} is a name of this server, {advice}"
+    advice = f"if {safe(name.removesuffix(':*'))} is a name of this server, {advice}"
     return f"{_PASS_HOST_ON}; otherwise, {advice}" if _is_upstream(host, environ) else advice
 
 

@@ -158,6 +158,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"hosts": "mcp.example.com:8443"},
             {"base_url": OWN},
+            "if 'mcp.example.com' is a name of this server, "
             'set hosts=["mcp.example.com:8443", "mcp.example.com:*"] (MCP_CORS_HOSTS); now mcp.example.com:8443 '
             "(keyword)",
             id="host-without-its-port",
@@ -569,7 +570,7 @@ def test_trusted_hosts_are_added_to_where_they_are(app, caplog):
     MCPCors(app, origins=APP)
     assert app.extensions["mcp_cors"].configured.source("hosts") == "TRUSTED_HOSTS"
     line = refusal(caplog, app, base_url="https://b.example")
-    assert line == 'add "b.example" to TRUSTED_HOSTS in app.config'
+    assert line == "if 'b.example' is a name of this server, add \"b.example\" to TRUSTED_HOSTS in app.config"
 
 
 @pytest.mark.parametrize(("listed", "asked"), [(16, 1), (17, 1), (16, 8), (16, 9), (0, 24), (0, 25)])
@@ -659,8 +660,8 @@ def test_behind_proxy_fix_a_host_that_was_sent_on_is_not_ignored(app, caplog, se
     line = refusal(caplog, app, base_url="http://backend.example", X_Forwarded_Host=sent)
     hint = "X-Forwarded-Host is present but ignored: if your proxy sets it, write ProxyFix(..., x_host=1); otherwise, "
     assert line == (
-        f'{hint if ignored else ""}set hosts=["mcp.example.com", "{host}"] (MCP_CORS_HOSTS); now mcp.example.com '
-        "(keyword)"
+        f"{hint if ignored else ''}if '{host}' is a name of this server, "
+        f'set hosts=["mcp.example.com", "{host}"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
     )
 
 
@@ -668,7 +669,10 @@ def test_behind_proxy_fix_a_name_without_a_dot_may_be_the_public_one(app, caplog
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     app.wsgi_app = ProxyFix(app.wsgi_app)
     line = refusal(caplog, app, base_url="http://backend")
-    assert line == 'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
+    assert line == (
+        f"{HOST_REPLACED}if 'backend' is a name of this server, "
+        'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)'
+    )
 
 
 @pytest.mark.parametrize(("host", "reason"), [(None, "missing"), ("a b", "malformed")])
