@@ -52,7 +52,8 @@ class Handover:
     def tell(self, site: Site, decision: Decision) -> None:
         """Record whose decision is in the response. If no policy covers it there, an outer door may still have one."""
         if site is self.site:
-            self.decision = decision
+            # Whatever another site has decided before is not what is sent.
+            self.decision, self.inner = decision, None
         elif decision.reason is not Reason.NOT_GOVERNED:
             self.inner = decision
 

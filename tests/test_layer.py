@@ -415,6 +415,23 @@ def test_the_method_counts_for_a_response_from_below_a_discovery_path(app):
     assert [answer.get("Access-Control-Allow-Origin") for answer in headers] == ["*", None]
 
 
+@pytest.mark.parametrize("copies", [False, True], ids=["same-environ", "copied-environ"])
+def test_an_application_that_was_asked_before_takes_no_header_away(app, copies):
+    """As middleware that asks another application whether somebody is logged in."""
+    plain, _ = below("200 OK")
+    other, inner = CORSMiddleware(plain, origins="https://other.example", hosts="*"), app.wsgi_app
+
+    def asking(environ, start_response):
+        run_wsgi_app(other, dict(environ) if copies else environ)
+        return inner(dict(environ) if copies else environ, start_response)
+
+    app.wsgi_app = asking
+    init(app, wrap_wsgi=True)
+    app.add_url_rule("/x", "x", lambda: "in")
+    headers = app.test_client().get("/x", headers={"Origin": APP}).headers
+    assert (headers.get("Access-Control-Allow-Origin"), headers.get("X-Frame-Options")) == (APP, "DENY")
+
+
 @pytest.mark.parametrize("asked_first", ["app", "other"])
 def test_of_two_applications_below_the_one_that_answers_says_which_headers_there_are(app, asked_first):
     """As with a cascade, which gives each application a copy of the environ until one of them knows the page."""
