@@ -698,11 +698,14 @@ def test_signals_are_sent_for_each_request() -> None:
         ),
         (
             [("host", "10.0.0.7.internal"), ("x-forwarded-host", "mcp.example.com")],
-            "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host; otherwise, set "
+            "X-Forwarded-Host is present but ignored: let the proxy send the public name as Host; otherwise, "
+            "if '10.0.0.7.internal' is a name of this server, set "
             'hosts=["mcp.example.com", "10.0.0.7.internal"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
         ),
         (
             [("host", "backend"), ("x-forwarded-host", "backend")],
+            "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; "
+            "otherwise, if 'backend' is a name of this server, "
             'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
         ),
         (
