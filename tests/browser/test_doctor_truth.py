@@ -64,7 +64,9 @@ class Replayed:
     """One fetch that the doctor made: what it called, and what came of it."""
 
     def __init__(self, arguments: tuple[Any, ...], fetched: Fetched, *, only_preflight: bool) -> None:
-        browser, _, self.url, self.method, self.headers, self.message, self.body = arguments
+        browser, _, _, self.headers, *body = arguments
+        self.url, self.method, self.message = fetched.url, fetched.method, fetched.sent
+        self.body = body[0] if body else None
         self.origin = browser.origin
         self.fetched = fetched
         self.only_preflight = only_preflight
