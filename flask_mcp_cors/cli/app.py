@@ -197,8 +197,7 @@ class Judge:
         inside: list[Judged] = []
 
         def dispatch(*_: object) -> Response:
-            # For a type checker it is a request; it is a proxy, and only that has this method.
-            req = request._get_current_object()  # type: ignore[attr-defined]
+            req = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
             inside.append(self._judge(req))
             return _response(inside[-1], req.environ)
 

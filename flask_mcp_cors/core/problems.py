@@ -12,19 +12,22 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class PolicyProblem(NamedTuple):
-    """One fault of a configuration.
-
-    *code* is stable and names the kind of fault. *message* says what is wrong and what to write instead. *key* is
-    the ``app.config`` key of the value, if it came from there. *member* is the index of the value, if it is one of
-    several in a list.
-    """
-
+class _Fields(NamedTuple):
     code: str
     setting: str
     value: object
     message: str
     key: str | None = None
+
+
+class PolicyProblem(_Fields):
+    """One fault of a configuration.
+
+    *code* is stable and names the kind of fault. *message* says what is wrong and what to write instead. *key* is
+    the ``app.config`` key of the value, if it came from there.
+    """
+
+    #: The index of the value, if it is one of several in a list.
     member: int | None = None
 
     def __str__(self) -> str:
@@ -61,7 +64,9 @@ class PolicyError(ValueError):
             place = f"{setting}.{problem.setting}" if setting else problem.setting
             # A key includes the settings below it: policies['/mcp'].max_age, security_headers.frame_options.
             word = place.partition("[")[0].partition(".")[0]
-            located.append(problem._replace(setting=place, key=problem.key or (keys or {}).get(word)))
+            moved = problem._replace(setting=place, key=problem.key or (keys or {}).get(word))
+            moved.member = problem.member
+            located.append(moved)
         return PolicyError(located)
 
 
@@ -107,9 +112,9 @@ def number_members(setting: str, value: object, problems: list[PolicyProblem], s
     """Of a list with several members, note the one that each problem since *start* is about."""
     if not isinstance(value, list | tuple) or len(value) < 2:
         return
-    for place, problem in enumerate(problems[start:], start):
+    for problem in problems[start:]:
         if problem.setting == setting and problem.value in value:
-            problems[place] = problem._replace(member=value.index(problem.value))
+            problem.member = value.index(problem.value)
 
 
 # Words that people write where JSON has true, false and null.

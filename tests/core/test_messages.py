@@ -5,6 +5,7 @@ After a change of words ``python tests/core/test_messages.py --write`` writes th
 """
 
 import json
+import pickle
 import re
 import sys
 from datetime import timedelta
@@ -147,6 +148,21 @@ def test_a_problem_inside_a_value_names_the_key_of_the_whole():
         ("MCP_CORS_HOSTS", "hosts"),
         ("MCP_CORS_POLICIES", "policies['/a'].max_age"),
     ]
+
+
+def test_a_problem_is_the_five_fields_that_it_was_and_knows_its_place_in_a_list_besides():
+    with pytest.raises(PolicyError) as caught:
+        CORSPolicy(origins=["https://app.example.com", "https://b.example/"])
+    (problem,) = caught.value.located("policies['/x']").problems
+    code, setting, value, _, key = problem
+    assert (code, setting, value, key) == (
+        "origin_trailing_slash",
+        "policies['/x'].origins",
+        "https://b.example/",
+        None,
+    )
+    assert problem.member == pickle.loads(pickle.dumps(caught.value)).problems[0].member == 1
+    assert "policies['/x'].origins[1]='https://b.example/': " in str(problem)
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
