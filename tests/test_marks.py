@@ -445,6 +445,15 @@ class TestSharedViews:
         for app, origin in zip(self.apps_with(*marked), origins, strict=True):
             assert [allowed(app, "/x", origin=asked) == asked for asked in origins] == [o == origin for o in origins]
 
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_an_exemption_of_one_apps_wrapper_opens_no_other_app_whichever_is_asked_first(self, first):
+        def view():
+            return "in"
+
+        apps = list(self.apps_with(MCPCors().exempt(wraps(view)(lambda: view())), view))
+        found = {place: ask(apps[place], "/x", Origin=EVIL).status_code for place in (first, 1 - first)}
+        assert found == {0: 200, 1: 403}
+
     def test_of_two_marks_above_the_route_the_later_counts(self):
         def view():
             return "ok"

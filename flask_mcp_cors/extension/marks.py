@@ -290,6 +290,10 @@ class Registry:
         return None
 
 
+#: Those of all apps, whichever extension object they have.
+_LIVE: WeakSet[MarkedViews] = WeakSet()
+
+
 class MarkedViews:
     """The marks in one app: a table that is made at the first look-up, and again after new marks or views."""
 
@@ -298,6 +302,7 @@ class MarkedViews:
         self._default = default
         self._registry = registry
         self._table = _Table((-1, -1), {}, [], set())
+        _LIVE.add(self)
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app have a mark, or is there a mark that no route has?"""
@@ -342,12 +347,12 @@ class MarkedViews:
 
     def look_up(self) -> _Table:
         """The marks of the app, as they are now."""
-        for other in list(self._registry.apps):
-            # Rule 3 for all apps first, so that it does not matter which app gets the first request.
-            other.extensions["mcp_cors"].views.place()
         state = (_Made.count, len(self.app.view_functions))
         routes, views = self._routes()
         places = _distinct(routes.values())
+        for other in list(_LIVE) if _marks_at(places) else ():
+            # Rule 3 for all apps first, so that it does not matter which app gets the first request.
+            other.place()
         by_place: dict[int, list[tuple[int, Mark]]] = {}
         for mark in reversed(_marks_at(places)):
             for depth, place in _carriers_of(mark, places):
