@@ -215,6 +215,16 @@ def test_mixed_content(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.verdicts[ORIGIN, "2025-11-25"] == "cannot connect"
 
 
+@pytest.mark.parametrize("engine", ["chromium", "firefox", "webkit"])
+def test_an_https_page_may_call_loopback_but_not_in_safari_which_is_said_unasked(engine: Any) -> None:
+    with serving_wsgi(make_app()) as url:
+        report = examine(f"{url}/mcp", [ORIGIN], timeout=2, browser=engine)
+    may = engine != "webkit"
+    assert (report.verdicts[ORIGIN, "2025-11-25"] == "connects", "mixed_content" in codes(report)) == (may, not may)
+    (note,) = [finding for finding in report.findings if finding.code == "local_network_access"]
+    assert note.sentence.endswith("(Local Network Access). Safari never lets an HTTPS page call http: URLs.")
+
+
 def test_localhost_is_two_addresses() -> None:
     with serving_wsgi(make_app()) as url:
         report = examine(f"{url.replace('127.0.0.1', 'localhost')}/mcp", [ORIGIN], timeout=2)

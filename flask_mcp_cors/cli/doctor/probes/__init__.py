@@ -101,7 +101,7 @@ def gather(asker: Asker, *, login: bool) -> None:
     is_reachable = may_be_asked and _is_there(asker)
     pages = []
     for origin in ev.origins:
-        if not is_reachable or not may_ask(ev, origin):
+        if not is_reachable or not may_ask(ev, origin, asker.browser):
             ev.verdicts.update({(origin, revision.name): BLOCKED for revision in REVISIONS})
             continue
         talk = Conversations(asker, asker.page(origin), preflights)

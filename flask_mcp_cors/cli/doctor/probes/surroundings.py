@@ -10,11 +10,14 @@ from ipaddress import ip_address
 from ipaddress import IPv6Address
 
 from ....core.hosts import is_loopback
+from ....testing.quirks import Quirk
+from ....testing.quirks import QUIRKS
 from ....testing.urls import BAD_PORTS
 from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ..evidence import Evidence
 from ..evidence import Fact
+from ..page import Engine
 
 #: Seconds for a name to resolve.
 RESOLVING = 3.0
@@ -39,9 +42,10 @@ def look_around(evidence: Evidence) -> bool:
     return True
 
 
-def may_ask(evidence: Evidence, origin: str) -> bool:
-    """May a page of *origin* send anything there?"""
-    if origin.startswith("https:") and not evidence.url.is_potentially_trustworthy():
+def may_ask(evidence: Evidence, origin: str, engine: Engine) -> bool:
+    """May a page of *origin* send anything there, in this engine?"""
+    url, strict = evidence.url, Quirk.LOOPBACK_IS_MIXED_CONTENT in QUIRKS[engine]
+    if origin.startswith("https:") and (url.scheme == "http" if strict else not url.is_potentially_trustworthy()):
         evidence.facts.append(Fact("mixed_content", origin))
         return False
     return True

@@ -10,6 +10,7 @@ from ....core.headers import EXPOSE_HEADERS
 from ...findings import Severity
 from ..evidence import CONNECTS
 from ..evidence import Evidence
+from ..evidence import Fact
 from ..evidence import Fetched
 from ..evidence import lost_in
 from ..evidence import sessions_asked
@@ -228,6 +229,11 @@ def _localhost_twice(ev: Evidence) -> Iterator[Values]:
             yield {"what": f.what, "who": who, "severity": Severity.ERROR}
 
 
+def _in_safari(ev: Evidence, page: Fact) -> Values:
+    is_refused = page.origin.startswith("https:") and ev.url.scheme == "http"
+    return {"safari": " Safari never lets an HTTPS page call http: URLs." if is_refused else ""}
+
+
 WAYS: dict[str, Observation] = {
     "port_blocked": error(
         "browsers block this port",
@@ -245,7 +251,7 @@ WAYS: dict[str, Observation] = {
         "an https: page and an http: server",
         fact("mixed_content"),
         "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
-        "serve MCP over HTTPS; plain HTTP is for loopback addresses only",
+        "serve MCP over HTTPS; only Chromium and Firefox let an HTTPS page call http: at loopback addresses",
         explains=EVERYTHING,
     ),
     "localhost_twice": note(
@@ -270,9 +276,9 @@ WAYS: dict[str, Observation] = {
     ),
     "local_network_access": note(
         "Chromium asks the person before a public page calls a local address",
-        fact("local_network_access"),
+        fact("local_network_access", _in_safari),
         "{url} is loopback or private: before a public page may call it, Chromium asks the person (Local Network "
-        "Access).",
+        "Access).{safari}",
         "tell people to allow it: until then a fetch hangs or fails; or serve MCP at a public HTTPS address",
     ),
     "session_id_hidden": error(
