@@ -176,7 +176,7 @@ class Browser:
                 if exchange.response is not None:
                     exchange.response.body.close()
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
-            facts = console_facts(self._engine, request, failure, exchanges, self.quirks)
+            facts = console_facts(self._engine, request, failure, exchanges)
         return CORSError(
             failure.reason, failure.detail, url, initial_url, self.origin, failure.offending, self._engine, **facts
         )
@@ -203,7 +203,7 @@ class Browser:
                     raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
                 return self._filtered(request, response)
             response.body.close()
-            self._http_redirect_fetch(request, request.location_url(location, self.quirks), response.status)
+            self._http_redirect_fetch(request, request.location_url(location), response.status)
 
     def _is_redirect(self, response: NetworkResponse) -> bool:
         """Would this fail a fetch that must not be redirected?"""
@@ -214,7 +214,7 @@ class Browser:
     def _opaque_redirect(self, request: Request, location: str | None) -> Response:
         if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
             with suppress(OtherSchemeError):
-                request.parse_location(location, self.quirks)
+                request.parse_location(location)
         return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
 
     def _refuse_blocked(self, request: Request) -> None:
@@ -342,7 +342,7 @@ class Browser:
         method = request.method
         if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
             request.method = "GET"
-        request.redirect_to(url, status, self.quirks)
+        request.redirect_to(url, status)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from .quirks import Engine
+from .words import CORS_POLICY
 from .words import FAILED
+from .words import THROWN
 from .words import WORDS
 
 
@@ -79,109 +81,11 @@ _USUAL_METHODS = frozenset({"PATCH", "QUERY"})
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
-_PREFLIGHT = "Response to preflight request doesn't pass access control check: "
-_VALID_VALUE = " Have the server send the header with a valid value."
-
-_CHECK_WORDS = {
-    "MissingAllowOriginHeader": "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
-    "MultipleAllowOriginValues": (
-        "The 'Access-Control-Allow-Origin' header contains multiple values '{detail}', but only one is allowed."
-        + _VALID_VALUE
-    ),
-    "InvalidAllowOriginValue": (
-        "The 'Access-Control-Allow-Origin' header contains the invalid value '{detail}'." + _VALID_VALUE
-    ),
-    "AllowOriginMismatch": (
-        "The 'Access-Control-Allow-Origin' header has a value '{detail}' that is not equal to the supplied origin."
-        + _VALID_VALUE
-    ),
-    "WildcardOriginNotAllowed": (
-        "The value of the 'Access-Control-Allow-Origin' header in the response must not be the wildcard '*' when the "
-        "request's credentials mode is 'include'."
-    ),
-    "InvalidAllowCredentials": (
-        "The value of the 'Access-Control-Allow-Credentials' header in the response is '{detail}' which must be 'true' "
-        "when the request's credentials mode is 'include'."
-    ),
-}
-
-#: What Chromium's console says after "has been blocked by CORS policy: ".
-_CORS_WORDS = {
-    **{CORSErrorReason(code): words for code, words in _CHECK_WORDS.items()},
-    **{CORSErrorReason(f"Preflight{code}"): _PREFLIGHT + words for code, words in _CHECK_WORDS.items()},
-    CORSErrorReason.CORS_DISABLED_SCHEME: ("Cross origin requests are only supported for protocol schemes: {detail}."),
-    CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS: (
-        "Redirect location '{detail}' contains a username and password, which is disallowed for cross-origin requests."
-    ),
-    CORSErrorReason.PREFLIGHT_INVALID_STATUS: _PREFLIGHT + "It does not have HTTP ok status.",
-    CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT: _PREFLIGHT + "Redirect is not allowed for a preflight request.",
-    CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: (
-        "Cannot parse Access-Control-Allow-Methods response header field in preflight response."
-    ),
-    CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: (
-        "Cannot parse Access-Control-Allow-Headers response header field in preflight response."
-    ),
-    CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE: (
-        "Method {detail} is not allowed by Access-Control-Allow-Methods in preflight response."
-    ),
-    CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE: (
-        "Request header field {detail} is not allowed by Access-Control-Allow-Headers in preflight response."
-    ),
-}
-
-_THROWN = "Failed to execute 'fetch' on 'Window': "
-_NOT_LOADED = "Failed to load resource: net::"
-
-#: The whole line where CORS policy is not to blame; where there is none, the message of JavaScript's error.
-_OTHER_WORDS = {
-    CORSErrorReason.INVALID_URL: _THROWN + "Failed to parse URL from {url}",
-    CORSErrorReason.URL_CONTAINS_CREDENTIALS: (
-        _THROWN + "Request cannot be constructed from a URL that includes credentials: {url}"
-    ),
-    CORSErrorReason.NOT_A_BYTE_STRING: (
-        _THROWN + "Failed to read the '{detail}' property from 'RequestInit': "
-        "String contains non ISO-8859-1 code point."
-    ),
-    CORSErrorReason.INVALID_METHOD: _THROWN + "'{detail}' is not a valid HTTP method.",
-    CORSErrorReason.FORBIDDEN_METHOD: _THROWN + "'{detail}' HTTP method is unsupported.",
-    CORSErrorReason.METHOD_UNSUPPORTED_IN_NO_CORS: _THROWN + "'{detail}' is unsupported in no-cors mode.",
-    CORSErrorReason.BODY_DISALLOWED_BY_METHOD: _THROWN + "Request with GET/HEAD method cannot have body.",
-    CORSErrorReason.INVALID_HEADER_NAME: _THROWN + "Invalid name",
-    CORSErrorReason.INVALID_HEADER_VALUE: _THROWN + "Invalid value",
-    CORSErrorReason.DISALLOWED_BY_MODE: (
-        "Fetch API cannot load {url}. "
-        'Request mode is "same-origin" but the URL\'s origin is not same as the request origin {origin}.'
-    ),
-    CORSErrorReason.NO_CORS_REDIRECT_MODE_NOT_FOLLOW: (
-        'Fetch API cannot load {url}. Request mode is "no-cors" but the redirect mode is not "follow".'
-    ),
-    CORSErrorReason.UNSUPPORTED_SCHEME: 'Fetch API cannot load {url}. URL scheme "{detail}" is not supported.',
-    CORSErrorReason.LOCAL_RESOURCE: "Not allowed to load local resource: {url}",
-    CORSErrorReason.MIXED_CONTENT: (
-        "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an insecure resource '{url}'. "
-        "This request has been blocked; the content must be served over HTTPS."
-    ),
-    CORSErrorReason.UNSAFE_PORT: _NOT_LOADED + "ERR_UNSAFE_PORT",
-    CORSErrorReason.REDIRECT_DISALLOWED: _NOT_LOADED + "ERR_FAILED",
-    CORSErrorReason.TOO_MANY_REDIRECTS: _NOT_LOADED + "ERR_TOO_MANY_REDIRECTS",
-    CORSErrorReason.INVALID_REDIRECT: _NOT_LOADED + "ERR_INVALID_REDIRECT",
-    CORSErrorReason.UNSAFE_REDIRECT: _NOT_LOADED + "ERR_UNSAFE_REDIRECT",
-    CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME: _NOT_LOADED + "ERR_UNKNOWN_URL_SCHEME",
-    CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS: "Failed to fetch",
-    CORSErrorReason.NETWORK_ERROR: _NOT_LOADED + "{detail}",
-    CORSErrorReason.UNEXPECTED_PROXY_AUTH: _NOT_LOADED + "ERR_UNEXPECTED_PROXY_AUTH",
-    CORSErrorReason.CORP_NOT_SAME_ORIGIN: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameOrigin",
-    CORSErrorReason.CORP_NOT_SAME_SITE: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameSite",
-}
-
-#: Chromium says it in other words where a redirect led there.
-_REDIRECTED_FROM_ONES_OWN_ORIGIN = (
-    "Unsafe attempt to load URL {url} from frame with URL {origin}/. Domains, protocols and ports must match."
-)
-
 
 def _as_shown(text: str, engine: Engine) -> str:
-    """What a console makes of a header's bytes: Firefox takes them for UTF-8, WebKit takes what comes of that apart."""
+    """A header's value in the console. Chromium escapes bytes, Firefox decodes UTF-8, WebKit takes that for Latin-1."""
+    if engine == "chromium":
+        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
     text = text.encode("latin-1", "replace").decode(errors="replace")
     return text.encode().decode("latin-1") if engine == "webkit" else text
 
@@ -250,7 +154,7 @@ class CORSError(TypeError):
 
     def __str__(self) -> str:
         message = self.console_message
-        if self.url not in message and not message.startswith(_THROWN):
+        if self.url not in message and not message.startswith(THROWN):
             message = f"Failed to fetch: {self.reason}, {self.url} ({message})"
         return f"{message} {self.advice}" if self.advice else message
 
@@ -270,7 +174,7 @@ class CORSError(TypeError):
     @property
     def is_cors_policy(self) -> bool:
         """Does Chromium's console say "blocked by CORS policy"? Else something other than CORS is to blame."""
-        return self.reason in _CORS_WORDS
+        return WORDS["chromium"].get(self.reason, "").startswith(CORS_POLICY)
 
     @property
     def console_message(self) -> str:
@@ -282,22 +186,9 @@ class CORSError(TypeError):
         Access to fetch at 'https://b/' from origin 'https://a' has been blocked by CORS policy: \
 Response to preflight request doesn't pass access control check: It does not have HTTP ok status.
         """
-        if self.engine != "chromium":
-            words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
-            given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
-            for name in ("detail", "value", "first"):
-                if isinstance(text := given.get(name), str):
-                    given[name] = _as_shown(text, self.engine)
-            return words.format_map(defaultdict(lambda: "(null)", given))
-        if not self.is_cors_policy:
-            words = _OTHER_WORDS[self.reason]
-            if self.reason is CORSErrorReason.DISALLOWED_BY_MODE and self.url != self.initial_url:
-                words = _REDIRECTED_FROM_ONES_OWN_ORIGIN
-            return words.format(url=self.url, origin=self.origin, detail=self.detail)
-        redirected = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
-        detail = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", self.detail)
-        words = _CORS_WORDS[self.reason].format(detail=detail)
-        return (
-            f"Access to fetch at '{self.url}' {redirected}from origin '{self.origin}' "
-            f"has been blocked by CORS policy: {words}"
-        )
+        words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
+        given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
+        given["redirected"] = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
+        if self.engine != "chromium" or self.is_cors_policy:
+            given |= {name: _as_shown(given[name], self.engine) for name in ("detail", "value") if name in given}
+        return words.format_map(defaultdict(lambda: "(null)", given))

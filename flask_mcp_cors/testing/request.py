@@ -69,6 +69,7 @@ class Request:
     mode: Mode
     credentials: Credentials
     redirect: Redirect
+    quirks: frozenset[Quirk]
     #: becomes ``cors`` or ``opaque`` once another origin is involved, and stays so
     response_tainting: ResponseType = "basic"
     tainted_origin: bool = False
@@ -114,7 +115,7 @@ class Request:
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, origin) for origin in origins) else "cross-site"
 
-    def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
+    def parse_location(self, location: str) -> URL:
         """https://fetch.spec.whatwg.org/#concept-response-location-url
 
         :raises CORSFailure: it is no URL.
@@ -122,7 +123,7 @@ class Request:
         """
         # The header is bytes, and they are percent-encoded as they are.
         raw = location.encode("latin-1")
-        if Quirk.LOCATION_IS_LATIN_1 in quirks:
+        if Quirk.LOCATION_IS_LATIN_1 in self.quirks:
             raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
         try:
             return parse_url(quote(raw, safe=string.printable), self.url)
@@ -131,13 +132,13 @@ class Request:
         except ValueError:
             raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
 
-    def location_url(self, location: str, quirks: frozenset[Quirk]) -> URL:
+    def location_url(self, location: str) -> URL:
         """Where a redirect leads that is followed.
 
         :raises CORSFailure: not to where HTTP gets; how that is said depends on the request.
         """
         try:
-            return self.parse_location(location, quirks)
+            return self.parse_location(location)
         except OtherSchemeError as error:
             fragment = "" if self.url.fragment is None or "#" in location else f"#{self.url.fragment}"
             if error.scheme in _UNSAFE_SCHEMES:
@@ -151,7 +152,7 @@ class Request:
                 reason = CORSErrorReason.DISALLOWED_BY_MODE
             raise CORSFailure(reason, detail, location + fragment) from None
 
-    def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
+    def redirect_to(self, url: URL, status: int) -> None:
         """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
         crosses = url.origin != self.url.origin
         leaves_home = crosses and self.is_same_origin
@@ -168,12 +169,12 @@ class Request:
         self.url_list.append(self.url)
         dropped = (REQUEST_BODY_HEADERS if becomes_get else frozenset()) | ({NON_WILDCARD} if crosses else frozenset())
         self.headers = self.asked_headers = self.headers.without(dropped)
-        if Quirk.DROPPED_HEADERS_RETURN in quirks:
+        if Quirk.DROPPED_HEADERS_RETURN in self.quirks:
             self.headers = self.asked_headers = self.first_headers.without(dropped)
             if _becomes_get(self.first_method, status):
                 self.headers = self.headers.without(REQUEST_BODY_HEADERS)
         is_cors = self.mode == "cors" and not (self.response_tainting == "basic" and self.is_same_origin)
-        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks:
+        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in self.quirks:
             if not becomes_get and (is_cors or status in (307, 308)):
                 returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
                 gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
@@ -182,7 +183,7 @@ class Request:
             if never_left and leaves_home and not is_cors and self.credentials == "same-origin":
                 # WebKit begins anew without credentials, and so without what it knew.
                 self.first_headers = self.headers
-        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
             self.asked_headers = self.first_headers
 
 
@@ -202,7 +203,7 @@ def make_request(
     credentials: Credentials,
     mode: Mode,
     redirect: Redirect,
-    quirks: frozenset[Quirk] = frozenset(),
+    quirks: frozenset[Quirk],
 ) -> Request:
     """What ``new Request(...)`` does with its arguments.
 
@@ -227,24 +228,22 @@ def make_request(
     if parsed.userinfo:
         raise CORSFailure(CORSErrorReason.URL_CONTAINS_CREDENTIALS)
     method = _method(method, mode)
-    if (body is not None or json is not None) and method in ("GET", "HEAD"):
-        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
-    pairs = _fill(given, mode)
-    if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
-        pairs = [pair for pair in pairs if pair[0].lower() != "user-agent"]
-    names = {name.lower() for name, _ in pairs}
     if json is not None:
         body = json_module.dumps(json)
-        if "content-type" not in names:
-            pairs += _fill([("Content-Type", "application/json")], mode)
-            names = {name.lower() for name, _ in pairs}
+        if not any(name.lower() == "content-type" for name, _ in given):
+            given.append(("Content-Type", "application/json"))
+    if body is not None and method in ("GET", "HEAD"):
+        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
+    sent = _fill(given, mode)
+    if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
+        sent = sent.without({"user-agent"})
     if isinstance(body, str):
         body = body.encode()
-        if "content-type" not in names:
-            pairs.append(("Content-Type", "text/plain;charset=UTF-8"))
+        if "Content-Type" not in sent:
+            sent = HeaderList([*sent.pairs, ("Content-Type", "text/plain;charset=UTF-8")])
     if unreachable is not None:
         raise unreachable
-    return Request(parsed, method, HeaderList(pairs), body, origin, mode, credentials, redirect)
+    return Request(parsed, method, sent, body, origin, mode, credentials, redirect, quirks)
 
 
 def _other_scheme(scheme: str, mode: Mode) -> CORSFailure:
@@ -290,8 +289,8 @@ def _to_string(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
-    """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
+def _fill(given: list[tuple[str, str]], mode: Mode) -> HeaderList:
+    """The headers that JavaScript may set. Browsers drop the others silently."""
     pairs: list[tuple[str, str]] = []
     for name, value in given:
         value = value.strip(HTTP_WHITESPACE)
@@ -307,7 +306,7 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
             if name.lower() not in NO_CORS_SAFELISTED or not is_safelisted_request_header(name, combined):
                 continue
         pairs.append((name, value))
-    return pairs
+    return HeaderList(pairs)
 
 
 def _overrides_with_forbidden_method(name: str, value: str) -> bool:
