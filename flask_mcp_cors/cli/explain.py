@@ -41,10 +41,10 @@ from .terminal import steps
 #: The headers of a browser MCP client's ``POST``: the default of ``--header``.
 MCP_HEADERS = ("Authorization", "Content-Type", "MCP-Protocol-Version")
 
-#: Whether a header needs a preflight may depend on its value. A name alone gets one that does.
+#: The values of headers that are given by name alone. Those of ``Content-Type`` and ``Accept`` decide on the preflight.
 _VALUES = {"content-type": "application/json", "authorization": "Bearer TOKEN", "accept": "application/json"}
 
-#: Headers that curl sends itself, or that do not matter for a decision.
+#: Headers that curl sends itself, or that do not change a decision.
 _LEFT_OUT = frozenset(
     {"host", "user-agent", "accept", "accept-encoding", "content-length", "referer", "sec-fetch-dest"}
 )
@@ -57,7 +57,7 @@ class Explanation:
     url: str
     #: Where host and scheme of *url* come from.
     url_source: str
-    #: ``None``: no browser asks, but a program that sends no ``Origin``.
+    #: ``None``: the caller is a program that sends no ``Origin``.
     origin: str | None
     method: str
     headers: tuple[tuple[str, str], ...]
@@ -65,12 +65,12 @@ class Explanation:
     #: Both requests with the headers that the extension gives their responses; no preflight where none is needed.
     exchanges: tuple[Exchange, ...]
     judged: tuple[Judged, ...]
-    #: What the console says; ``None``: the fetch resolves.
+    #: The console message; ``None``: the fetch resolves.
     console: str | None
 
     @property
     def is_allowed(self) -> bool:
-        """Does the request get to the app, and may the page read the response?"""
+        """Does the request reach the app, and may the page read the response?"""
         last = self.judged[-1]
         return self.console is None and not last.decision.final and not last.answered_outside
 
@@ -114,7 +114,7 @@ class Explanation:
             title = "Answer to the preflight" if judged.facts.is_preflight else "Response"
             status = _status(judged) or "the app's own, with"
             headers = [paragraph(printable(f"{name}: {value}"), "    ", "  ") for name, value in _headers(judged)]
-            blocks.append("\n".join([f"{title}: {status}", *(headers or ["  no header of ours"])]))
+            blocks.append("\n".join([f"{title}: {status}", *(headers or ["  no headers of the extension"])]))
         if self.origin is not None:
             console = "nothing: the fetch resolves" if self.console is None else printable(self.console, 2000)
             blocks.append(f"The browser's console says\n{paragraph(console, '  ')}")
@@ -134,13 +134,13 @@ def explain(
     """Let a page of *origin* call *path*, and note every step.
 
     :param path: a path, or a whole URL where host and scheme matter.
-    :param origin: ``None`` for a program that is no browser.
+    :param origin: ``None`` for a program that is not a browser.
     :param headers: ``Name`` or ``Name: value``.
-    :param browser: whose quirks and console words count.
-    :raises UsageError: for arguments that no ``fetch()`` takes.
+    :param browser: the engine whose quirks and console messages count.
+    :raises UsageError: ``fetch()`` does not take such arguments.
     """
     if origin is not None and not is_serialized_origin(origin):
-        raise UsageError(f"{origin!r} is no origin as browsers write it: scheme://host, with no slash at the end")
+        raise UsageError(f"{origin!r} is not an origin as browsers write it: scheme://host, without a slash at the end")
     if "://" in path:
         url, source = path, "host and scheme: as given"
     else:
@@ -148,34 +148,29 @@ def explain(
         url, source = f"{base}/{path.lstrip('/')}", f"host and scheme: {where}; give a whole URL for another"
     pairs = tuple(_header(header) for header in headers or MCP_HEADERS)
     judge = Judge(state)
-    if origin is None:
-        with quiet():
-            exchange = _send(judge, url, method, pairs)
-        told = steps_of(state, judge.judged, None)
-        return Explanation(url, source, None, method, pairs, tuple(told), (exchange,), tuple(judge.judged), None)
-    console = None
-    try:
-        page = Browser(judge, origin, url, quirks=browser)
-        page.sends_blocked = True  # what the server decides is explained in any case
-        body = None if method.upper() in ("GET", "HEAD") else b""
-        with quiet():
-            page.fetch(url, method, pairs, body=body)
-    except (TypeError, ValueError) as error:
-        if not isinstance(error, CORSError) or not judge.judged:
-            raise UsageError(str(error)) from error  # nothing was sent: the arguments themselves are at fault
-        console = error.console_message
+    console = refusal = None
+    with quiet():
+        if origin is None:
+            exchanges = [_send(judge, url, method, pairs)]
+        else:
+            try:
+                page = Browser(judge, origin, url, quirks=browser)
+                page.sends_blocked = True  # what the server decides is explained in any case
+                page.fetch(url, method, pairs, body=None if method.upper() in ("GET", "HEAD") else b"")
+            except (TypeError, ValueError) as error:
+                if not isinstance(error, CORSError) or not judge.judged:
+                    raise UsageError(str(error)) from error  # nothing was sent: the arguments are at fault
+                console = error.console_message
+            exchanges, refusal = page.network, page.blocked
     told = steps_of(state, judge.judged, origin)
-    if page.blocked is not None:
-        console = page.blocked.console_message
-        words = "sends no request (see the console message). The steps show what the server would have done"
-        told.append(("browser", words))
-    return Explanation(
-        url, source, origin, method, pairs, tuple(told), tuple(page.network), tuple(judge.judged), console
-    )
+    if refusal is not None:
+        console = refusal.console_message
+        told.append(("browser", "sends no request (see the console message). The steps show what the server would do"))
+    return Explanation(url, source, origin, method, pairs, tuple(told), tuple(exchanges), tuple(judge.judged), console)
 
 
 def _send(judge: Judge, url: str, method: str, pairs: tuple[tuple[str, str], ...]) -> Exchange:
-    """One request of a program: without ``Origin``, and without what a browser says about a page."""
+    """Send one request of a program, which has neither ``Origin`` nor ``Sec-Fetch-*``."""
     try:
         host = parse_url(url).authority
     except ValueError as error:
@@ -213,16 +208,13 @@ def _curl(exchange: Exchange) -> str:
 
 
 def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[tuple[str, str]]:
-    """The steps of the decision on one request and its preflight, each with its name.
-
-    :param origin: ``None`` for a program that is no browser.
-    """
+    """The steps of the decision on one request and its preflight, each with its name."""
     first, last = judged[0], judged[-1]
     policy = first.policy
     rows = [("route", route_words(first)), ("protection", _protection_words(first))]
     rows.append(("policy", f"{first.choice.rule}{_policy_words(state, first)}"))
     if policy is not None and origin is None:
-        rows.append(("origin", "none: the request passes, as only pages in a browser must send one"))
+        rows.append(("origin", "none: the request passes, because only pages in a browser send one"))
     elif policy is not None and origin is not None:
         is_own = first.decision.reason is Reason.SAME_ORIGIN
         rows.append(("origin", "the app's own, which needs no entry" if is_own else _origin_words(policy, origin)))
@@ -230,7 +222,7 @@ def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[
             rows += _preflight_steps(policy, first.facts)
         else:
             why = "the page has the same origin" if is_own else "method and headers are safelisted"
-            rows.append(("preflight", f"none: {why}, so the browser sends it at once"))
+            rows.append(("preflight", f"none: {why}, so the browser sends the request at once"))
     fault = state.site.hosts.fault(first.facts.host, first.facts.scheme)
     rows.append(("host", f"{first.facts.host}: {'served' if fault is None else fault.value}"))
     if first.facts.is_preflight:
@@ -261,7 +253,7 @@ def _unseen(state: AppState) -> str:
 
 def _policy_words(state: AppState, judged: Judged) -> str:
     if callable(judged.choice.policy) and state.site.hosts.fault(judged.facts.host, judged.facts.scheme):
-        return ": a callable, asked with a Host that is not served; mend that first"
+        return ": a callable, which got a Host that is not served; correct that first"
     if judged.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
     return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""
@@ -279,7 +271,7 @@ def _origin_words(policy: CORSPolicy, origin: str) -> str:
 def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
     """The method and each header that the preflight asks for, checked one by one."""
     if not policy.preflight(facts.origin, "GET").allowed:
-        return [("method", "not looked at"), ("headers", "not looked at")]
+        return [("method", "not checked"), ("headers", "not checked")]
     method = facts.request_method or ""
     verdict = "allowed" if policy.preflight(facts.origin, method).allowed else "not allowed"
     if verdict == "not allowed" and method != method.upper():
@@ -299,7 +291,7 @@ def _verdict(state: AppState, judged: Judged) -> str:
         outside = f"{' around '.join(layers)} around the app" if layers else "something around the app"
         what = f"raises {type(answer.error).__name__}" if answer.error else f"answers with {answer.status}"
         cure = "; with wrap_wsgi=True, and MCPCors initialised after that layer, it does" if decision.final else ""
-        return f"{outside} {what}, before the app can; the extension would say {decision.reason.value}{cure}"
+        return f"{outside} {what} before the app does; the extension would answer {decision.reason.value}{cure}"
     return f"{decision.reason.value}: {_outcome(judged)}"
 
 
