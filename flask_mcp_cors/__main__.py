@@ -1,7 +1,6 @@
-"""The command line: ``flask mcp-cors …`` beside an app, ``python -m flask_mcp_cors …`` without one.
+"""The command line: ``flask mcp-cors …`` with an app, ``python -m flask_mcp_cors …`` without one.
 
-Only declarations: each command imports what it needs when it runs, because Flask loads this module for every
-``flask`` command.
+Flask loads this module for every ``flask`` command, so each command here imports what it needs when it runs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Text for a terminal, as wide as it is. Values from servers and clients are escaped.
-
-Text has no colour until :func:`show` prints it.
-"""
+"""Text for a terminal. Values from servers and clients are escaped; :func:`show` adds the colours."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _SEVERITY = re.compile(rf"^(?:{'|'.join(severity.value.upper() for severity in S
 
 
 def terminal_width() -> int:
-    """The width of the terminal, between 40 and 120 columns; 80 where there is no terminal."""
+    """The width of the terminal, between 40 and 120 columns; 80 without a terminal."""
     return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
 
 
@@ -41,7 +38,7 @@ def show(text: str) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done, in one line of standard error that is gone at the end; without a terminal nothing."""
+    """Show progress in one line of standard error, which is removed at the end; without a terminal, show nothing."""
 
     def say(line: str) -> None:
         if sys.stderr.isatty():
@@ -67,7 +64,7 @@ def printable(value: str, limit: int = 400) -> str:
 
 
 def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
-    """One paragraph, wrapped; URLs and header names stay whole."""
+    """One paragraph, wrapped; URLs and header names are not broken."""
     return textwrap.fill(
         text,
         terminal_width(),
@@ -79,7 +76,7 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
 
 
 def steps(rows: Iterable[tuple[str, str]]) -> str:
-    """Names in a column, and beside each its text; an empty name continues the one above."""
+    """Two columns: names and their texts. An empty name continues the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(paragraph(text, " " * width, name.ljust(width)) for name, text in rows)
@@ -88,7 +85,7 @@ def steps(rows: Iterable[tuple[str, str]]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned table that fits the terminal: long cells are wrapped, in the widest columns first.
 
-    Outside a terminal no word is broken, so that a program or a person can copy it.
+    Without a terminal, words are not broken, so that they can be copied.
 
     >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
     A   B
@@ -130,7 +127,7 @@ def finding_text(finding: Finding) -> str:
 
 
 def counted(findings: Sequence[Finding]) -> str:
-    """How many findings there are of each kind.
+    """The number of findings of each severity.
 
     >>> counted([Finding("e", Severity.ERROR, "", "", "")]), counted([])
     ('1 error', 'no findings')
@@ -140,7 +137,7 @@ def counted(findings: Sequence[Finding]) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """A number and what it counts.
+    """A number with its noun.
 
     >>> plural(1, "route"), plural(2, "route")
     ('1 route', '2 routes')

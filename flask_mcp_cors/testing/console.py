@@ -1,4 +1,4 @@
-"""What an engine's console says of a failure besides its reason: what it names, and what it finds first."""
+"""The facts on which an engine's console message depends: the values that it names, and what it checks first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def console_facts(
     last = exchanges[-1] if exchanges else None
     if last is not None and last.response is not None:
         facts["status"] = last.response.status
-    # Chromium says it of a redirect to any other scheme, too.
+    # In Chromium this includes a redirect to another scheme.
     is_redirected = len(request.url_list) > 1 or (engine == "chromium" and failure.url is not None)
     if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE and is_redirected:
         facts["words"] = UNSAFE_ATTEMPT.get(engine)
@@ -70,13 +70,13 @@ def _in_firefox(request: Request, failure: CORSFailure, last: Exchange | None) -
 
 
 def _webkit_words(request: Request, failure: CORSFailure, last: Exchange | None) -> str | None:
-    """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
+    """The message where WebKit checks in another order or says more: on the answer to a preflight, and on redirects."""
     if failure.reason is CORSErrorReason.MIXED_CONTENT and request.url.is_potentially_trustworthy():
         return MIXED_LOOPBACK
     if last is None:
         return None
     if last.response is None:
-        # Of a refused connection it says something for a preflight only.
+        # WebKit reports a refused connection for preflights only.
         is_refused = last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED"
         return f"Could not connect to {request.url.host}: Connection refused" if is_refused else None
     words = WORDS["webkit"].get(failure.reason)
@@ -105,5 +105,5 @@ def _webkit_words(request: Request, failure: CORSFailure, last: Exchange | None)
 
 
 def _literally(text: str) -> str:
-    """For a template: nothing to be filled in."""
+    """The text as a template without placeholders."""
     return text.replace("{", "{{").replace("}", "}}")

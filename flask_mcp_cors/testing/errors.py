@@ -1,4 +1,4 @@
-"""Why a fetch was rejected, as a code and in the words of the engine's console."""
+"""Why a fetch was rejected: a code, and the engine's console message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CORSErrorReason(StrEnum):
     (``Network.CorsError``), where it has one.
     """
 
-    # fetch() throws, and nothing is sent
+    # fetch() throws and sends nothing
     INVALID_URL = "InvalidUrl"
     URL_CONTAINS_CREDENTIALS = "UrlContainsCredentials"
     NOT_A_BYTE_STRING = "NotAByteString"
@@ -31,7 +31,7 @@ class CORSErrorReason(StrEnum):
     BODY_DISALLOWED_BY_METHOD = "BodyDisallowedByMethod"
     INVALID_HEADER_NAME = "InvalidHeaderName"
     INVALID_HEADER_VALUE = "InvalidHeaderValue"
-    # a URL that the page may not ask, as it was given or where a redirect leads
+    # a URL that the page may not fetch, given or reached by a redirect
     DISALLOWED_BY_MODE = "DisallowedByMode"
     NO_CORS_REDIRECT_MODE_NOT_FOLLOW = "NoCorsRedirectModeNotFollow"
     UNSUPPORTED_SCHEME = "UnsupportedScheme"
@@ -45,7 +45,7 @@ class CORSErrorReason(StrEnum):
     UNSAFE_REDIRECT = "UnsafeRedirect"
     REDIRECT_TO_UNKNOWN_SCHEME = "RedirectToUnknownScheme"
     REDIRECT_TO_EMBEDDED_CREDENTIALS = "RedirectToEmbeddedCredentials"
-    # no response, or none for this page
+    # there is no response, or this page may not have it
     NETWORK_ERROR = "NetworkError"
     UNEXPECTED_PROXY_AUTH = "UnexpectedProxyAuth"
     CORP_NOT_SAME_ORIGIN = "CorpNotSameOrigin"
@@ -76,7 +76,7 @@ class CORSErrorReason(StrEnum):
     HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE = "HeaderDisallowedByPreflightResponse"
 
 
-#: Those that browsers do not write in upper case themselves; a method's name is case-sensitive.
+#: The methods in use that browsers do not convert to upper case. Method names are case-sensitive.
 _USUAL_METHODS = frozenset({"PATCH", "QUERY"})
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
@@ -91,7 +91,7 @@ def _as_shown(text: str, engine: Engine) -> str:
 
 
 class CORSFailure(Exception):
-    """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
+    """A check failed. Private: the browser adds the facts of the request and raises :class:`CORSError`."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class CORSFailure(Exception):
         self.reason = reason
         self.detail = detail
         self.offending = offending
-        #: what the words of one engine or another name besides
+        #: other values that console messages name
         self.facts = facts
         #: the URL to blame, if it is not the one that was being fetched
         self.url = url
@@ -118,17 +118,16 @@ class CORSFailure(Exception):
 class CORSError(TypeError):
     """A browser's ``fetch`` would have rejected here.
 
-    It is a :exc:`TypeError`, because that is all that JavaScript gets to see. Where there was no answer, the
-    :exc:`OSError` is its ``__cause__``.
+    It is a :exc:`TypeError`, as in JavaScript. If there was no answer, its ``__cause__`` is the :exc:`OSError`.
 
     :param reason: a stable code.
-    :param detail: the value, method, header name or network error that is to blame, or nothing.
+    :param detail: the value, method, header name or network error that caused it, or nothing.
     :param url: the URL that was being fetched when it happened.
-    :param initial_url: the URL that ``fetch`` was called with: another one after a redirect.
+    :param initial_url: the URL that ``fetch`` was called with. It differs from *url* after a redirect.
     :param origin: the page's origin, serialized.
     :param offending: the refused method, or every header name that was refused.
-    :param engine: whose console's words :attr:`console_message` has.
-    :param facts: what the engine's words name besides: the response's ``status``, the ``sent_origin`` and so on.
+    :param engine: the engine that :attr:`console_message` quotes.
+    :param facts: other values that the message names: the response's ``status``, the ``sent_origin`` and so on.
     """
 
     def __init__(
@@ -160,7 +159,7 @@ class CORSError(TypeError):
 
     @property
     def advice(self) -> str:
-        """What to change in the page, where the server is not to blame; else nothing.
+        """What to change in the page, if the page causes the error; otherwise empty.
 
         >>> CORSError(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, "patch", "", "", "").advice
         'Write "PATCH" in the page: browsers send "patch" as it is written.'
@@ -173,14 +172,14 @@ class CORSError(TypeError):
 
     @property
     def is_cors_policy(self) -> bool:
-        """Does Chromium's console say "blocked by CORS policy"? Else something other than CORS is to blame."""
+        """Does Chromium's console say "blocked by CORS policy"? If not, the cause is something other than CORS."""
         return WORDS["chromium"].get(self.reason, "").startswith(CORS_POLICY)
 
     @property
     def console_message(self) -> str:
-        """The line in the console, as the engine words it; where it prints none, the message of JavaScript's error.
+        """The engine's line in the console; if it prints none, the message of JavaScript's error.
 
-        Firefox and WebKit print a second line that says less; this is the one that names the cause.
+        Firefox and WebKit print a second line that says less; this line names the cause.
 
         >>> print(CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://b/", "https://a"))
         Access to fetch at 'https://b/' from origin 'https://a' has been blocked by CORS policy: \
