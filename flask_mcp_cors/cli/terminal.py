@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import click
 
@@ -92,11 +93,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     1   one
     22  two
     """
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    least = [
-        8 if sys.stdout.isatty() else max(len(word) for row in (head, *rows) for word in row[i].split() or [""])
-        for i in range(len(head))
-    ]
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    longest_words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    least = [8] * len(columns) if sys.stdout.isatty() else longest_words
     while sum(widths) + 2 * (len(widths) - 1) > terminal_width():
         wide = [i for i in range(len(head)) if widths[i] > least[i]]
         if not wide:
@@ -104,11 +104,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         widths[max(wide, key=widths.__getitem__)] -= 1
     lines = []
     for row in (head, *rows):
-        cells = [
-            textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
-        ]
-        for number in range(max(map(len, cells))):
-            parts = [(cell[number : number + 1] or [""])[0] for cell in cells]
+        cells = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
             padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
             lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)

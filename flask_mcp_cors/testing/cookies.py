@@ -25,6 +25,7 @@ class Cookie:
     host_only: bool
     path: str
     secure: bool
+    #: in lower case; anything but ``strict`` and ``none`` means ``lax``
     same_site: str
     expires: float | None
 
@@ -71,7 +72,7 @@ class CookieJar:
             f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
             for cookie in sorted(self._cookies.values(), key=lambda cookie: -len(cookie.path))
             if cookie.goes_to(url, now, self._quirks)
-            and (same_site or cookie.same_site == "none" or (lax and cookie.same_site == "lax"))
+            and (same_site or cookie.same_site == "none" or (lax and cookie.same_site != "strict"))
         ]
         return "; ".join(pairs) or None
 
@@ -111,8 +112,6 @@ def _parse(url: URL, set_cookie: str, now: float, quirks: frozenset[Quirk]) -> C
     if has_prefixes and not _fits_prefix(name.strip(), value.strip(), given, host_only=host_only):
         return None
     same_site = given.get("samesite", "").lower()
-    if same_site not in ("strict", "none"):
-        same_site = "lax"
     return Cookie(name.strip(), value.strip(), host, host_only, path, secure, same_site, _expires(given, now))
 
 
