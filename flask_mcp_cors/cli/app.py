@@ -154,7 +154,7 @@ def layer_names(app: Flask) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Judged:
+class DryRunStep:
     """One request, the extension's decision and the response."""
 
     facts: Facts
@@ -180,7 +180,7 @@ class Judged:
         return self.answer.status != self.decision.status or self.answer.headers.getall(ALLOW_ORIGIN) != allowed
 
 
-class Judge:
+class DryRun:
     """A WSGI application that sends a request through all layers around the app and records the extension's decision.
 
     Middleware, mounted applications, the session and callables in ``policies`` run; hooks and views of the app do not.
@@ -188,36 +188,36 @@ class Judge:
 
     def __init__(self, state: AppState) -> None:
         self.state = state
-        self.judged: list[Judged] = []
+        self.steps: list[DryRunStep] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         app = self.state.app
-        judged = self.judge(dict(environ))
-        inside: list[Judged] = []
+        step = self.decide(dict(environ))
+        inside: list[DryRunStep] = []
 
         def dispatch(*_: object) -> Response:
             req = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
-            inside.append(self._judge(req))
+            inside.append(self._decide(req))
             return _response(inside[-1], req.environ)
 
         with replaced(app, "full_dispatch_request", dispatch):
             answer = ask(app, environ)
-        judged = replace(inside[-1] if inside else judged, answer=answer, reached=bool(inside))
-        self.judged.append(judged)
+        step = replace(inside[-1] if inside else step, answer=answer, reached=bool(inside))
+        self.steps.append(step)
         start_response(f"{answer.status} ", list(answer.headers.pairs))
-        return [judged.decision.body] if judged.decision.final and not judged.answered_outside else []
+        return [step.decision.body] if step.decision.final and not step.answered_outside else []
 
-    def judge(self, environ: WSGIEnvironment) -> Judged:
+    def decide(self, environ: WSGIEnvironment) -> DryRunStep:
         """The decision on one request, without sending it."""
         # The state of the first hook: the request is routed, and the app's own functions have not run.
         with self.state.app.request_context(environ) as context:
-            return self._judge(context.request)
+            return self._decide(context.request)
 
-    def _judge(self, req: Request) -> Judged:
+    def _decide(self, req: Request) -> DryRunStep:
         facts = read_facts(req.environ, req.path)
         choice = self.state.choose(facts, req)
         policy = choice.policy if isinstance(choice.policy, CORSPolicy) else self._ask(choice.policy, req)
-        return Judged(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
+        return DryRunStep(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
 
     def _ask(self, choose: PolicyCallable | None, req: Request) -> CORSPolicy | None:
         """The policy that a callable returns; ``None`` if it fails, so that the request is refused."""
@@ -239,26 +239,26 @@ class Judge:
         return endpoint, None, guards
 
 
-def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
+def _response(step: DryRunStep, environ: WSGIEnvironment) -> Response:
     """The app's response, as far as the extension determines it."""
-    decision = judged.decision
+    decision = step.decision
     if decision.final:
         response = Response(decision.body, decision.status)
         response.headers = Headers(decision.headers)
         return response
     response = Response()
-    if judged.routing is not None:
+    if step.routing is not None:
         # Flask's own response, so that the browser follows a redirect.
-        response = judged.routing.get_response(environ)
+        response = step.routing.get_response(environ)
     response.headers = Headers(decision.apply(response.headers.items()))
     return response
 
 
-def route_words(judged: Judged) -> str:
+def route_words(step: DryRunStep) -> str:
     """The result of Flask's routing, in words."""
-    routing = judged.routing
-    if judged.endpoint is not None:
-        return f"view {judged.endpoint!r}"
+    routing = step.routing
+    if step.endpoint is not None:
+        return f"view {step.endpoint!r}"
     if isinstance(routing, RequestRedirect):
         return f"redirect to {routing.new_url}"
     if isinstance(routing, MethodNotAllowed):

@@ -25,9 +25,9 @@ from ..testing.quirks import Engine
 from ..testing.transport import WSGITransport
 from ..testing.urls import parse_url
 from .app import base_url
+from .app import DryRun
+from .app import DryRunStep
 from .app import guard_words
-from .app import Judge
-from .app import Judged
 from .app import layer_names
 from .app import listed_origins
 from .app import names_of
@@ -36,7 +36,7 @@ from .app import quiet
 from .app import route_words
 from .terminal import paragraph
 from .terminal import printable
-from .terminal import steps
+from .terminal import two_columns
 
 #: The headers of a browser MCP client's ``POST``: the default of ``--header``.
 MCP_HEADERS = ("Authorization", "Content-Type", "MCP-Protocol-Version")
@@ -64,14 +64,14 @@ class Explanation:
     steps: tuple[tuple[str, str], ...]
     #: Both requests with the headers that the extension gives their responses; no preflight where none is needed.
     exchanges: tuple[Exchange, ...]
-    judged: tuple[Judged, ...]
+    requests: tuple[DryRunStep, ...]
     #: The console message; ``None``: the fetch resolves.
     console: str | None
 
     @property
     def is_allowed(self) -> bool:
         """Does the request reach the app, and may the page read the response?"""
-        last = self.judged[-1]
+        last = self.requests[-1]
         return self.console is None and not last.decision.final and not last.answered_outside
 
     @property
@@ -91,17 +91,17 @@ class Explanation:
             "steps": [{"step": name, "says": words} for name, words in self.steps],
             "requests": [
                 {
-                    "preflight": judged.facts.is_preflight,
-                    "policy": judged.choice.rule,
-                    "reason": judged.decision.reason.value,
-                    "allowed": judged.decision.allowed,
-                    "status": _status(judged),
-                    "answered_outside": judged.answered_outside,
-                    "offending": list(judged.decision.offending),
-                    "response_headers": [list(pair) for pair in _headers(judged)],
+                    "preflight": step.facts.is_preflight,
+                    "policy": step.choice.rule,
+                    "reason": step.decision.reason.value,
+                    "allowed": step.decision.allowed,
+                    "status": _status(step),
+                    "answered_outside": step.answered_outside,
+                    "offending": list(step.decision.offending),
+                    "response_headers": [list(pair) for pair in _headers(step)],
                     "curl": command,
                 }
-                for judged, command in zip(self.judged, self.curl, strict=True)
+                for step, command in zip(self.requests, self.curl, strict=True)
             ],
         }
 
@@ -109,11 +109,11 @@ class Explanation:
         """What the terminal gets."""
         whom = "a program that sends no Origin" if self.origin is None else f"a page of {printable(self.origin)}"
         head = f"{self.method} {printable(self.url)} from {whom}"
-        blocks = [paragraph(head) + f"\n({self.url_source})", steps(self.steps)]
-        for judged in self.judged:
-            title = "Answer to the preflight" if judged.facts.is_preflight else "Response"
-            status = _status(judged) or "the app's own, with"
-            headers = [paragraph(printable(f"{name}: {value}"), "    ", "  ") for name, value in _headers(judged)]
+        blocks = [paragraph(head) + f"\n({self.url_source})", two_columns(self.steps)]
+        for step in self.requests:
+            title = "Answer to the preflight" if step.facts.is_preflight else "Response"
+            status = _status(step) or "the app's own, with"
+            headers = [paragraph(printable(f"{name}: {value}"), "    ", "  ") for name, value in _headers(step)]
             blocks.append("\n".join([f"{title}: {status}", *(headers or ["  no headers of the extension"])]))
         if self.origin is not None:
             console = "nothing: the fetch resolves" if self.console is None else printable(self.console, 2000)
@@ -147,29 +147,29 @@ def explain(
         base, where = base_url(state)
         url, source = f"{base}/{path.lstrip('/')}", f"host and scheme: {where}; give a whole URL for another"
     pairs = tuple(_header(header) for header in headers or MCP_HEADERS)
-    judge = Judge(state)
+    dry_run = DryRun(state)
     console = refusal = None
     with quiet():
         if origin is None:
-            exchanges = [_send(judge, url, method, pairs)]
+            exchanges = [_send(dry_run, url, method, pairs)]
         else:
             try:
-                page = Browser(judge, origin, url, quirks=browser)
+                page = Browser(dry_run, origin, url, quirks=browser)
                 page.sends_blocked = True  # what the server decides is explained in any case
                 page.fetch(url, method, pairs, body=None if method.upper() in ("GET", "HEAD") else b"")
             except (TypeError, ValueError) as error:
-                if not isinstance(error, CORSError) or not judge.judged:
+                if not isinstance(error, CORSError) or not dry_run.steps:
                     raise UsageError(str(error)) from error  # nothing was sent: the arguments are at fault
                 console = error.console_message
             exchanges, refusal = page.network, page.blocked
-    told = steps_of(state, judge.judged, origin)
+    told = steps_of(state, dry_run.steps, origin)
     if refusal is not None:
         console = refusal.console_message
         told.append(("browser", "sends no request (see the console message). The steps show what the server would do"))
-    return Explanation(url, source, origin, method, pairs, tuple(told), tuple(exchanges), tuple(judge.judged), console)
+    return Explanation(url, source, origin, method, pairs, tuple(told), tuple(exchanges), tuple(dry_run.steps), console)
 
 
-def _send(judge: Judge, url: str, method: str, pairs: tuple[tuple[str, str], ...]) -> Exchange:
+def _send(dry_run: DryRun, url: str, method: str, pairs: tuple[tuple[str, str], ...]) -> Exchange:
     """Send one request of a program, which has neither ``Origin`` nor ``Sec-Fetch-*``."""
     try:
         host = parse_url(url).authority
@@ -179,7 +179,7 @@ def _send(judge: Judge, url: str, method: str, pairs: tuple[tuple[str, str], ...
         raise UsageError(f"{method!r} is not a valid method.")
     sent = NetworkRequest(method, url, HeaderList([("Host", host), *pairs]), b"")
     exchange = Exchange(sent, is_preflight=False)
-    exchange.response = WSGITransport(judge).send(sent)
+    exchange.response = WSGITransport(dry_run).send(sent)
     return exchange
 
 
@@ -190,12 +190,12 @@ def _header(header: str) -> tuple[str, str]:
     return name.strip(), value.strip() if colon else _VALUES.get(name.strip().lower(), "x")
 
 
-def _status(judged: Judged) -> int | None:
-    return judged.answer.status if judged.answered_outside and judged.answer else judged.decision.status
+def _status(step: DryRunStep) -> int | None:
+    return step.answer.status if step.answered_outside and step.answer else step.decision.status
 
 
-def _headers(judged: Judged) -> tuple[tuple[str, str], ...]:
-    return judged.answer.headers.pairs if judged.answered_outside and judged.answer else judged.decision.headers
+def _headers(step: DryRunStep) -> tuple[tuple[str, str], ...]:
+    return step.answer.headers.pairs if step.answered_outside and step.answer else step.decision.headers
 
 
 def _curl(exchange: Exchange) -> str:
@@ -207,9 +207,9 @@ def _curl(exchange: Exchange) -> str:
     return shlex.join([*words, request.url])
 
 
-def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[tuple[str, str]]:
+def steps_of(state: AppState, requests: list[DryRunStep], origin: str | None) -> list[tuple[str, str]]:
     """The steps of the decision on one request and its preflight, each with its name."""
-    first, last = judged[0], judged[-1]
+    first, last = requests[0], requests[-1]
     policy = first.policy
     rows = [("route", route_words(first)), ("protection", _protection_words(first))]
     rows.append(("policy", f"{first.choice.rule}{_policy_words(state, first)}"))
@@ -236,11 +236,11 @@ def steps_of(state: AppState, judged: list[Judged], origin: str | None) -> list[
     return rows
 
 
-def _protection_words(judged: Judged) -> str:
-    if not judged.guards:
+def _protection_words(step: DryRunStep) -> str:
+    if not step.guards:
         return "no cors.protected; other decorators and hooks cannot be seen"
-    return f"cors.protected: {guard_words(judged.guards)}" + (
-        "; not asked of a preflight" if judged.facts.is_preflight else ""
+    return f"cors.protected: {guard_words(step.guards)}" + (
+        "; not asked of a preflight" if step.facts.is_preflight else ""
     )
 
 
@@ -251,12 +251,12 @@ def _unseen(state: AppState) -> str:
     return f"{functions}the view, and what stands in front of the server, such as a proxy or a CDN"
 
 
-def _policy_words(state: AppState, judged: Judged) -> str:
-    if callable(judged.choice.policy) and state.site.hosts.fault(judged.facts.host, judged.facts.scheme):
+def _policy_words(state: AppState, step: DryRunStep) -> str:
+    if callable(step.choice.policy) and state.site.hosts.fault(step.facts.host, step.facts.scheme):
         return ": a callable, which got a Host that is not served; correct that first"
-    if judged.policy is None:
+    if step.policy is None:
         return ": no CORS headers, no preflight answer, no Origin validation"
-    return f" (origins: {state.configured.source('origins')})" if judged.policy is state.site.default else ""
+    return f" (origins: {state.configured.source('origins')})" if step.policy is state.site.default else ""
 
 
 def _origin_words(policy: CORSPolicy, origin: str) -> str:
@@ -284,27 +284,27 @@ def _preflight_steps(policy: CORSPolicy, facts: Facts) -> list[tuple[str, str]]:
     return rows
 
 
-def _verdict(state: AppState, judged: Judged) -> str:
-    decision, answer = judged.decision, judged.answer
-    if judged.answered_outside and answer is not None:
+def _verdict(state: AppState, step: DryRunStep) -> str:
+    decision, answer = step.decision, step.answer
+    if step.answered_outside and answer is not None:
         layers = layer_names(state.app)
         outside = f"{' around '.join(layers)} around the app" if layers else "something around the app"
         what = f"raises {type(answer.error).__name__}" if answer.error else f"answers with {answer.status}"
         cure = "; with wrap_wsgi=True, and MCPCors initialised after that layer, it does" if decision.final else ""
         return f"{outside} {what} before the app does; the extension would answer {decision.reason.value}{cure}"
-    return f"{decision.reason.value}: {_outcome(judged)}"
+    return f"{decision.reason.value}: {_outcome(step)}"
 
 
-def _outcome(judged: Judged) -> str:
-    decision = judged.decision
+def _outcome(step: DryRunStep) -> str:
+    decision = step.decision
     if decision.final:
         names = f" ({', '.join(decision.offending)})" if decision.offending else ""
         goes_on = "the browser goes on" if decision.allowed else f"the browser stops{names}"
-        if not judged.facts.is_preflight:
+        if not step.facts.is_preflight:
             goes_on = "the view does not run"
         return f"answered with {decision.status}, {goes_on}"
-    if judged.endpoint is None:
-        return route_words(judged)
-    if judged.facts.is_preflight:
+    if step.endpoint is None:
+        return route_words(step)
+    if step.facts.is_preflight:
         return "left to the app"
     return "passes on to the app's hooks and the view"

@@ -30,8 +30,8 @@ from ..extension.routing import mounts_of
 from .app import Answer
 from .app import ask
 from .app import base_url
+from .app import DryRun
 from .app import example_origin
-from .app import Judge
 from .app import layer_names
 from .app import names_of
 from .app import own_hooks
@@ -169,7 +169,7 @@ def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     """WSGI middleware outside that answers or changes a real preflight."""
     app = state.app
     base, _ = base_url(state)
-    judge = Judge(state)
+    dry_run = DryRun(state)
     outside: dict[tuple[str, str], list[Route]] = {}
     for route in governed:
         if not isinstance(route.choice.policy, CORSPolicy):
@@ -180,7 +180,7 @@ def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
             "Access-Control-Request-Headers": "authorization,content-type",
         }
         url = route.base_url(base, app.config["SERVER_NAME"])
-        expected = judge.judge(_environ(route.path, "OPTIONS", url, headers)).decision
+        expected = dry_run.decide(_environ(route.path, "OPTIONS", url, headers)).decision
         # If a layer removes a header, this is an ordinary OPTIONS request, which a view may handle.
         with replaced(app, "dispatch_request", lambda *_: Response()):
             answer = ask(app, _environ(route.path, "OPTIONS", url, headers))

@@ -25,7 +25,7 @@ from .terminal import table
 
 
 @dataclass(frozen=True)
-class Survey:
+class RoutesReport:
     """What ``routes`` found."""
 
     state: AppState
@@ -89,8 +89,8 @@ class Survey:
             yield paragraph(f"{words}: {listed_origins(policy)}{credentials}", "  ", "")
 
 
-def survey(state: AppState) -> Survey:
+def survey(state: AppState) -> RoutesReport:
     """Check every route, and send a preflight to each."""
     with quiet():
         routes = routes_of(state)
-        return Survey(state, tuple(routes), tuple(in_order(findings_of(state, routes))))
+        return RoutesReport(state, tuple(routes), tuple(in_order(findings_of(state, routes))))

@@ -76,7 +76,7 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
-def steps(rows: Iterable[tuple[str, str]]) -> str:
+def two_columns(rows: Iterable[tuple[str, str]]) -> str:
     """Two columns: names and their texts. An empty name continues the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2

@@ -236,7 +236,7 @@ def test_what_no_fetch_takes_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("command", ["explain", "routes"])
-def test_an_app_without_the_extension_is_told_so(command: str) -> None:
+def test_an_app_without_the_extension_is_an_error(command: str) -> None:
     words = ["explain", "/", "--origin", ORIGIN] if command == "explain" else ["routes"]
     result = CliRunner().invoke(cli, words, obj=ScriptInfo(create_app=lambda: Flask("bare")))
     assert result.exit_code == 2

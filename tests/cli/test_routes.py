@@ -453,7 +453,7 @@ def test_a_pattern_in_other_case_is_said_to_be_like_the_route() -> None:
     assert findings(app)["pattern_without_route"]["sentence"].endswith("Routes like it: /mcp.")
 
 
-def test_of_many_patterns_without_a_route_ten_are_told() -> None:
+def test_of_many_patterns_without_a_route_ten_are_reported() -> None:
     app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
     assert len(json.loads(run(app, "--json").output)["findings"]) == 10
 
@@ -709,7 +709,7 @@ def test_the_list_of_commands_is_not_cut(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("group", [cli, main])
-def test_the_version_is_told(group: Any) -> None:
+def test_the_version(group: Any) -> None:
     assert CliRunner().invoke(group, ["--version"]).output == f"Flask-MCP-CORS, version {__version__}\n"
 
 
