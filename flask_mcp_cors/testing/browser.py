@@ -161,17 +161,16 @@ class Browser:
         except CORSFailure as failure:
             # A variable for the error would make a cycle with its traceback. This browser, and the connections of
             # its responses, would then stay open until the garbage collector runs.
-            raise self._error(failure, request, self.network[before:], path_or_url, method) from failure.__cause__
+            raise self._error(failure, request, self.network[before:], path_or_url) from failure.__cause__
 
     def _error(
-        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], url: str = "", method: str = ""
+        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], url: str = ""
     ) -> CORSError:
         """What ``fetch`` raises.
 
-        :param request: ``None`` where its arguments *url* and *method* do not make a request.
+        :param request: ``None`` if the arguments of ``fetch``, such as *url*, do not make a request.
         """
-        initial_url = url
-        facts: dict[str, Any] = {**failure.facts, "method": method.upper()}
+        initial_url, facts = url, failure.facts
         if request is not None:
             for exchange in exchanges:
                 if exchange.response is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.headers import ALLOW_ORIGIN
 from . import words
 from .checks import cors_check
@@ -15,14 +17,12 @@ from .request import Request
 from .urls import OtherSchemeError
 
 
-def console_facts(
-    engine: Engine, request: Request, failure: CORSFailure, exchanges: list[Exchange]
-) -> dict[str, object]:
+def console_facts(engine: Engine, request: Request, failure: CORSFailure, exchanges: list[Exchange]) -> dict[str, Any]:
     """The facts of a :class:`CORSError`.
 
     :param exchanges: those of this fetch.
     """
-    facts: dict[str, object] = {**failure.facts, "port": request.url.port, "sent_origin": request.serialized_origin}
+    facts: dict[str, Any] = {**failure.facts, "port": request.url.port, "sent_origin": request.serialized_origin}
     last = exchanges[-1] if exchanges else None
     if last is not None and last.response is not None:
         facts["status"] = last.response.status

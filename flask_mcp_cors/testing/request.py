@@ -233,7 +233,7 @@ def make_request(
         if not any(name.lower() == "content-type" for name, _ in given):
             given.append(("Content-Type", "application/json"))
     if body is not None and method in ("GET", "HEAD"):
-        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
+        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD, method=method)
     sent = _fill(given, mode)
     if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
         sent = sent.without({"user-agent"})
