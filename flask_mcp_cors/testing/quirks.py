@@ -1,7 +1,7 @@
-"""Where browsers depart from the Fetch standard: one table, one line of behaviour each.
+"""Where browsers depart from the Fetch standard.
 
-``Browser()`` follows the standard; ``Browser(quirks="firefox")`` does what this table says of Firefox as well. Measured
-with Chromium 156, Firefox 153 and WebKitGTK 2.50.
+``Browser()`` follows the standard; ``Browser(quirks="firefox")`` adds Firefox's rows of this table. Measured with
+Chromium 156, Firefox 153 and WebKitGTK 2.50.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Engine = Literal["chromium", "firefox", "webkit"]
 class Quirk(Enum):
     """One departure from the Fetch standard."""
 
-    #: what happens instead, and what the standard wants
+    #: what happens instead, and what the standard requires
     description: str
     #: the engines that do it
     engines: frozenset[str]
@@ -36,17 +36,17 @@ class Quirk(Enum):
     AUTHORIZATION_REPEATS_PREFLIGHT = (
         "chromium",
         "An answer that admitted Authorization by * alone is not used from the cache for another request with "
-        "Authorization: each one is preceded by a preflight.",
+        "Authorization: each one has a preflight.",
     )
     ONE_CACHE_ENTRY_PER_URL = (
         "chromium webkit",
         "The preflight cache holds the last answer for a URL as a whole. One that does not cover the next request "
-        "is thrown away, although it covered others. The standard keeps every method and header name by itself.",
+        "is removed, although it covers others. The standard keeps each method and header name separately.",
     )
     WILDCARD_IS_NOT_CACHED = (
         "firefox",
-        "A * in an answer allows this request, but is kept as a word like any other, so that the next request has a "
-        "preflight again. The standard keeps it as a wildcard.",
+        "A * in an answer allows this request, but is not a wildcard in the cache, so that the next request has a "
+        "preflight again. The standard caches it as a wildcard.",
     )
     ANSWER_EXTENDS_CACHE = (
         "firefox",
@@ -60,13 +60,12 @@ class Quirk(Enum):
     )
     ORIGIN_NULL_IS_NOT_CACHED = (
         "chromium",
-        "The answer to a preflight that said Origin: null is used once and not kept. To the standard null is an "
-        "origin like any other.",
+        "The answer to a preflight with Origin: null is used once and not kept. The standard treats null as any other "
+        "origin.",
     )
     REDIRECTED_ORIGIN_IS_NOT_CACHED = (
         "webkit",
-        "The answer to a preflight that says Origin: null because of a redirect is not kept. The standard does not ask "
-        "why it is null.",
+        "The answer to a preflight that has Origin: null because of a redirect is not kept. The standard keeps it.",
     )
     FAILURE_KEEPS_CACHE = (
         "chromium webkit",
@@ -87,12 +86,12 @@ class Quirk(Enum):
     )
     BAD_MAX_AGE_IS_ZERO = (
         "firefox",
-        "An answer whose Access-Control-Max-Age is no number, or a negative one, is not kept. The standard keeps "
-        "it for 5 seconds, as if the header were absent.",
+        "An answer whose Access-Control-Max-Age is not a number, or is negative, is not kept. The standard keeps it "
+        "for 5 seconds, as if the header were absent.",
     )
     USER_AGENT_IS_ITS_OWN = (
         "chromium",
-        "A User-Agent header that the page sets is dropped like a forbidden one. The standard lets the page set "
+        "A User-Agent header that the page sets is dropped, as if it were forbidden. The standard lets the page set "
         "it, after a preflight.",
     )
     CLIENT_HINTS_SAFELISTED = (
@@ -106,8 +105,8 @@ class Quirk(Enum):
     )
     REPEATED_HEADERS_ARE_ONE = (
         "chromium webkit",
-        "Request headers of one name are combined before they are judged, so that together they may be longer than "
-        "128 bytes. The standard judges each by itself.",
+        "Request headers of one name are combined before they are checked, so that together they may be longer than "
+        "128 bytes. The standard checks each separately.",
     )
     REPEATED_HEADERS_ARE_LISTED_TWICE = (
         "firefox",
@@ -115,11 +114,11 @@ class Quirk(Enum):
     )
     RANGE_IN_63_BITS = (
         "chromium",
-        "A Range with a number from 2**63 - 1 is not safelisted. The standard knows no such limit.",
+        "A Range with a number from 2**63 - 1 is not safelisted. The standard does not have this limit.",
     )
     RANGE_IN_64_BITS = (
         "firefox webkit",
-        "A Range with a number from 2**64 is not safelisted. The standard knows no such limit.",
+        "A Range with a number from 2**64 is not safelisted. The standard does not have this limit.",
     )
     RANGE_IN_ANY_CASE = (
         "webkit",
@@ -193,17 +192,16 @@ class Quirk(Enum):
     REDIRECT_REPEATS_PREFLIGHT = (
         "firefox webkit",
         "After a redirect a request has a preflight if it had one before, or would have had one at another origin, "
-        "even where it needs none any more. The standard asks anew.",
+        "even if it no longer needs one. The standard decides anew.",
     )
     REDIRECT_NEEDS_LOCATION = (
         "chromium webkit",
-        "A response with a redirect's status, but no Location or an empty one, is followed nowhere, and redirect "
-        "'error' lets it through. To the standard the status decides, and an empty Location leads to the same URL "
-        "again.",
+        "A response with a redirect's status, but no Location or an empty one, is not followed, and redirect 'error' "
+        "accepts it. To the standard the status decides, and an empty Location leads to the same URL again.",
     )
     BAD_LOCATION_FAILS_AT_ONCE = (
         "chromium",
-        "A Location that is no URL fails with redirect 'manual', too. The standard does not look at it then.",
+        "A Location that is not a URL fails with redirect 'manual', too. The standard does not read it then.",
     )
     EMPTY_LOCATION_FAILS = (
         "webkit",
@@ -220,8 +218,8 @@ class Quirk(Enum):
     )
     NO_REDIRECT_TO_CREDENTIALS = (
         "chromium",
-        "A redirect to a URL with a user name or password is never followed, and outside CORS the console keeps "
-        "silent about it. The standard forbids it to CORS requests that involve another origin.",
+        "A redirect to a URL with a user name or password is never followed, and outside CORS the console does not "
+        "report it. The standard forbids it to CORS requests that involve another origin.",
     )
     NO_CORS_REDIRECT_TAINTS = (
         "chromium",
@@ -230,7 +228,7 @@ class Quirk(Enum):
     )
     LOOPBACK_IS_MIXED_CONTENT = (
         "webkit",
-        "A page that came over HTTPS may not ask a server on this machine over HTTP. The standard trusts loopback.",
+        "A page over HTTPS may not call a server on this machine over HTTP. The standard trusts loopback.",
     )
     DOWNGRADED_FETCH_KEEPS_ORIGIN = (
         "chromium",
@@ -257,7 +255,7 @@ class Quirk(Enum):
     )
     COOKIE_PREFIXES_ARE_UNKNOWN = (
         "webkit",
-        "A cookie named __Host-, __Secure- or __Http-… is like any other. The standard holds it to its prefix.",
+        "The prefixes __Host-, __Secure- and __Http- of a cookie's name have no effect. The standard enforces them.",
     )
     SECURE_COOKIES_NEED_HTTPS = (
         "webkit",
@@ -269,11 +267,11 @@ class Quirk(Enum):
     )
     PROXY_STATUS_IS_A_STATUS = (
         "firefox webkit",
-        "A response with status 407 is like any other. The standard: a network error, because there is no proxy.",
+        "A response with status 407 is an ordinary one. The standard: a network error, because there is no proxy.",
     )
 
 
-#: Engine to what it does otherwise.
+#: Engine to its quirks.
 QUIRKS = MappingProxyType(
     {
         engine: frozenset(quirk for quirk in Quirk if engine in quirk.engines)
