@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace
@@ -85,29 +85,24 @@ def example_origin(policy: CORSPolicy) -> str:
 
 
 @contextmanager
-def replaced(app: Flask, method: str, function: Callable[..., Response]) -> Iterator[None]:
-    """Replace one of the app's methods with *function* for a while, so that its code does not run.
+def replaced(target: object, name: str, value: object) -> Iterator[None]:
+    """Replace an attribute for a while, such as a method of the app whose code must not run.
 
     Without ``full_dispatch_request`` neither hooks nor views run; without ``dispatch_request`` views do not.
     """
-    own = vars(app).get(method)
-    setattr(app, method, function)
+    own = vars(target).get(name)
+    setattr(target, name, value)
     try:
         yield
     finally:
-        delattr(app, method)
+        delattr(target, name)
         if own is not None:
-            setattr(app, method, own)
+            setattr(target, name, own)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> AbstractContextManager[None]:
     """Disable the extension's log: the command prints what matters."""
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = was_disabled
+    return replaced(log, "disabled", True)
 
 
 class Answer(NamedTuple):
