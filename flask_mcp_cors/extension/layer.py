@@ -6,7 +6,6 @@ the public ``Host``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,15 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
-from ..doors import AROUND
-from ..doors import HANDOVER
 from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
-from ..wsgi import KEY
-from ..wsgi import make_facts
-from ..wsgi import routed_path
 from .gate import AppState
 from .routing import is_static
 from .routing import matched_rule
 from .routing import url_adapter
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import MapAdapter
 
@@ -90,18 +83,8 @@ class Layer(Door):
             # Other applications may be in between. The hook shows which requests reach this app.
             state.register_hooks()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        values = tuple(map(environ.get, KEY))
-        decision = self._kept(values)
-        if (
-            decision is None
-            or HANDOVER in environ
-            or AROUND.get() is not None
-            or self._state.has_hooks
-            or self._views.exist()
-        ):
-            return self._pass(environ, start_response, make_facts(values, routed_path(environ)))
-        return self._go_in(environ, start_response, decision.apply)
+    def _hook_decides(self) -> bool:
+        return self._state.has_hooks or self._views.exist()
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state

@@ -218,8 +218,6 @@ class _Table(NamedTuple):
     #: The objects that may have marks, and the marks that any of them has.
     places: list[Any]
     held: set[Mark]
-    #: Does any view or blueprint have a mark, or is there a mark that no route has?
-    exist: bool = False
     #: The error message, if the app is closed.
     fault: str | None = None
 
@@ -302,14 +300,16 @@ class MarkedViews:
         self._default = default
         self._registry = registry
         self._table = _Table((-1, -1), {}, [], set())
+        # These three repeat the table's: the layer and the hooks read them for each request, and this is quicker.
+        self._made, self._views = self._table.state
+        self._exist = False
         _LIVE.add(self)
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app have a mark, or is there a mark that no route has?"""
-        count, views = self._table.state
-        if count != _Made.count or views != len(self.app.view_functions):
+        if self._made != _Made.count or self._views != len(self.app.view_functions):
             self.compile()
-        return self._table.exist
+        return self._exist
 
     def check(self) -> None:
         """Refuse to go on while a guard has no route.
@@ -342,7 +342,10 @@ class MarkedViews:
         table = self.look_up()
         fault = self._registry.judge(self, table)
         exist = bool(table.held) or bool(self._registry.made)
-        self._table = table = table._replace(exist=exist, fault=fault)
+        self._table = table = table._replace(fault=fault)
+        self._exist = exist
+        # These come last: a thread that sees the old ones makes the table again.
+        self._made, self._views = table.state
         return table
 
     def look_up(self) -> _Table:
