@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
+from typing import Protocol
 from typing import TYPE_CHECKING
 from typing import Unpack
 
@@ -83,20 +84,29 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
     return [] if facts.method == "HEAD" else [decision.body]
 
 
+class Views(Protocol):
+    """What a door reads of the views of a Flask app."""
+
+    has_no_marks: bool
+
+
 class Door:
     """The base of :class:`CORSMiddleware` and of the layer of ``wrap_wsgi``: it handles a request and its response."""
+
+    #: The views that may have marks, for the layer.
+    _views: Views
 
     def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
         self._site = configured.site
         self._in_force = InForce(configured.site, configured.source)
-        #: Looks up a kept decision whose headers only have to be put into the response. The layer sets it.
-        self._kept: Callable[[tuple[Any, ...]], Decision | None] = _nothing
+        #: Looks up a kept decision that needs nothing but its headers in the response. Only the layer has any.
+        self._kept: Callable[[tuple[Any, ...]], Decision | None] = nothing
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         values = tuple(map(environ.get, KEY))
         decision = self._kept(values)
-        if decision is None or HANDOVER in environ or AROUND.get() is not None or self._hook_decides():
+        if decision is None or HANDOVER in environ or AROUND.get() is not None or not self._views.has_no_marks:
             facts = make_facts(values, routed_path(environ))
             final, finish = self._judge(environ, facts)
             if final is not None:
@@ -124,7 +134,7 @@ class Door:
         return ClosingIterator(following, getattr(body, "close", None))
 
     def _judge(self, environ: WSGIEnvironment, facts: Facts) -> tuple[Decision | None, Finish]:
-        """The final decision, if there is one, and the function that puts the headers into the application's response."""
+        """The final decision if there is one, and the function that puts the headers into a response."""
         decision = self._decide(environ, facts)
         outer = claim(environ, facts.origin)
         if decision is not None:
@@ -161,10 +171,6 @@ class Door:
                 raise
             yield from _crash(error, environ, start)
 
-    def _hook_decides(self) -> bool:
-        """May a hook of this site decide, because of marks or other middleware?"""
-        return False
-
     def _has_doors_inside(self) -> bool:
         """May there be another door inside, or a hook of this site?"""
         return True
@@ -186,7 +192,8 @@ class Door:
         return "werkzeug.debug.preserve_context" in environ
 
 
-def _nothing(values: tuple[Any, ...]) -> None:
+def nothing(values: tuple[Any, ...]) -> None:
+    """A look-up that finds no kept decision."""
     return None
 
 

@@ -123,6 +123,8 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
                     marks = tuple(other for other in marks if other.on is not mark.on or isinstance(other, GuardMark))
                 setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
+        for views in list(_LIVE):
+            views.has_no_marks = False
 
 
 def _marks_on(function: object) -> tuple[Mark, ...]:
@@ -218,6 +220,8 @@ class _Table(NamedTuple):
     #: The objects that may have marks, and the marks that any of them has.
     places: list[Any]
     held: set[Mark]
+    #: Does any view or blueprint have a mark, or is there a mark that no route has?
+    exist: bool = False
     #: The error message, if the app is closed.
     fault: str | None = None
 
@@ -300,16 +304,17 @@ class MarkedViews:
         self._default = default
         self._registry = registry
         self._table = _Table((-1, -1), {}, [], set())
-        # These three repeat the table's: the layer and the hooks read them for each request, and this is quicker.
-        self._made, self._views = self._table.state
-        self._exist = False
+        #: The quick form of :meth:`exist`, which is read for each request. A new mark resets it in all apps, and
+        #: :meth:`compile` sets it again.
+        self.has_no_marks = False
         _LIVE.add(self)
 
     def exist(self) -> bool:
         """Does any view or blueprint of the app have a mark, or is there a mark that no route has?"""
-        if self._made != _Made.count or self._views != len(self.app.view_functions):
+        count, views = self._table.state
+        if count != _Made.count or views != len(self.app.view_functions):
             self.compile()
-        return self._exist
+        return self._table.exist
 
     def check(self) -> None:
         """Refuse to go on while a guard has no route.
@@ -342,10 +347,9 @@ class MarkedViews:
         table = self.look_up()
         fault = self._registry.judge(self, table)
         exist = bool(table.held) or bool(self._registry.made)
-        self._table = table = table._replace(fault=fault)
-        self._exist = exist
-        # These come last: a thread that sees the old ones makes the table again.
-        self._made, self._views = table.state
+        self._table = table = table._replace(exist=exist, fault=fault)
+        with _Made.lock:
+            self.has_no_marks = not exist and table.state[0] == _Made.count
         return table
 
     def look_up(self) -> _Table:
