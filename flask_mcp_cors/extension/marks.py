@@ -123,6 +123,8 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
                     marks = tuple(other for other in marks if other.on is not mark.on or isinstance(other, GuardMark))
                 setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
+        for views in list(_LIVE):
+            views.has_no_marks = False
 
 
 def _marks_on(function: object) -> tuple[Mark, ...]:
@@ -302,6 +304,9 @@ class MarkedViews:
         self._default = default
         self._registry = registry
         self._table = _Table((-1, -1), {}, [], set())
+        #: The quick form of :meth:`exist`, which is read for each request. A new mark resets it in all apps, and
+        #: :meth:`compile` sets it again.
+        self.has_no_marks = False
         _LIVE.add(self)
 
     def exist(self) -> bool:
@@ -343,6 +348,8 @@ class MarkedViews:
         fault = self._registry.judge(self, table)
         exist = bool(table.held) or bool(self._registry.made)
         self._table = table = table._replace(exist=exist, fault=fault)
+        with _Made.lock:
+            self.has_no_marks = not exist and table.state[0] == _Made.count
         return table
 
     def look_up(self) -> _Table:
