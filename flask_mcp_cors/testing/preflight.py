@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -173,12 +172,10 @@ class URLPreflightCache:
         answer, with_credentials, end = found
         if end <= now or (question.with_credentials and not with_credentials):
             return False
-        repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
-        # Chromium applies the credentials mode of the answer's own request: with credentials, * is not a wildcard.
-        asked = replace(question, with_credentials=with_credentials) if repeats else question
-        if not answer.allows_method(asked.method, with_credentials=asked.with_credentials):
+        if not answer.allows_method(question.method, with_credentials=question.with_credentials):
             return False
-        if answer.refused_headers(asked, authorization_needs_naming=repeats):
+        repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
+        if answer.refused_headers(question, authorization_needs_naming=repeats):
             return False
         self._entries[question.origin, question.url] = found
         return True
