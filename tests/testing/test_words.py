@@ -18,7 +18,7 @@ FIREFOX = (
 
 
 def make_mistake(server: Server, mistake: dict[str, Any]) -> None:
-    """Change status and ``Location`` of the preflight's answer, and ``Access-Control-*`` of both; ``None`` removes it."""
+    """Change status and ``Location`` of the preflight's answer, and ``Access-Control-*`` of both (``None``: remove)."""
     server.preflight.status = mistake.pop("status", server.preflight.status)
     if location := mistake.pop("location", None):
         server.preflight.headers.append(("Location", location))
