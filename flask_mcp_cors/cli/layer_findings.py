@@ -88,22 +88,20 @@ def hooks(state: AppState) -> Iterator[Finding]:
     """Hooks that run before or after the extension's."""
     app = state.app
     if not state.has_hooks:
-        return  # the layer of wrap_wsgi does all of it
-    first = list(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs.get(None, ())))
-    if first:
+        return  # the layer of wrap_wsgi does everything
+    if first := names_of(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs[None])):
         yield Finding(
             "hook_runs_first",
             Severity.ERROR,
-            names_of(first),
+            first,
             "This before_request function runs before the extension's, so it sees preflights and can refuse them.",
             "register it with app.before_request, which appends",
         )
-    last = list(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs.get(None, ())))
-    if last:
+    if last := names_of(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs[None])):
         yield Finding(
             "hook_runs_last",
             Severity.ERROR,
-            names_of(last),
+            last,
             "This after_request function runs after the extension's, so it can change or double its headers.",
             "register it with app.after_request, which appends",
         )
@@ -128,7 +126,7 @@ def _sets_cors_headers(function: Any) -> bool:
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
-        # The name stands among the constants of its code, or of a function in it.
+        # The header's name is among the constants of its code, or of a function in it.
         code = getattr(layer, "__code__", None) or getattr(type(layer).__call__, "__code__", None)
         if code is not None and ALLOW_ORIGIN.lower().encode() in marshal.dumps(code).lower():
             return True
