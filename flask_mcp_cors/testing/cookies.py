@@ -6,8 +6,10 @@ honour limits, partitions and Chromium's two minutes in which a new cookie may g
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+from werkzeug.http import parse_date
 
 from .quirks import Quirk
 from .urls import is_ip_address
@@ -132,11 +134,7 @@ def _fits_prefix(name: str, value: str, given: dict[str, str], *, host_only: boo
 
 
 def _expires(given: dict[str, str], now: float) -> float | None:
-    try:
-        if "max-age" in given:
-            return now + int(given["max-age"])
-        if "expires" in given:
-            return parsedate_to_datetime(given["expires"]).timestamp()
-    except ValueError:
-        pass
-    return None
+    if re.fullmatch("-?[0-9]+", max_age := given.get("max-age", "")):
+        return now + float(max_age)
+    expires = parse_date(given.get("expires"))
+    return None if expires is None else expires.timestamp()

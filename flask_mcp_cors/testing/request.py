@@ -101,7 +101,7 @@ class Request:
     @property
     def is_same_origin(self) -> bool:
         """Does the current URL have the page's own origin?"""
-        return self.origin != OPAQUE and self.origin == self.url.origin
+        return self.origin == self.url.origin
 
     @property
     def with_credentials(self) -> bool:
@@ -111,7 +111,7 @@ class Request:
     def fetch_site(self, chain: Iterable[URL]) -> str:
         """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header, of these URLs."""
         origins = {url.origin for url in chain}
-        if self.origin != OPAQUE and origins == {self.origin}:
+        if origins == {self.origin}:
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, origin) for origin in origins) else "cross-site"
 
@@ -179,8 +179,7 @@ class Request:
                 returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
                 gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
                 self.headers = self.first_headers.without(gone - returning)
-            never_left = self.response_tainting == "basic"
-            if never_left and leaves_home and not is_cors and self.credentials == "same-origin":
+            if leaves_home and not is_cors:
                 # WebKit starts again without credentials, and with the headers that are left.
                 self.first_headers = self.headers
         if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
