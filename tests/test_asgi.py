@@ -656,9 +656,7 @@ def test_in_wsgi_a_callable_cannot_wait(policy: Any, status: int, caplog: pytest
     for path in ("/tenants/red", "/tenants/x/../red"):
         assert app.options(path, base_url="https://mcp.example.com", headers=asked).status_code == status
     errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
-    assert set(errors) == (
-        {"a callable in policies that awaits works in flask_mcp_cors.asgi only"} if errors else set()
-    )
+    assert set(errors) == ({"a callable in policies can await only in flask_mcp_cors.asgi"} if errors else set())
     assert bool(errors) is (status == 403)
 
 
