@@ -32,6 +32,9 @@ class WithoutList(Headers):
     def __iter__(self):
         return iter(self.pairs)
 
+    def __len__(self):
+        return len(self.pairs)
+
     def __setitem__(self, key, value):
         self.pairs[key] = value
 
