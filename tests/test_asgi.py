@@ -702,7 +702,7 @@ def test_signals_are_sent_for_each_request() -> None:
         ),
         (
             [("host", "backend"), ("x-forwarded-host", "backend")],
-            "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; "
+            "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host; "
             "otherwise, if 'backend' is a name of this server, "
             'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
         ),
