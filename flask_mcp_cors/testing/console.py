@@ -40,7 +40,7 @@ def console_facts(engine: Engine, request: Request, failure: CORSFailure, exchan
 
 
 def _in_firefox(request: Request, failure: CORSFailure, last: Exchange | None) -> dict[str, object]:
-    if failure.reason in words.SILENT_IN_FIREFOX and request.mode == "cors" and request.response_tainting == "cors":
+    if failure.reason in words.SILENT_IN_FIREFOX and request.response_tainting == "cors":
         return {"words": words.NO_SUCCESS}
     if last is None or last.response is None:
         return {}
@@ -72,11 +72,9 @@ def _webkit_words(request: Request, failure: CORSFailure, last: Exchange | None)
         # WebKit reports a refused connection for preflights only.
         is_refused = last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED"
         return f"Could not connect to {request.url.host}: Connection refused" if is_refused else None
-    line = lines.get(failure.reason)
+    line = lines.get(failure.reason, words.FAILED["webkit"])
     if "MultipleAllowOrigin" in failure.reason and "," not in failure.detail:
         line = lines[CORSErrorReason.ALLOW_ORIGIN_MISMATCH]
-    if line is None:
-        return None
     if last.is_preflight:
         is_ok = 200 <= last.response.status <= 299
         return line if is_ok else lines[CORSErrorReason.PREFLIGHT_INVALID_STATUS]
