@@ -80,13 +80,12 @@ def _webkit_words(request: Request, failure: CORSFailure, last: Exchange | None)
         return line if is_ok else lines[CORSErrorReason.PREFLIGHT_INVALID_STATUS]
     if failure.reason is CORSErrorReason.UNSAFE_REDIRECT and request.mode == "cors" and request.redirect == "follow":
         return words.REDIRECTION_DENIED.format(target="{detail}") + words.NO_CORS_SCHEME
-    location = last.response.headers.get("Location")
-    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and location and request.redirect == "follow":
+    location = last.response.headers.get("Location", "")
+    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and request.redirect == "follow":
         url = request.parse_location(location)
         target = url._replace(userinfo="", fragment=url.fragment or request.url.fragment).href
         return _literally(f"{words.REDIRECTION_DENIED.format(target=target)}redirection URL {url.href} has credentials")
-    is_check = failure.reason in words.CHECKS and last.response.status in REDIRECT_STATUSES
-    if not location or not is_check or request.mode != "cors":
+    if not location or failure.reason not in words.CHECKS or last.response.status not in REDIRECT_STATUSES:
         return line
     try:
         target = request.parse_location(location).href
