@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -172,10 +173,12 @@ class URLPreflightCache:
         answer, with_credentials, end = found
         if end <= now or (question.with_credentials and not with_credentials):
             return False
-        if not answer.allows_method(question.method, with_credentials=question.with_credentials):
-            return False
         repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
-        if answer.refused_headers(question, authorization_needs_naming=repeats):
+        # Chromium reads the answer as for its own request: if that had credentials, * is not a wildcard.
+        asked = replace(question, with_credentials=with_credentials) if repeats else question
+        if not answer.allows_method(asked.method, with_credentials=asked.with_credentials):
+            return False
+        if answer.refused_headers(asked, authorization_needs_naming=repeats):
             return False
         self._entries[question.origin, question.url] = found
         return True

@@ -286,6 +286,16 @@ def test_the_standard_keeps_every_word_by_itself_and_chromium_the_last_answer(
         assert preflights(client) == expected
 
 
+def test_chromium_reads_a_kept_answer_as_for_its_own_request(chromium_like: Browser, server: Server) -> None:
+    allow(server, "Allow-Credentials", "true")
+    allow(server, "Allow-Methods", "PUT, *")
+    server.actual.headers.append(("Access-Control-Allow-Credentials", "true"))
+    # The answer to a request with credentials has no wildcard, so it does not cover PATCH without credentials.
+    for method, credentials, expected in (("PUT", "include", 1), ("PATCH", "omit", 1), ("PATCH", "omit", 0)):
+        chromium_like.fetch("/mcp", method, credentials=credentials)  # type: ignore[arg-type]
+        assert preflights(chromium_like) == expected, (method, credentials)
+
+
 def test_a_later_answer_changes_how_long_an_earlier_one_is_kept(browser: Browser, server: Server) -> None:
     allow(server, "Allow-Methods", "PUT, DELETE")
     browser.fetch("/mcp", "PUT")
