@@ -43,7 +43,7 @@ def test_keyword_beats_config_beats_policy_beats_default():
         (
             APP,
             "https://b.example",
-            "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given in the code, and counts",
+            "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… in the code overrides it",
         ),
         (APP, [APP], None),
         ([APP], APP, None),
@@ -190,7 +190,7 @@ ALLOW = partial(allow)
 
 ANY_HOST = (
     ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without "
-    'login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant'
+    'login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" to allow this'
 )
 
 
@@ -232,8 +232,9 @@ class TestStartUpLine:
                 logging.WARNING,
                 "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
                 "http://[::1]:*, https://[::1]:* (default); hosts localhost, 127.0.0.1, [::1] (default); paths "
-                "everything (default): without configuration only pages on this machine may call: set origins "
-                "(MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
+                "everything (default): neither origins nor hosts is set, so only pages on this machine may call: set "
+                "origins (MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of "
+                "this server",
             ),
             (
                 {"hosts": ["a.example", "*"]},
@@ -360,7 +361,7 @@ def test_a_key_of_the_apps_own_from_which_a_setting_comes_is_no_mistake(monkeypa
 def test_a_key_that_holds_all_settings_is_a_warning(caplog):
     make(config={"MCP_CORS": {"origins": "*"}}, origins=APP, hosts="a.example")
     assert caplog.messages == [
-        "MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS"
+        "MCP_CORS in app.config has no effect: write a key for each setting, such as MCP_CORS_ORIGINS"
     ]
 
 
@@ -383,7 +384,7 @@ def test_the_variable_of_flask_mcp_server_is_named_and_harms_nothing(monkeypatch
     MCPCors(app, origins=APP, hosts="mcp.example.com")
     assert app.extensions["mcp_cors"].site.default.origins == (APP,)
     assert caplog.messages == [
-        "FLASK_MCP_CORS_ORIGIN is a variable of flask-mcp-server; the one of Flask-MCP-CORS is FLASK_MCP_CORS_ORIGINS"
+        "FLASK_MCP_CORS_ORIGIN is a variable of flask-mcp-server; for Flask-MCP-CORS write FLASK_MCP_CORS_ORIGINS"
     ]
 
 
@@ -524,8 +525,8 @@ def test_each_variable_that_never_reached_the_config_is_one_line(monkeypatch, ca
     assert caplog.messages == [
         "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
         "MCP_CORS_ALLOW_METHODS",
-        "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
-        "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
+        "FLASK_MCP_CORS_POLICIES__A is in the environment, but has no effect: MCP_CORS_POLICIES is not in app.config; "
+        "call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
         "FLASK_MCP_CORS_POLICIES",
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from typing import Any
+from typing import cast
 from typing import TypeVar
 from typing import Unpack
 
@@ -261,7 +262,7 @@ class MCPCors:
                 self._marks.add(mark)
                 for state in self._states():
                     state.register_guard_hook()
-            return protected
+            return cast(V, protected)
 
         return protect
 
