@@ -1,4 +1,4 @@
-"""Signals and log lines: what happened, to whom, and what to write to change it.
+"""Signals and log lines: what happened to which request, and what to write to change it.
 
 Every value that a client sent is escaped and cut before it is logged, so that no header can forge a
 line or colour a terminal.
@@ -64,13 +64,13 @@ _TEST_NAME = "no page and no server has a name in .invalid: a test sent it, such
 _PASS_HOST_ON = "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host"
 
 _PASS_ON = (
-    "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
+    "let it pass on Origin and Access-Control-Request-* (in CloudFront with the origin request policy AllViewer; "
     "in nginx without proxy_set_header Origin)"
 )
 
 
 def safe(value: str | None) -> str:
-    """A value as a log line may hold it: quoted, ASCII, no control characters, 200 characters at most.
+    """A value, safe for a log line: quoted, ASCII, without control characters, 200 characters at most.
 
     >>> print(safe("/mcp\\n\\x1b[31mERROR"))
     '/mcp\\n\\x1b[31mERROR'
@@ -82,7 +82,7 @@ def safe(value: str | None) -> str:
 
 
 class InForce(NamedTuple):
-    """The settings in force, as far as advice has to name them."""
+    """The settings in force, for the advice."""
 
     site: Site
     #: Setting → where it was set: ``keyword``, an ``app.config`` key, ``policy`` or ``default``.
@@ -99,11 +99,11 @@ def report(
     *,
     debug: bool = False,
 ) -> None:
-    """Tell the log and the signals what there is to tell of a decision.
+    """Report a decision to the log and the signals.
 
-    :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for; with ``asgi``
-        among the keys where they came through ASGI.
-    :param choose: says which rule selected the policy; asked only where a line is written.
+    :param environ: the headers, by their names in a WSGI environ, to find ``X-Forwarded-*``. It has the key ``asgi`` if
+        the request came through ASGI.
+    :param choose: returns the policy and its source. It is called only if a line is written.
     """
     _report_lost_method(facts)
     if decision.status is not None and decision.status < 300:
@@ -130,9 +130,9 @@ def report(
 
 
 def _report_lost_method(facts: Facts) -> None:
-    """Warn of an ``OPTIONS`` request that looks like a preflight which has lost its announced method on the way.
+    """Warn of an ``OPTIONS`` request that looks like a preflight without its announced method.
 
-    Where ``Origin`` is lost as well, the line of the refusal says so.
+    If ``Origin`` is missing as well, the line of the refusal says so.
     """
     if facts.method != "OPTIONS" or facts.request_method is not None or facts.fetch_mode != "cors":
         return
@@ -149,7 +149,7 @@ def _report_lost_method(facts: Facts) -> None:
 
 
 def _escaped(text: str) -> str:
-    """Our own words and the user's settings, as a log line may hold them."""
+    """A text of ours or of the user's settings, safe for a log line."""
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -159,7 +159,7 @@ def _is_loopback(origin: str) -> bool:
 
 
 def _extended(setting: str, values: Iterable[str], new: Sequence[str]) -> str:
-    """The line that adds values to a list: it takes nothing away from what is there."""
+    """The line that adds values to a list and keeps all others."""
     listed = [*values, *new]
     if len(listed) > 24 or len(listed) - len(new) > 16:
         return f"add {json.dumps(new)[1:-1]} to {setting}, which has {len(listed) - len(new)} entries"
@@ -174,34 +174,35 @@ def _set_default(setting: str, values: Sequence[str], new: Sequence[str], source
 
 
 def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InForce) -> str:
-    """The line that adds to a list of the policy which refused, and to no other."""
-    policy, rule = choice.policy, _escaped(choice.rule)
+    """The line that adds to a list of the policy that refused the request."""
+    policy, rule, added = choice.policy, _escaped(choice.rule), json.dumps(new)[1:-1]
     if not isinstance(policy, CORSPolicy):
-        new_value = json.dumps(new)[1:-1]
-        return f"{rule} is a callable: unless it refuses on purpose, let its policy have {new_value} in {setting}"
+        return (
+            f"add {added} to {setting} of the policy that the callable in {rule} returns, unless it refuses on purpose"
+        )
     values = getattr(policy, setting)
     if callable(values):
-        return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"
+        return f"change the callable in {setting} of {rule}, so that it accepts {added}"
     if setting == "origins" and policy.allow_credentials and new[0].startswith("http:") and not _is_loopback(new[0]):
-        return "serve it over https, as allow_credentials admits no http, and list that origin"
+        return "serve it over https, because allow_credentials does not permit http, and list that origin"
     if policy is not in_force.site.default:
         return f"in {rule} {_extended(setting, values, new)}"
     advice = _set_default(setting, values, new, in_force.source(setting))
     if setting == "origins" and policy.has_default_origins and in_force.source("hosts") == "default":
-        # With origins of its own a site serves any Host, unless it says which.
-        advice += f"; with it, to serve no other Host than now, set hosts={json.dumps(in_force.site.hosts.patterns)}"
+        # If origins are set and hosts are not, the site serves any Host.
+        advice += f"; to keep the served hosts unchanged, also set hosts={json.dumps(in_force.site.hosts.patterns)}"
     return advice
 
 
 def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choose: Callable[[], Choice]) -> str | None:
-    """Why a browser will stop at this preflight, or the server at the request; ``None``: neither will."""
+    """The reason why the browser or the server will refuse the request that a preflight announces, or ``None``."""
     start = f"preflight for {safe(facts.path)} from {safe(facts.origin)}"
     method, offending = facts.request_method or "", [name[:200] for name in decision.offending]
     if method != method.upper() and (decision.allowed or decision.reason is Reason.METHOD_NOT_ALLOWED):
         upper = safe(method.upper())
         return (
-            f"{start} will fail: no server has the method {safe(method)}: write it in upper case in the page, as "
-            f"fetch(url, {{method: {upper}}}); browsers do not"
+            f"{start} will fail: no server accepts the method {safe(method)}: write it in upper case in the page, such "
+            f"as fetch(url, {{method: {upper}}}), because browsers do not change it"
         )
     if decision.allowed:
         return None
@@ -217,14 +218,15 @@ def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choos
 
 def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
     host = parse_host(facts.host) if facts.host else None
-    if _is_test(facts, host):
+    origin = parse_origin(facts.origin or "")
+    names = (host.name if host else "", origin.host if origin else "")
+    if any(name.endswith(".invalid") for name in names):
         return _TEST_NAME
     if reason is Reason.HOST_NOT_SERVED and host is not None:
         advice = _advice_on_host(facts, host, environ, in_force)
     elif reason in MISDIRECTED:
-        advice = "no client sends such a Host"
+        advice = "the Host header is missing or malformed; no browser sends such a request"
     elif reason is Reason.ORIGIN_NOT_ALLOWED:
-        origin = parse_origin(facts.origin or "")
         if origin is None:
             return _advice_on_opaque(facts, environ)
         advice = _advice_on_origin(facts, origin, host, environ, in_force, choice)
@@ -234,30 +236,27 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
         advice = f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
         advice = f"{_host_first(facts, host, environ, in_force, choice)}{advice}"
     elif reason is Reason.ORIGIN_REPEATED:
-        return "the header arrived twice: the client or a proxy must not add it again"
+        return "Origin arrived twice: correct the client or the proxy that adds it again"
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
     proxies = _advice_on_proxies(facts, environ)
-    if not proxies or "a proxy" in advice or "the proxy" in advice:
-        return f"{advice}; {proxies}" if proxies else advice
+    if not proxies:
+        return advice
+    if "a proxy" in advice or "the proxy" in advice:
+        return f"{advice}; {proxies}"
     return f"{proxies}; otherwise, {advice}"
 
 
-def _is_test(facts: Facts, host: Host | None) -> bool:
-    origin = parse_origin(facts.origin or "")
-    return any(name.endswith(".invalid") for name in (host.name if host else "", origin.host if origin else ""))
-
-
 def _is_upstream(host: Host, environ: Mapping[str, Any]) -> bool:
-    """Is this rather the name that a proxy calls the server by, such as an upstream's, than one that people open?"""
+    """Is this probably the name of an upstream, which a proxy uses for the server, and not a public name?"""
     if host.is_ip or is_loopback(host.name):
         return _is_forwarded(environ)
     return "." not in host.name
 
 
 def _host_first(facts: Facts, host: Host | None, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
-    """What is to be mended before the policy: a ``Host`` that is not served, or by which a callable chose wrongly."""
+    """The advice that comes before the policy: on a ``Host`` that is not served, or that misled a callable."""
     if host is None:
         return ""
     if in_force.site.hosts.fault(facts.host, facts.scheme) is not None:
@@ -287,7 +286,7 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
 
 
 def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """``null`` and ``file://``: the likely causes by what was sent, the harmless cure first."""
+    """The advice on ``null`` and ``file://``: the likely causes for this request, the harmless cure first."""
     if facts.origin != "null":
         return (
             "pages that were opened from a file send this origin, in Electron and in a WebView too: serve the page "
@@ -335,7 +334,7 @@ def _advice_on_origin(
         if host.name in _UNSPECIFIED:
             return _OPEN_LOOPBACK
         is_known = host.is_address or own_hosts.lists(host, origin.scheme)
-        # With DNS rebinding, any stranger's page comes under a name like this.
+        # With DNS rebinding, a foreign page may have such a name.
         own = "" if is_known else f"if {safe(host.name)} is a name of this server, "
         named = _name_host(host, in_force)
         if origin.scheme == facts.scheme:
@@ -367,9 +366,7 @@ def _name_host(host: Host, in_force: InForce) -> str:
     """The line that makes a host a known name of this app."""
     hosts, source = in_force.site.hosts, in_force.source("hosts")
     if hosts.any_host and source == "default":
-        return (
-            f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"
-        )
+        return f"set hosts (MCP_CORS_HOSTS) to {json.dumps([host.name])} and every other name of this server; now any"
     return _set_default("hosts", hosts.patterns, [host.name], source)
 
 
@@ -378,9 +375,9 @@ def _public_document(facts: Facts) -> str:
 
 
 def _differences(origin: Origin, choice: Choice) -> str:
-    """How the first listed origin that is nearly the same differs.
+    """The first listed origin that is nearly the same, and the difference.
 
-    Of a long list only the start is looked at: strangers choose how often this is asked.
+    Only the start of a long list is compared, because foreign clients choose how often this runs.
     """
     values = getattr(choice.policy, "origins", ())
     for value in () if callable(values) else values[:50]:
@@ -419,7 +416,7 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """What a proxy sent in vain; empty: nothing."""
+    """The headers of a proxy that the app ignores; empty if there are none."""
     names = [name.strip() for name in environ.get("HTTP_X_FORWARDED_HOST", "").split(",")]
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.
