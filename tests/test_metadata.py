@@ -206,7 +206,7 @@ def test_one_authorization_server_may_be_a_string(app, cors):
             {"resource": "mcp.example.com"},
             ValueError,
             "serve_resource_metadata: 'mcp.example.com' is not a valid resource identifier; write an https URL "
-            "(http for loopback) without query and fragment, as https://mcp.example.com/mcp",
+            "(http for loopback) without query and fragment, such as https://mcp.example.com/mcp",
         ),
         ({"scopes_supported": [1]}, TypeError, "serve_resource_metadata(scopes_supported=…): write strings"),
         (

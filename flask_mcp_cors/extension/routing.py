@@ -108,7 +108,7 @@ def patterns_without_routes(app: Flask, paths: Iterable[str] | None, policies: I
     unused = (
         (setting, pattern)
         for setting, pattern in written
-        if not any(overlap(segments(pattern), other) for other in there)
+        if not any(overlap(parts, other) for parts in [segments(pattern)] for other in there)
     )
     found = []
     for setting, pattern in islice(unused, _REPORTED_AT_ONCE):
