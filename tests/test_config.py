@@ -142,14 +142,6 @@ def test_an_unknown_keyword_is_reported_with_the_real_one(make_it, says):
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [({"wrap_wsgi": "yes"}, "wrong_type"), ({"policy": "https://a.example"}, "wrong_type")],
-)
-def test_a_wrong_type_is_refused(settings, code):
-    assert [p.code for p in problems(**settings)] == [code]
-
-
 def test_every_fault_of_policy_and_site_is_named_at_once():
     found = problems(
         config={"MCP_CORS_NONSENSE": 1}, origins="x", hosts="a b", paths="y", policies={"/z": {"max_age": -1}}
@@ -213,11 +205,6 @@ class TestStartUpLine:
         assert level == logging.INFO
         assert "(policy)" in line
         assert "hosts a.example (TRUSTED_HOSTS)" in line
-
-    def test_a_long_list_is_cut(self, caplog):
-        _, line = self.line(caplog, origins=[f"https://a{i}.example" for i in range(100)])
-        assert "(100 in all)" in line
-        assert len(line) < 500
 
     def test_the_middleware_says_it_too(self, caplog):
         with caplog.at_level(logging.INFO, "flask_mcp_cors"):
@@ -473,11 +460,6 @@ def test_every_fault_is_reported_at_once():
         ("origin_trailing_slash", "MCP_CORS_ORIGINS"),
         ("max_age_out_of_range", "MCP_CORS_MAX_AGE"),
     ]
-
-
-def test_an_unknown_keyword_raises_before_there_is_an_app():
-    with pytest.raises(PolicyError, match="unknown_setting"):
-        MCPCors(orgins=APP)
 
 
 @pytest.mark.parametrize("settings", [{}, {"wrap_wsgi": True}])
