@@ -1,4 +1,4 @@
-"""Signals and log lines: what happened to which request, and what to write to change it.
+"""Signals and log lines: what happened, and what to write to change it.
 
 Every value that a client sent is escaped and cut before it is logged, so that no header can forge a
 line or colour a terminal.
@@ -61,7 +61,7 @@ _OPEN_LOOPBACK = "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] ar
 #: Names below ``.invalid`` exist nowhere (RFC 2606, section 2).
 _TEST_NAME = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
 
-_PASS_HOST_ON = "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host"
+_PASS_HOST_ON = "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host"
 
 _PASS_ON = (
     "let it pass on Origin and Access-Control-Request-* (in CloudFront with the origin request policy AllViewer; "
@@ -70,7 +70,7 @@ _PASS_ON = (
 
 
 def safe(value: str | None) -> str:
-    """A value, safe for a log line: quoted, ASCII, without control characters, 200 characters at most.
+    """A value for a log line: quoted, ASCII, without control characters, 200 characters at most.
 
     >>> print(safe("/mcp\\n\\x1b[31mERROR"))
     '/mcp\\n\\x1b[31mERROR'
@@ -82,7 +82,7 @@ def safe(value: str | None) -> str:
 
 
 class InForce(NamedTuple):
-    """The settings in force, for the advice."""
+    """The settings in force, as far as advice has to name them."""
 
     site: Site
     #: Setting → where it was set: ``keyword``, an ``app.config`` key, ``policy`` or ``default``.
@@ -99,11 +99,11 @@ def report(
     *,
     debug: bool = False,
 ) -> None:
-    """Report a decision to the log and the signals.
+    """Write the log lines about a decision, and send its signal.
 
-    :param environ: the headers, by their names in a WSGI environ, to find ``X-Forwarded-*``. It has the key ``asgi`` if
-        the request came through ASGI.
-    :param choose: returns the policy and its source. It is called only if a line is written.
+    :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for; with ``asgi``
+        among the keys where they came through ASGI.
+    :param choose: says which rule selected the policy; asked only where a line is written.
     """
     _report_lost_method(facts)
     if decision.status is not None and decision.status < 300:
@@ -130,9 +130,9 @@ def report(
 
 
 def _report_lost_method(facts: Facts) -> None:
-    """Warn of an ``OPTIONS`` request that looks like a preflight without its announced method.
+    """Warn of an ``OPTIONS`` request that looks like a preflight without its ``Access-Control-Request-Method``.
 
-    If ``Origin`` is missing as well, the line of the refusal says so.
+    If ``Origin`` is missing as well, the log line of the refusal says so.
     """
     if facts.method != "OPTIONS" or facts.request_method is not None or facts.fetch_mode != "cors":
         return
@@ -149,7 +149,7 @@ def _report_lost_method(facts: Facts) -> None:
 
 
 def _escaped(text: str) -> str:
-    """A text of ours or of the user's settings, safe for a log line."""
+    """Text of ours or of the settings, escaped for a log line."""
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -159,7 +159,7 @@ def _is_loopback(origin: str) -> bool:
 
 
 def _extended(setting: str, values: Iterable[str], new: Sequence[str]) -> str:
-    """The line that adds values to a list and keeps all others."""
+    """The line that adds values to a list and keeps those that are there."""
     listed = [*values, *new]
     if len(listed) > 24 or len(listed) - len(new) > 16:
         return f"add {json.dumps(new)[1:-1]} to {setting}, which has {len(listed) - len(new)} entries"
@@ -174,35 +174,34 @@ def _set_default(setting: str, values: Sequence[str], new: Sequence[str], source
 
 
 def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InForce) -> str:
-    """The line that adds to a list of the policy that refused the request."""
-    policy, rule, added = choice.policy, _escaped(choice.rule), json.dumps(new)[1:-1]
+    """The line that extends a list of the policy that refused, and of no other."""
+    policy, rule = choice.policy, _escaped(choice.rule)
     if not isinstance(policy, CORSPolicy):
-        return (
-            f"add {added} to {setting} of the policy that the callable in {rule} returns, unless it refuses on purpose"
-        )
+        added = f"add {json.dumps(new)[1:-1]} to {setting} of the policy that it returns"
+        return f"{rule} is a callable: {added}, unless it refuses on purpose"
     values = getattr(policy, setting)
     if callable(values):
-        return f"change the callable in {setting} of {rule}, so that it accepts {added}"
+        return f"change the callable in {setting} of {rule}, so that it accepts {json.dumps(new)[1:-1]}"
     if setting == "origins" and policy.allow_credentials and new[0].startswith("http:") and not _is_loopback(new[0]):
-        return "serve it over https, because allow_credentials does not permit http, and list that origin"
+        return "serve it over https and list that origin, because allow_credentials does not permit http origins"
     if policy is not in_force.site.default:
         return f"in {rule} {_extended(setting, values, new)}"
     advice = _set_default(setting, values, new, in_force.source(setting))
     if setting == "origins" and policy.has_default_origins and in_force.source("hosts") == "default":
-        # If origins are set and hosts are not, the site serves any Host.
+        # With origins of its own a site serves any Host, unless it says which.
         advice += f"; to keep the served hosts unchanged, also set hosts={json.dumps(in_force.site.hosts.patterns)}"
     return advice
 
 
 def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choose: Callable[[], Choice]) -> str | None:
-    """The reason why the browser or the server will refuse the request that a preflight announces, or ``None``."""
+    """Why the browser will stop after this preflight, or the server will refuse the request; ``None``: neither."""
     start = f"preflight for {safe(facts.path)} from {safe(facts.origin)}"
     method, offending = facts.request_method or "", [name[:200] for name in decision.offending]
     if method != method.upper() and (decision.allowed or decision.reason is Reason.METHOD_NOT_ALLOWED):
         upper = safe(method.upper())
         return (
-            f"{start} will fail: no server accepts the method {safe(method)}: write it in upper case in the page, such "
-            f"as fetch(url, {{method: {upper}}}), because browsers do not change it"
+            f"{start} will fail: no server accepts the method {safe(method)}: write it in upper case in the page, as "
+            f"fetch(url, {{method: {upper}}}); browsers do not change it"
         )
     if decision.allowed:
         return None
@@ -236,7 +235,7 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
         advice = f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
         advice = f"{_host_first(facts, host, environ, in_force, choice)}{advice}"
     elif reason is Reason.ORIGIN_REPEATED:
-        return "Origin arrived twice: correct the client or the proxy that adds it again"
+        return "Origin arrived twice: remove what adds it again in the client or the proxy"
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
@@ -249,14 +248,14 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
 
 
 def _is_upstream(host: Host, environ: Mapping[str, Any]) -> bool:
-    """Is this probably the name of an upstream, which a proxy uses for the server, and not a public name?"""
+    """Is this probably the name that a proxy uses for the server, and not one that people open?"""
     if host.is_ip or is_loopback(host.name):
         return _is_forwarded(environ)
     return "." not in host.name
 
 
 def _host_first(facts: Facts, host: Host | None, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
-    """The advice that comes before the policy: on a ``Host`` that is not served, or that misled a callable."""
+    """What to repair before the policy: a ``Host`` that is not served, or that made a callable choose wrongly."""
     if host is None:
         return ""
     if in_force.site.hosts.fault(facts.host, facts.scheme) is not None:
@@ -286,7 +285,7 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
 
 
 def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """The advice on ``null`` and ``file://``: the likely causes for this request, the harmless cure first."""
+    """``null`` and ``file://``: the likely causes, judged by the request; the harmless cure first."""
     if facts.origin != "null":
         return (
             "pages that were opened from a file send this origin, in Electron and in a WebView too: serve the page "
@@ -334,7 +333,7 @@ def _advice_on_origin(
         if host.name in _UNSPECIFIED:
             return _OPEN_LOOPBACK
         is_known = host.is_address or own_hosts.lists(host, origin.scheme)
-        # With DNS rebinding, a foreign page may have such a name.
+        # With DNS rebinding, a foreign page can have a name like this.
         own = "" if is_known else f"if {safe(host.name)} is a name of this server, "
         named = _name_host(host, in_force)
         if origin.scheme == facts.scheme:
@@ -355,7 +354,7 @@ def _advice_on_origin(
     if host is not None and own_hosts.lists(page, origin.scheme) and not is_loopback(origin.host):
         return (
             f"hosts has the name of this page, but the Host that arrived is {safe(facts.host)}: if a proxy has changed "
-            f"it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
+            f"it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
         )
     if facts.policy_method in ("GET", "HEAD") and _DOCUMENT.search(facts.path):
         return f"{first}{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
@@ -366,7 +365,9 @@ def _name_host(host: Host, in_force: InForce) -> str:
     """The line that makes a host a known name of this app."""
     hosts, source = in_force.site.hosts, in_force.source("hosts")
     if hosts.any_host and source == "default":
-        return f"set hosts (MCP_CORS_HOSTS) to {json.dumps([host.name])} and every other name of this server; now any"
+        return (
+            f"name it in hosts (MCP_CORS_HOSTS): {json.dumps([host.name])} and every other name of this server; now any"
+        )
     return _set_default("hosts", hosts.patterns, [host.name], source)
 
 
@@ -375,9 +376,9 @@ def _public_document(facts: Facts) -> str:
 
 
 def _differences(origin: Origin, choice: Choice) -> str:
-    """The first listed origin that is nearly the same, and the difference.
+    """How the first listed origin that is nearly the same differs.
 
-    Only the start of a long list is compared, because foreign clients choose how often this runs.
+    Only the start of a long list is read, because clients choose how often this runs.
     """
     values = getattr(choice.policy, "origins", ())
     for value in () if callable(values) else values[:50]:
@@ -416,7 +417,7 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """The headers of a proxy that the app ignores; empty if there are none."""
+    """The advice on proxy headers that are ignored; empty if there are none."""
     names = [name.strip() for name in environ.get("HTTP_X_FORWARDED_HOST", "").split(",")]
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.

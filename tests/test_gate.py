@@ -29,13 +29,18 @@ class WithoutList(Headers):
     def __init__(self, pairs):
         self.pairs = list(pairs)
 
-    _list = property(lambda self: tuple(self.pairs))
-
     def __iter__(self):
         return iter(self.pairs)
 
+    def __len__(self):
+        return len(self.pairs)
+
     def __setitem__(self, key, value):
         self.pairs[key] = value
+
+
+class WithTuple(WithoutList):
+    _list = property(lambda self: tuple(self.pairs))
 
 
 class TestPut:
@@ -55,9 +60,10 @@ class TestPut:
         assert set(expected) <= set(sent)
         assert type(Headers()._list) is list
 
-    def test_without_it_the_public_method_does_the_same(self):
+    @pytest.mark.parametrize("kind", [WithoutList, WithTuple])
+    def test_without_it_the_public_method_does_the_same(self, kind):
         pairs = [("Content-Type", "text/plain"), ("Vary", "Cookie")]
-        headers = WithoutList(pairs)
+        headers = kind(pairs)
         put(self.DECISION, headers)
         assert headers.pairs == self.DECISION.apply(pairs)
 

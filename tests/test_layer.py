@@ -236,7 +236,7 @@ def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, nam
     with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
     assert str(caught.value) == (
-        "wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost: add the other middleware first, then "
+        "wrap_wsgi: a ProxyFix is below Around in 'app'; put it outermost: add the other middleware first, then "
         "write app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
     )
 

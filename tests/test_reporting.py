@@ -44,11 +44,11 @@ ADD_B = (
 )
 B_IS_NOT_SERVED = f"this Host is not served: {ADD_B}; and then, "
 HOST_REPLACED = (
-    "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, "
+    "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, "
 )
 OF_A_TEST = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
 CALLABLE = (
-    f"if this page is to be allowed, add \"{EVIL}\" to origins of the policy that the callable in policies['/mcp'] "
+    f"if this page is to be allowed, policies['/mcp'] is a callable: add \"{EVIL}\" to origins of the policy that it "
     "returns, unless it refuses on purpose"
 )
 LOST_SCHEME = "let the proxy send X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)"
@@ -191,7 +191,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"hosts": None},
             {"Origin": "http://b.example", "base_url": "http://b.example"},
-            "if 'b.example' is a name of this server, this is its own page: set hosts (MCP_CORS_HOSTS) to "
+            "if 'b.example' is a name of this server, this is its own page: name it in hosts (MCP_CORS_HOSTS): "
             '["b.example"] and every other name of this server; now any',
             id="own-page-where-hosts-is-not-set",
         ),
@@ -250,7 +250,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {},
             {"Origin": OWN, "base_url": "http://127.0.0.1:8000", "X_Forwarded_Host": "mcp.example.com"},
             "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has changed "
-            "it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
+            "it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
             f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword); {NO_PROXY_FIX}',
             id="own-page-whose-host-was-changed",
         ),
@@ -259,7 +259,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
                 {"hosts": [host]},
                 {"Origin": page, "base_url": "http://127.0.0.1:8000"},
                 "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has "
-                "changed it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this "
+                "changed it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, if this "
                 f'page is to be allowed, set origins=["{APP}", "{page}"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
                 id=f"own-page-on-{host}-whose-host-was-changed",
             )
@@ -337,8 +337,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"allow_credentials": True},
             {"Origin": "http://b.example"},
-            "if this page is to be allowed, serve it over https, because allow_credentials does not permit http, and "
-            "list that origin",
+            "if this page is to be allowed, serve it over https and list that origin, because allow_credentials does "
+            "not permit http origins",
             id="plain-http-with-credentials",
         ),
         pytest.param(
@@ -388,7 +388,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"Origin": f"{APP}, {APP}"},
-            "Origin arrived twice: correct the client or the proxy that adds it again",
+            "Origin arrived twice: remove what adds it again in the client or the proxy",
             id="repeated",
         ),
         pytest.param(
@@ -471,7 +471,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"origins": lambda origin: False},
             {"Origin": EVIL},
-            f"if this page is to be allowed, change the callable in origins of the default policy, so that it "
+            "if this page is to be allowed, change the callable in origins of the default policy, so that it "
             f'accepts "{EVIL}"',
             id="origins-callable",
         ),
@@ -553,7 +553,7 @@ def test_where_origins_or_hosts_are_set_no_hosts_come_with_new_origins(caplog, s
     MCPCors(app, **settings)
     line = refusal(caplog, app, base_url="http://localhost", Origin=EVIL)
     assert f'"{EVIL}"] (MCP_CORS_ORIGINS); now ' in line
-    assert "to keep the served hosts" not in line
+    assert "also set hosts" not in line
 
 
 def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
@@ -685,8 +685,8 @@ def test_a_host_that_no_client_sends(caplog, host, reason):
     assert run_wsgi_app(layer, environ if host is None else {**environ, "HTTP_HOST": host})[1][:3] == "421"
     said = "none" if host is None else f"'{host}'"
     assert caplog.messages == [
-        f"refused: host_{reason}: 'GET' '/mcp', origin none, host {said}: the Host header is missing or malformed; "
-        "no browser sends such a request"
+        f"refused: host_{reason}: 'GET' '/mcp', origin none, host {said}: the Host header is missing or "
+        "malformed; no browser sends such a request"
     ]
 
 
@@ -830,8 +830,8 @@ def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     asked = {"Origin": APP, "Access-Control-Request-Method": "patch"}
     app.test_client().options("/mcp", base_url=OWN, headers=asked)
     assert caplog.messages[-1] == (
-        "preflight for '/mcp' from 'https://app.example.com' will fail: no server accepts the method 'patch': write "
-        "it in upper case in the page, such as fetch(url, {method: 'PATCH'}), because browsers do not change it"
+        "preflight for '/mcp' from 'https://app.example.com' will fail: no server accepts the method 'patch': write it "
+        "in upper case in the page, as fetch(url, {method: 'PATCH'}); browsers do not change it"
     )
 
 
@@ -923,7 +923,7 @@ def test_pasted_advice_never_removes_what_was_allowed(default, below, hosts, pla
         log.removeHandler(handler)
     log_text = "\n".join(records)
     for origins, hosts in re.findall(
-        r"set origins=(\[\".*?\"\]).*keep the served hosts unchanged, also set hosts=(\[.*\])", log_text
+        r"set origins=(\[\".*?\"\]).*serve no other Host than now, set hosts=(\[.*\])", log_text
     ):
         both = {"origins": ast.literal_eval(origins), "hosts": ast.literal_eval(hosts)}
         assert served(app_with(written | both)) == served(app)

@@ -41,7 +41,7 @@ def check_proxy_fix(app: Flask) -> None:
     while inner is not None and id(inner) not in seen:
         if isinstance(inner, ProxyFix):
             raise RuntimeError(
-                f"wrap_wsgi: a ProxyFix is hidden below {type(outermost).__name__} in {app.name!r}; "
+                f"wrap_wsgi: a ProxyFix is below {type(outermost).__name__} in {app.name!r}; "
                 "put it outermost: add the other middleware first, then write "
                 "app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
             )

@@ -229,6 +229,10 @@ class _Table(NamedTuple):
     fault: str | None = None
 
 
+#: It has the state of no app, so that the first look-up makes a table.
+_NOT_MADE = _Table((-1, -1), {}, [], set())
+
+
 class Registry:
     """The apps of one extension object, and its marks that have not been found on a route yet.
 
@@ -306,7 +310,7 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _Table((-1, -1), {}, [], set())
+        self._table = _NOT_MADE
         #: The quick form of :meth:`exist`, which is read for each request. A new mark resets it in all apps, and
         #: :meth:`compile` sets it again.
         self.has_no_marks = False
