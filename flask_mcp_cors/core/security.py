@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -75,7 +76,8 @@ class SecurityHeaders:
         return hash(self.to_headers(secure=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, ({f.name: getattr(self, f.name) for f in fields(self)} | {"other": dict(self.other)},)
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        return partial(SecurityHeaders, **(settings | {"other": dict(self.other)})), ()
 
     def to_headers(self, *, secure: bool = False) -> Headers:
         """The headers in order; *secure*: the request came over HTTPS."""
@@ -84,10 +86,6 @@ class SecurityHeaders:
         if not secure:
             pairs = [pair for pair in pairs if pair[0] != "Strict-Transport-Security"]
         return (*pairs, *self.other.items())
-
-
-def _remade(settings: dict[str, Any]) -> SecurityHeaders:
-    return SecurityHeaders(**settings)
 
 
 def _check_value(setting: str, value: object, problems: list[PolicyProblem]) -> None:
@@ -132,12 +130,11 @@ def security_headers_from(value: object, problems: list[PolicyProblem]) -> Secur
     # Nested keys from environment variables are in upper case.
     arguments = {str(word).lower(): argument for word, argument in value.items()}
     known = [f.name for f in fields(SecurityHeaders)]
-    unknown = [word for word in arguments if word not in known]
-    for word in unknown:
+    for word in [word for word in arguments if word not in known]:
         message = f"unknown security header; write one of {', '.join(known)}"
-        problems.append(PolicyProblem("unknown_setting", f"security_headers.{word}", arguments[word], message))
+        problems.append(PolicyProblem("unknown_setting", f"security_headers.{word}", arguments.pop(word), message))
     try:
-        return SecurityHeaders(**{word: argument for word, argument in arguments.items() if word in known})
+        return SecurityHeaders(**arguments)
     except PolicyError as error:
         problems.extend(error.problems)
         return None
