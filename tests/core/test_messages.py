@@ -17,8 +17,8 @@ from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import PolicyError
 from flask_mcp_cors.configure import configure
 from flask_mcp_cors.core.patterns import parse_pattern
-from flask_mcp_cors.core.patterns import PatternFault
 from flask_mcp_cors.core.problems import as_list
+from flask_mcp_cors.core.problems import Fault
 from flask_mcp_cors.core.problems import PolicyProblem
 from flask_mcp_cors.core.problems import shown
 from flask_mcp_cors.core.problems import string_list
@@ -103,7 +103,7 @@ def test_one_problem_is_one_problem():
 
 
 def test_a_pattern_fault_says_what_its_problem_says():
-    with pytest.raises(PatternFault, match=r"^remove the leading zero of the port; write https://a.example:80$"):
+    with pytest.raises(Fault, match=r"^remove the leading zero of the port; write https://a.example:80$"):
         parse_pattern("https://a.example:080")
 
 

@@ -15,7 +15,7 @@ from flask_mcp_cors.core.patterns import Match
 from flask_mcp_cors.core.patterns import OriginCallable
 from flask_mcp_cors.core.patterns import OriginIndex
 from flask_mcp_cors.core.patterns import parse_pattern
-from flask_mcp_cors.core.patterns import PatternFault
+from flask_mcp_cors.core.problems import Fault
 
 
 def problems(*origins, **settings):
@@ -204,7 +204,7 @@ def test_a_subdomain_pattern_leaves_room_for_a_label(length, valid, dot):
     if valid:
         assert parse_pattern(text).subdomains
     else:
-        with pytest.raises(PatternFault, match="no subdomain of it fits"):
+        with pytest.raises(Fault, match="no subdomain of it fits"):
             parse_pattern(text)
 
 
