@@ -22,7 +22,7 @@ from .origins import parents
 from .origins import serialized_ip
 from .origins import to_ascii
 from .problems import as_list
-from .problems import Fault
+from .problems import Invalid
 from .problems import number_members
 from .problems import PolicyProblem
 from .problems import string_list
@@ -163,7 +163,7 @@ def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
     return tuple(pattern for pattern in patterns if faults[pattern] is None)
 
 
-def _pattern_fault(pattern: str) -> Fault | None:
+def _pattern_fault(pattern: str) -> Invalid | None:
     if pattern == "*":
         return None
     if _is_pattern(pattern):
@@ -173,14 +173,14 @@ def _pattern_fault(pattern: str) -> Fault | None:
             return None
         # Anybody can register a name there and make it point to this server (DNS rebinding).
         message = f"anyone can have a name below {base}; write your own names in full, as your-name.{base}"
-        return Fault("host_public_suffix", message)
+        return Invalid("host_public_suffix", message)
     members = [_meant(member) or member for member in re.split(r"[,;\s]+", pattern) if member]
     if len(members) > 1:
-        return Fault("host_invalid", f"one string holds one host; write {as_list(members)}")
+        return Invalid("host_invalid", f"one string holds one host; write {as_list(members)}")
     if (address := parse_host(re.sub(r"/\d+$", "", pattern))) and address.is_ip:
-        return Fault("host_invalid", "not a valid host; IP addresses are always served: leave it out")
+        return Invalid("host_invalid", "not a valid host; IP addresses are always served: leave it out")
     example = _meant(pattern) or "mcp.example.com, mcp.example.com:8443 or *.example.com"
-    return Fault("host_invalid", f"not a valid host; write {example}")
+    return Invalid("host_invalid", f"not a valid host; write {example}")
 
 
 def _meant(text: str) -> str | None:

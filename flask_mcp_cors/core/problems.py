@@ -70,7 +70,7 @@ class PolicyError(ValueError):
         return PolicyError(located)
 
 
-class Fault(ValueError):
+class Invalid(ValueError):
     """A text that is not valid: a stable *code*, and a *message* that says what to write instead."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -144,10 +144,8 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         message = f"this is a setting of {whose}, not of a policy; set it there"
     elif meant == "policies" and meant in known:
         # In flask-cors, this setting says which paths have CORS, and with which settings.
-        message = (
-            f'unknown setting; list the paths that have CORS in {spelled("paths")}, such as ["/api/**"], and those '
-        )
-        message += f'with other settings in {spelled("policies")}, such as {{"/api/**": {{"origins": […]}}}}'
+        message = f'unknown setting; list the paths with CORS in {spelled("paths")}, such as ["/api/**"], and give '
+        message += f'settings to single paths in {spelled("policies")}, such as {{"/api/**": {{"origins": […]}}}}'
     elif meant in known:
         message = f"unknown setting; write {spelled(meant)}"
     elif close := get_close_matches(word, sorted(known), 1):

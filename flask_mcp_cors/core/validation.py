@@ -27,7 +27,7 @@ from .patterns import Pattern
 from .patterns import PLAINTEXT_SCHEMES
 from .patterns import REGEX_MESSAGE
 from .problems import as_list
-from .problems import Fault
+from .problems import Invalid
 from .problems import number_members
 from .problems import PolicyError
 from .problems import PolicyProblem
@@ -111,7 +111,7 @@ class _Reader:
                 continue
             try:
                 patterns.append(parse_pattern(text))
-            except Fault as fault:
+            except Invalid as fault:
                 self.add(fault.code, word, text, fault.message)
             else:
                 self.check_pattern(patterns[-1])
@@ -155,7 +155,7 @@ class _Reader:
 
     # names
 
-    def name_list(self, kind: str, word: str, value: Any, fault_of: Callable[[str], Fault | None]) -> tuple[str, ...]:
+    def name_list(self, kind: str, word: str, value: Any, fault_of: Callable[[str], Invalid | None]) -> tuple[str, ...]:
         """The names in a list of names, with a problem for each invalid one.
 
         If one string has several names, the problem lists the valid ones.
@@ -216,46 +216,46 @@ class _Reader:
         return security_headers_from(value, self.problems)
 
 
-def _method_fault(method: str) -> Fault | None:
+def _method_fault(method: str) -> Invalid | None:
     if not is_token(method):
-        return Fault("method_invalid", "not a valid method (RFC 9110 token)")
+        return Invalid("method_invalid", "not a valid method (RFC 9110 token)")
     if method.upper() in names.FORBIDDEN_METHODS:
-        return Fault("method_forbidden", "the Fetch standard forbids that JavaScript sends this method; leave it out")
+        return Invalid("method_forbidden", "the Fetch standard forbids that JavaScript sends this method; leave it out")
     return None
 
 
-def _request_header_fault(name: str) -> Fault | None:
+def _request_header_fault(name: str) -> Invalid | None:
     lower = name.lower()
     stem = name.removesuffix("-*")
     if name == "*":
         return None
     if not is_token(stem):
-        return Fault("header_name_invalid", "not a valid header name (RFC 9110 token)")
+        return Invalid("header_name_invalid", "not a valid header name (RFC 9110 token)")
     if "*" in stem:
         message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
-        return Fault("header_wildcard_misplaced", message)
+        return Invalid("header_wildcard_misplaced", message)
     if lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-        return Fault("header_wrong_direction", "this is a response header: no browser asks to send it; leave it out")
+        return Invalid("header_wrong_direction", "this is a response header: no browser asks to send it; leave it out")
     if names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
-        return Fault("header_forbidden", "the Fetch standard forbids that JavaScript sets this header; leave it out")
+        return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript sets this header; leave it out")
     return None
 
 
-def _response_header_fault(name: str) -> Fault | None:
+def _response_header_fault(name: str) -> Invalid | None:
     lower = name.lower()
     if name == "*":
         return None
     if not is_token(name):
-        return Fault("header_name_invalid", "not a valid header name (RFC 9110 token)")
+        return Invalid("header_name_invalid", "not a valid header name (RFC 9110 token)")
     if "*" in name:
-        return Fault("header_wildcard_misplaced", 'prefixes do not work here; list the names, or write "*" for all')
+        return Invalid("header_wildcard_misplaced", 'prefixes do not work here; list the names, or write "*" for all')
     if lower in names.FORBIDDEN_RESPONSE_HEADERS:
-        return Fault("header_forbidden", "the Fetch standard forbids that JavaScript reads this header; leave it out")
+        return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript reads this header; leave it out")
     if lower in names.REQUEST_ONLY:
-        return Fault("header_wrong_direction", "this is a request header: no response has it; leave it out")
+        return Invalid("header_wrong_direction", "this is a request header: no response has it; leave it out")
     if lower in names.PREFLIGHT_RESPONSE_ONLY:
         message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
-        return Fault("header_wrong_direction", message)
+        return Invalid("header_wrong_direction", message)
     return None
 
 

@@ -15,7 +15,7 @@ from flask_mcp_cors.core.patterns import Match
 from flask_mcp_cors.core.patterns import OriginCallable
 from flask_mcp_cors.core.patterns import OriginIndex
 from flask_mcp_cors.core.patterns import parse_pattern
-from flask_mcp_cors.core.problems import Fault
+from flask_mcp_cors.core.problems import Invalid
 
 
 def problems(*origins, **settings):
@@ -61,10 +61,9 @@ def problems(*origins, **settings):
         ("a.example localhost:1", "origin_list", '["https://a.example", "http://localhost:1"]'),
         ("['https://a.example']", "origin_list", 'this is a list written as text; write ["https://a.example"]'),
         (r"https://.*\.example\.com", "origin_regex", "re.compile(…).fullmatch"),
-        (r"https://.*\.example\.com", "origin_regex", "write https://*.example.com, or"),
-        (r"^https?://[^.]+\.example\.com(:\d+)?$", "origin_regex", "write https://*.example.com:*, or"),
-        (r"https:\/\/(.*)\.my\-app\.example$", "origin_regex", "write https://*.my-app.example, or"),
-        (r"https://\w+.example.com:[0-9]{4}", "origin_regex", "write https://*.example.com:*, or"),
+        (r"^https?://[^.]+\.example\.com(:\d+)?$", "origin_regex", "a pattern such as https://*.example.com or"),
+        (r"https:\/\/(.*)\.my\-app\.example$", "origin_regex", "a pattern such as https://*.example.com or"),
+        (r"https://\w+.example.com:[0-9]{4}", "origin_regex", "a pattern such as https://*.example.com or"),
         ("https://.*", "origin_regex", "https://*.example.com"),
         ("^https://a.example$", "origin_regex", "a callable"),
         ("https://[a-z]+.example.com", "origin_regex", "a callable"),
@@ -204,7 +203,7 @@ def test_a_subdomain_pattern_leaves_room_for_a_label(length, valid, dot):
     if valid:
         assert parse_pattern(text).subdomains
     else:
-        with pytest.raises(Fault, match="no subdomain of it fits"):
+        with pytest.raises(Invalid, match="no subdomain of it fits"):
             parse_pattern(text)
 
 
