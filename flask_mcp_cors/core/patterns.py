@@ -256,25 +256,21 @@ class OriginIndex:
     __slots__ = ("_any_host", "_any_port", "_exact", "_subdomains", "any_origin")
 
     def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool) -> None:
-        exact = set(literals)
-        any_port: set[tuple[str, str]] = set()
-        any_host: set[str] = set()
-        subdomains: dict[tuple[str, int | str | None], set[str]] = {}
-        for pattern in patterns:
-            if pattern.host == "*":
-                any_host.add(pattern.scheme)
-            elif pattern.subdomains:
-                subdomains.setdefault((pattern.scheme, pattern.port), set()).add(pattern.host)
-            elif pattern.port == ANY_PORT:
-                any_port.add((pattern.scheme, pattern.host))
-            else:
-                exact.add(pattern.text)
         #: Is ``*`` among the patterns?
         self.any_origin = any_origin
-        self._exact = frozenset(exact)
-        self._any_port = frozenset(any_port)
-        self._any_host = frozenset(any_host)
-        self._subdomains = {key: frozenset(bases) for key, bases in subdomains.items()}
+        self._exact = set(literals)
+        self._any_port: set[tuple[str, str]] = set()
+        self._any_host: set[str] = set()
+        self._subdomains: dict[tuple[str, int | str | None], set[str]] = {}
+        for pattern in patterns:
+            if pattern.host == "*":
+                self._any_host.add(pattern.scheme)
+            elif pattern.subdomains:
+                self._subdomains.setdefault((pattern.scheme, pattern.port), set()).add(pattern.host)
+            elif pattern.port == ANY_PORT:
+                self._any_port.add((pattern.scheme, pattern.host))
+            else:
+                self._exact.add(pattern.text)
 
     def match(self, value: str) -> Match:
         """Say whether this ``Origin`` value is allowed. Never raises."""

@@ -29,7 +29,7 @@ _NAMES = {
 }
 
 #: Headers that the policy, the framework or the connection sets.
-_NOT_OURS = frozenset({"vary", "set-cookie", "content-type", "content-length", "transfer-encoding", "connection"})
+_SET_ELSEWHERE = frozenset({"vary", "set-cookie", "content-type", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +109,11 @@ def _check_name(name: object, problems: list[PolicyProblem]) -> None:
     if not isinstance(name, str) or not is_token(name):
         message = "not a valid header name; write an RFC 9110 token such as X-Robots-Tag"
         problems.append(PolicyProblem("header_name_invalid", setting, name, message))
-    elif name.lower() in _NOT_OURS or name.lower().startswith("access-control-"):
+    elif name.lower() in _SET_ELSEWHERE or name.lower().startswith("access-control-"):
         message = f"{shown(name)} is set by the policy or the application, not as a security header; leave it out"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
-    elif name.lower() in {header.lower() for header in _NAMES.values()}:
-        known = next(setting for setting, header in _NAMES.items() if header.lower() == name.lower())
-        message = f"this header has its own setting; write {known}=…"
+    elif own := next((word for word, header in _NAMES.items() if header.lower() == name.lower()), None):
+        message = f"this header has its own setting; write {own}=…"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
 
 

@@ -20,7 +20,7 @@ from .problems import as_list
 from .problems import PolicyProblem
 from .security import SecurityHeaders
 
-#: What every key of ``app.config`` starts with.
+#: The prefix of every key in ``app.config``.
 CONFIG_PREFIX = "MCP_CORS_"
 
 
@@ -219,7 +219,7 @@ def _members(text: str) -> list[str]:
 _JSON_FAULTS = (
     (r"\\", "a backslash is part of the value"),
     ("'", "strings are in double quotes"),
-    (r",\s*[\]}]\s*$", "no comma may stand before the closing bracket"),
+    (r",\s*[\]}]\s*$", "the comma before the closing bracket is one too many"),
     ('^[^"]*$', "each string is in double quotes"),
 )
 

@@ -235,7 +235,7 @@ def _request_header_fault(name: str) -> Invalid | None:
         message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
         return Invalid("header_wildcard_misplaced", message)
     if lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-        return Invalid("header_wrong_direction", "this is a response header: no browser asks to send it; leave it out")
+        return Invalid("header_wrong_direction", "this is a response header, which browsers never send; leave it out")
     if names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
         return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript sets this header; leave it out")
     return None
@@ -252,7 +252,7 @@ def _response_header_fault(name: str) -> Invalid | None:
     if lower in names.FORBIDDEN_RESPONSE_HEADERS:
         return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript reads this header; leave it out")
     if lower in names.REQUEST_ONLY:
-        return Invalid("header_wrong_direction", "this is a request header: no response has it; leave it out")
+        return Invalid("header_wrong_direction", "this is a request header, which responses never have; leave it out")
     if lower in names.PREFLIGHT_RESPONSE_ONLY:
         message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
         return Invalid("header_wrong_direction", message)
