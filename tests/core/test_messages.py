@@ -1,7 +1,7 @@
-"""What a wrong configuration is told, word for word: ``messages.json`` beside this file.
+"""The messages for a wrong configuration, word for word: ``messages.json`` beside this file.
 
-The words are part of what the package gives: each says what was written, why it cannot be, and what to write instead.
-After a change of words ``python tests/core/test_messages.py --write`` writes them anew; read the difference.
+Each message says what was written, why it is wrong, and what to write instead.
+After a change of messages run ``python tests/core/test_messages.py --write``, and read the difference.
 """
 
 import json
@@ -28,7 +28,7 @@ FILE = Path(__file__).with_name("messages.json")
 MESSAGES = json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def told(row):
+def problems_of(row):
     """The problems of a row: its settings are keywords, its config is an ``app.config``."""
     with pytest.raises(PolicyError) as caught:
         configure(EXTENSION_SETTINGS, None, row.get("settings", {}), row.get("config"))
@@ -36,13 +36,13 @@ def told(row):
 
 
 def write():
-    rows = [json.dumps({**row, "problems": told(row)}, ensure_ascii=False) for row in MESSAGES]
+    rows = [json.dumps({**row, "problems": problems_of(row)}, ensure_ascii=False) for row in MESSAGES]
     FILE.write_text("[\n  " + ",\n  ".join(rows) + "\n]\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("row", MESSAGES, ids=lambda row: json.dumps(row.get("settings", row.get("config"))))
 def test_the_words_of_each_fault(row):
-    assert told(row) == row["problems"]
+    assert problems_of(row) == row["problems"]
 
 
 async def later(origin):

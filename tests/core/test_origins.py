@@ -1,4 +1,4 @@
-"""The ``Origin`` header: what is one, what is malformed, and what was repeated."""
+"""The ``Origin`` header: which values are valid, malformed or repeated."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_the_host_of_an_application_scheme_need_not_be_an_internet_name(host):
 
 
 @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
-def test_a_bracketed_host_that_is_no_address_is_malformed(host):
+def test_an_invalid_address_in_brackets_is_malformed(host):
     assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED
 
 

@@ -1,4 +1,4 @@
-"""Origin patterns: what is accepted, what is said about the rest, and what matches."""
+"""Origin patterns: which are accepted, the messages for the others, and what matches."""
 
 import re
 
@@ -257,7 +257,7 @@ def test_a_compiled_expression_is_refused_with_what_to_write(origins):
 
 
 @pytest.mark.parametrize("host", ["xn--bcher-kva.example", "xn--e1afmkfd.xn--p1ai", "xn--ls8h.la", "xn--f.example"])
-def test_what_an_ascii_form_stands_for_is_not_asked(host):
+def test_an_xn_label_is_not_decoded(host):
     for origins in ("*", f"https://{host}"):
         assert CORSPolicy(origins=origins).actual(f"https://{host}").allowed
     assert CORSPolicy(origins=APP).actual(f"https://{host}").reason.value == "origin_not_allowed"
@@ -296,11 +296,11 @@ def test_the_dot_of_electron_can_be_listed():
         (["vscode-webview://*"], "credentials_any_host"),
     ],
 )
-def test_credentials_demand_origins_that_are_known(origins, code):
+def test_credentials_need_origins_that_are_known(origins, code):
     assert [p.code for p in problems(*origins, allow_credentials=True)] == [code]
 
 
-def test_credentials_demand_origins_that_somebody_chose():
+def test_credentials_need_explicit_origins():
     with pytest.raises(PolicyError) as caught:
         CORSPolicy(allow_credentials=True)
     assert [p.code for p in caught.value.problems] == ["credentials_need_origins"]
@@ -315,7 +315,7 @@ def test_insecure_origins_with_credentials_need_the_dangerous_flag():
 
 
 class TestCallable:
-    def test_it_is_asked_for_well_formed_origins_only(self):
+    def test_it_is_called_for_well_formed_origins_only(self):
         asked = []
         policy = CORSPolicy(origins=lambda origin: asked.append(origin) or True)
         assert policy.actual("https://a.example").allowed
@@ -359,7 +359,7 @@ class TestCallable:
         assert str(record.exc_info[1]) == message
 
     @pytest.mark.parametrize("origin", ["null", "file://"])
-    def test_it_is_asked_about_opaque_origins_with_the_dangerous_flag_only(self, origin):
+    def test_it_is_called_for_opaque_origins_with_the_dangerous_flag_only(self, origin):
         asked = []
         for index in (OriginCallable(asked.append), OriginCallable(asked.append, allow_null=True)):
             assert index.match(origin) is Match.NOT_ALLOWED
@@ -396,5 +396,5 @@ class TestCallable:
         ("", Match.MALFORMED),
     ],
 )
-def test_an_origin_that_was_sent_twice_is_told_from_one_that_is_none(value, match):
+def test_a_repeated_origin_differs_from_a_malformed_one(value, match):
     assert OriginIndex([parse_pattern("https://a.example")], any_origin=False).match(value) is match
