@@ -219,7 +219,7 @@ def _members(text: str) -> list[str]:
 _JSON_FAULTS = (
     (r"\\", "a backslash is part of the value"),
     ("'", "strings are in double quotes"),
-    (r",\s*[\]}]\s*$", "the comma before the closing bracket is one too many"),
+    (r",\s*[\]}]\s*$", "remove the comma before the closing bracket"),
     ('^[^"]*$', "each string is in double quotes"),
 )
 
