@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from collections.abc import Iterator
 
 ALLOW_ORIGIN = "Access-Control-Allow-Origin"
 ALLOW_CREDENTIALS = "Access-Control-Allow-Credentials"
@@ -158,9 +157,9 @@ def is_forbidden_request_header(name: str) -> bool:
     return lower in FORBIDDEN_REQUEST_HEADERS or lower.startswith(FORBIDDEN_REQUEST_HEADER_PREFIXES)
 
 
-def split_list(value: str) -> Iterator[str]:
+def split_list(value: str) -> list[str]:
     """The members of a comma-separated header value, trimmed of optional white space, none empty."""
-    return filter(None, (member.strip(" \t") for member in value.split(",")))
+    return [text for member in value.split(",") if (text := member.strip(" \t"))]
 
 
 def parse_request_header_names(value: str) -> tuple[list[str], bool]:
@@ -175,8 +174,10 @@ def parse_request_header_names(value: str) -> tuple[list[str], bool]:
     whole = len(value) <= MAX_REQUEST_HEADERS_LENGTH
     if not whole:
         value = value[:MAX_REQUEST_HEADERS_LENGTH].rpartition(",")[0]
-    names = [name.lower() for name in split_list(value)]
-    return names[:MAX_REQUEST_HEADER_NAMES], whole and len(names) <= MAX_REQUEST_HEADER_NAMES
+    names = split_list(value.lower())
+    if len(names) > MAX_REQUEST_HEADER_NAMES:
+        return names[:MAX_REQUEST_HEADER_NAMES], False
+    return names, whole
 
 
 def merge_vary(present: Iterable[str], added: str) -> str:

@@ -106,10 +106,13 @@ class HostIndex:
 
     def lists(self, host: Host, scheme: str) -> bool:
         """Does a pattern other than ``*`` match this host?"""
-        ports = (None, DEFAULT_PORTS.get(scheme) if host.port is None else host.port)
-        if any((host.name, port) in self._names for port in ports):
+        port = DEFAULT_PORTS.get(scheme) if host.port is None else host.port
+        if (host.name, None) in self._names or (host.name, port) in self._names:
             return True
-        return any((parent, port) in self._parents for parent in parents(host.name) for port in ports)
+        for parent in parents(host.name) if self._parents else ():
+            if (parent, None) in self._parents or (parent, port) in self._parents:
+                return True
+        return False
 
     def fault(self, value: str | None, scheme: str) -> Reason | None:
         """The reason why a ``Host`` value is not served, or ``None`` if it is."""
