@@ -70,6 +70,15 @@ class PolicyError(ValueError):
         return PolicyError(located)
 
 
+class Invalid(ValueError):
+    """A text that is not valid: a stable *code*, and a *message* that says what to write instead."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(message)
+
+
 def shown(value: object) -> str:
     """A value as a message shows it: in ASCII, and shortened if it is long."""
     text = ascii(value)
@@ -96,15 +105,10 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
         problems.append(wrong_type(setting, value, "a string or a list of strings"))
         return ()
     members = tuple(value)
-    if any(isinstance(member, list | tuple) for member in members):
-        members = tuple(
-            part for member in members for part in (member if isinstance(member, list | tuple) else [member])
-        )
-        message = f"a list inside the list; write {as_list(map(str, members))}"
-        problems.append(PolicyProblem("wrong_type", setting, value, message))
     for member in members:
         if not isinstance(member, str):
-            problems.append(wrong_type(setting, member, "a string"))
+            is_list = isinstance(member, list | tuple)
+            problems.append(wrong_type(setting, member, "its members into the outer list" if is_list else "a string"))
     return tuple(member for member in members if isinstance(member, str))
 
 
