@@ -22,7 +22,6 @@ from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
-from ..fronts import front_of
 from ..messages import authorization
 from ..messages import first_message
 from ..messages import initialize
@@ -35,6 +34,7 @@ from ..page import Engine
 from ..page import Page
 from ..page import send_plain
 from ..report import Report
+from ..stacks import front_of
 from ..wire import Wire
 from .asking import Asker
 from .conversations import BLOCKED

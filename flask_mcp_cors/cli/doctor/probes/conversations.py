@@ -8,7 +8,6 @@ from ...findings import Severity
 from ..evidence import CONNECTS
 from ..evidence import Fetched
 from ..evidence import lost_in
-from ..findings import is_failed
 from ..messages import events
 from ..messages import Headers
 from ..messages import initialize
@@ -25,6 +24,7 @@ from ..page import Enough
 from ..page import Page
 from ..page import send_plain
 from ..page import Watched
+from ..report import is_failed
 from .asking import Asker
 from .preflights import Preflights
 

@@ -6,14 +6,14 @@ at the whole evidence. Both only read. The documentation's table of codes is mad
 
 from .admission import ADMISSION
 from .answers import ANSWERS
+from .answers import MESSAGES
 from .answers import REFUSALS
-from .case import Case
 from .conversations import ENDS
 from .conversations import WAYS
 from .login import LOGIN
-from .messages import MESSAGES
 from .network import NETWORK
 from .preflights import PREFLIGHTS
+from .rule import Case
 from .rule import EVERYTHING
 from .rule import Rule
 from .rule import Table

@@ -10,11 +10,11 @@ from ....core.headers import ALLOW_ORIGIN
 from ...findings import Severity
 from ..evidence import CONNECTS
 from ..evidence import LoginStep
-from ..fronts import front_of
-from ..fronts import FRONTS
 from ..stacks import A_PROXY
-from .case import Case
+from ..stacks import front_of
+from ..stacks import FRONTS
 from .rule import ANSWER_FIRST
+from .rule import Case
 from .rule import Failure
 from .rule import fatal
 from .rule import Fits

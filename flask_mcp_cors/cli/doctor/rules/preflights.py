@@ -22,9 +22,9 @@ from ..evidence import CONNECTS
 from ..evidence import LoginStep
 from ..stacks import A_PROXY
 from ..stacks import own_page_of
-from .case import Case
 from .rule import ANSWER_FIRST
 from .rule import at_preflight
+from .rule import Case
 from .rule import Failure
 from .rule import Fits
 from .rule import of_preflights
