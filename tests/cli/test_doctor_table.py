@@ -229,7 +229,7 @@ def dead_endpoint(request: Request, response: Response) -> Response | None:
     )()
 
 
-NO_ROUTE = fault_of(OSError(errno.ENETUNREACH, "Network is unreachable"), "http://x/")
+NO_ROUTE = fault_of(OSError(errno.ENETUNREACH, "Network is unreachable"))
 
 FAULTS: dict[str, Change] = {
     "preflight_closed": closing,
@@ -692,7 +692,7 @@ def test_what_was_not_asked_for_lack_of_time_is_said() -> None:
 @pytest.mark.parametrize(
     ("code", "evidence"),
     [
-        ("private_place_named", {"facts": [Fact("private place", ORIGIN, "http://10.0.0.1/")]}),
+        ("private_place_named", {"facts": [Fact("private_place_named", ORIGIN, "http://10.0.0.1/")]}),
         ("network", {"fetches": [Fetched("POST", "http://x/", fault=NO_ROUTE, weight=Severity.ERROR)]}),
         ("no_conversation", {"verdicts": {(ORIGIN, "2025-11-25"): "not spoken"}}),
         (
@@ -738,7 +738,7 @@ def test_what_is_fetched_and_what_is_said_about_it_are_apart() -> None:
         for path in (Path(doctor.__file__).parent / folder).glob("*.py"):
             nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             names |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.level == 2 and n.module}
-    assert imported["rules"] == {"evidence", "fronts", "messages", "stacks"}
+    assert imported["rules"] == {"evidence", "messages", "stacks"}
     assert "rules" not in imported["probes"]
 
 

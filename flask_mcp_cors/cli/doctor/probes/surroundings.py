@@ -1,4 +1,4 @@
-"""What URL and origin say before anybody is asked: facts for the evidence."""
+"""Facts about the URL and the origins, before any request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RESOLVING = 3.0
 
 
 def look_around(evidence: Evidence) -> bool:
-    """Can any page ask this URL?"""
+    """Note what the URL itself shows. Can pages call it at all?"""
     url = evidence.url
     evidence.is_local = is_local(url.host)
     if url.port in BAD_PORTS:
@@ -43,7 +43,7 @@ def look_around(evidence: Evidence) -> bool:
 
 
 def may_ask(evidence: Evidence, origin: str, engine: Engine) -> bool:
-    """May a page of *origin* send anything there, in this engine?"""
+    """May a page of *origin* send anything to the URL in this engine?"""
     url, strict = evidence.url, Quirk.LOOPBACK_IS_MIXED_CONTENT in QUIRKS[engine]
     if origin.startswith("https:") and (url.scheme == "http" if strict else not url.is_potentially_trustworthy()):
         evidence.facts.append(Fact("mixed_content", origin))
@@ -65,7 +65,7 @@ def is_local(host: str) -> bool:
 
 
 def _addresses(host: str) -> list[str]:
-    """What a name resolves to: nothing, if that takes too long, for nothing else ends a look-up."""
+    """The addresses of a name; none, if that takes too long. A look-up has no other time limit."""
     found: list[str] = []
 
     def look_up() -> None:
@@ -90,14 +90,14 @@ def _local_network_access(evidence: Evidence, origin: str) -> None:
     try:
         page = parse_url(origin)
     except ValueError:
-        return  # an application's own scheme
+        return  # the scheme of an application
     if not is_loopback(page.host):
         step = "local_network_access" if page.is_potentially_trustworthy() else "local_network_insecure"
         evidence.facts.append(Fact(step, origin))
 
 
 def _both_localhosts(evidence: Evidence) -> None:
-    """``localhost`` is two addresses to a browser, ``::1`` first; a server often listens on one."""
+    """Note which addresses of ``localhost`` are in use: browsers try ``::1`` and then ``127.0.0.1``."""
     port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
     listening = [shown for address, shown in (("::1", "[::1]"), ("127.0.0.1",) * 2) if _listens(address, port)]
     if len(listening) == 2:
