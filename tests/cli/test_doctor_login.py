@@ -168,7 +168,7 @@ def test_metadata_behind_a_redirect() -> None:
         report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     [finding] = [finding for finding in report.findings if finding.code == "redirected"]
     assert finding.severity == "error"
-    assert finding.fix.startswith(f"answer at {url}{place}, without a redirect")
+    assert finding.fix.startswith(f"answer at {url}{place} without a redirect")
 
 
 def test_an_authorization_server_without_https() -> None:

@@ -259,9 +259,9 @@ def test_exit_status_and_streams() -> None:
         (["http://127.0.0.1:1/mcp"], "Missing option '--origin'"),
         (["ftp://x/mcp", "--origin", ORIGIN], "is not an http: or https: URL"),
         (["http://me:secret@x/mcp", "--origin", ORIGIN], "use --token"),
-        (["http://x/mcp", "--origin", f"{ORIGIN}/"], "is no origin as browsers write it"),
+        (["http://x/mcp", "--origin", f"{ORIGIN}/"], "is not an origin as browsers write it"),
         (["http://x/mcp", "--origin", ORIGIN, "--header", "X-Tenant"], "write --header 'NAME: VALUE'"),
-        (["http://x/mcp", "--origin", ORIGIN, "--cacert", __file__], "holds no certificate in PEM form"),
+        (["http://x/mcp", "--origin", ORIGIN, "--cacert", __file__], "does not contain a certificate in PEM form"),
     ],
 )
 def test_wrong_arguments(words: list[str], says: str) -> None:

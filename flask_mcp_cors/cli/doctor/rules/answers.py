@@ -170,10 +170,8 @@ def _session_refused(c: Case) -> Fits:
     else:
         cause = "no worker keeps that session" if c.status == 404 else "something in front removes that header"
         what = f"it carries the Mcp-Session-Id of initialize: {cause}"
-        fix = (
-            f"let {c.proxy} pass on the request header Mcp-Session-Id; keep sessions where every worker finds them, or "
-        )
-        fix += "route by Mcp-Session-Id"
+        fix = f"let {c.proxy} pass on the request header Mcp-Session-Id; keep sessions where every worker finds them, "
+        fix += "or route by Mcp-Session-Id"
     return {"what": what, "fix": fix}
 
 
@@ -196,9 +194,8 @@ def _no_mcp(c: Case) -> Fits:
         fix = "pass on the body that was read before (Express with express.json(): handleRequest(req, res, req.body)), "
         return {"what": what, "fix": f"{fix}and see whether a proxy drops it"}
     if isinstance(error, dict):
-        what = (
-            f'{url} speaks JSON-RPC, but answers initialize with the error "{printable(str(error.get("message")), 80)}"'
-        )
+        words = printable(str(error.get("message")), 80)
+        what = f'{url} speaks JSON-RPC, but answers initialize with the error "{words}"'
         fix = "this is another service with JSON-RPC, or an MCP server without initialize: give the URL of the MCP "
         return {"what": what, "fix": f"{fix}endpoint (port and path)"}
     if "result" in message:
@@ -406,9 +403,7 @@ ANSWERS: dict[str, Failure] = {
         "{name} {what}.",
         "{fix}",
     ),
-    "cors_error": Failure(
-        "another CORS error of the browser", lambda c: True, "{console}", "see the browser's console"
-    ),
+    "cors_error": Failure("another CORS error", lambda c: True, "{console}", "see the browser's console"),
 }
 
 

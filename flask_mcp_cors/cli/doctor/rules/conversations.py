@@ -300,8 +300,8 @@ WAYS: dict[str, Observation] = {
     "session_lost": error(
         "only some workers know a session",
         _session_lost,
-        "Only some workers know the session: {lost} of {all} requests, each on a new connection, got {status}. A worker "
-        "or instance that did not open the session answered them.",
+        "Only some workers know the session: {lost} of {all} requests, each on a new connection, got {status}. A "
+        "worker or instance that did not open the session answered them.",
         SHARE_SESSIONS,
         explains=("no_result", "session_not_received", "delete_not_405"),
     ),

@@ -184,15 +184,11 @@ def _intercepted(c: Case) -> Fits:
         return False
     if c.status in (200, 204) and "Allow" in c.headers and "IIS" not in c.stacks:
         who = f"the framework's router answers OPTIONS itself (Allow: {c.headers['Allow']})"
-        order = (
-            f"let the CORS code answer OPTIONS {c.f.url} too: apply it to the whole app, or to OPTIONS of this route"
-        )
+        order = f"let the CORS code answer OPTIONS {c.f.url} too: apply it to the whole app, before the routes"
         return {"who": who, "order": order, "topic": "routes"}
     first = "a check or a route in the app, " if c.proxy == A_PROXY else f"{c.proxy}, "
     who = f"another layer answers OPTIONS before it does: {first}or the web server, a proxy or firewall in front"
-    order = (
-        f"let {c.proxy} and everything in front pass OPTIONS on to the app, or send the CORS headers, with 2xx, there"
-    )
+    order = f"let {c.proxy} and everything in front pass OPTIONS on to the app, or send the CORS headers there with 2xx"
     return {"who": who, "order": order}
 
 

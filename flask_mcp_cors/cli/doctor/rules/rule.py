@@ -53,6 +53,8 @@ class Case:
         self.f = fetched
         self.reason = None if fetched.blocked is None else fetched.blocked.reason
         self.detail = "" if fetched.blocked is None else fetched.blocked.detail
+        #: The browser's message.
+        self.console = (fetched.barred or "") if fetched.blocked is None else fetched.blocked.console_message
         #: The last response, whether or not the page may read it.
         self.response = fetched.last
         self.status = fetched.last_status or 0
@@ -179,8 +181,7 @@ class Case:
             "asked": f"The preflight (OPTIONS {self.f.url})" if self.is_preflight else f"{self.f.method} {self.f.url}",
             "proxy": self.proxy,
             "location": self.location or "",
-            "barred": self.f.barred,
-            "console": "" if self.f.blocked is None else self.f.blocked.console_message,
+            "console": self.console,
             "start": self.text.lstrip()[:60],
             "whose": f"The preflight for {self.f.name}" if self.is_preflight else self.f.name,
         }
