@@ -8,9 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from http.client import InvalidURL
+from ipaddress import ip_address
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
+from ...core.hosts import is_loopback
 from ...testing import HeaderList
 from ...testing import HTTPTransport
 from ...testing import NetworkRequest
@@ -22,6 +26,9 @@ MAX_SILENCES = 4
 
 #: At the end of the total time, a request that had fewer seconds than these does not count as unanswered.
 FAIR_TIME = 3.0
+
+#: Seconds for a name to resolve.
+RESOLVING = 3.0
 
 #: The codings of browsers that the standard library can decode. Servers compress only if a request names one.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
@@ -208,3 +215,38 @@ _CODES: dict[type[Exception], str] = {
     socket.gaierror: "dns",
     TimeoutError: "timeout",
 }
+
+
+def is_local(host: str) -> bool:
+    """Is this host on this machine or in a private network?
+
+    >>> [is_local(host) for host in ("localhost", "127.0.0.1", "192.168.0.9", "[fe80::1]", "8.8.8.8")]
+    [True, True, True, True, False]
+    """
+    if is_loopback(host):
+        return True
+    with suppress(ValueError):
+        return _is_private(host.strip("[]"))
+    return any(map(_is_private, _addresses(host)))
+
+
+def _addresses(host: str) -> list[str]:
+    """The addresses of a name; none, if that takes too long. A look-up has no other time limit."""
+    found: list[str] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(address[0]).partition("%")[0] for *_, address in answers)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(RESOLVING)
+    return list(found)
+
+
+def _is_private(text: str) -> bool:
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return not address.is_global

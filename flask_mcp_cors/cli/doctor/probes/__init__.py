@@ -7,14 +7,20 @@ made-up one tests the answer to invalid tokens.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import closing
 from urllib.parse import urljoin
 
 from ....core.headers import ALLOW_ORIGIN
+from ....core.hosts import is_loopback
 from ....core.origins import is_serialized_origin
+from ....testing.quirks import Quirk
+from ....testing.quirks import QUIRKS
+from ....testing.urls import BAD_PORTS
 from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ...findings import Severity
@@ -34,6 +40,7 @@ from ..page import Page
 from ..page import send_plain
 from ..report import Report
 from ..stacks import front_of
+from ..wire import is_local
 from ..wire import Wire
 from .asking import Asker
 from .conversations import BLOCKED
@@ -42,9 +49,6 @@ from .conversations import has_event
 from .conversations import PATIENCE
 from .foreign import ForeignPages
 from .login import Login
-from .preflights import Preflights
-from .surroundings import look_around
-from .surroundings import may_ask
 
 #: Upper limit, in case a server never stops redirecting or challenging.
 REQUESTS_PER_ORIGIN = 120
@@ -90,7 +94,7 @@ def examine(
 
 def gather(asker: Asker, *, login: bool) -> None:
     """Run all probes, the most important first."""
-    ev, preflights, foreign = asker.ev, Preflights(asker), ForeignPages(asker)
+    ev, foreign = asker.ev, ForeignPages(asker)
     may_be_asked = look_around(ev)
     for fact in ev.found("localhost_once"):
         if ev.url.scheme == "http":
@@ -103,7 +107,7 @@ def gather(asker: Asker, *, login: bool) -> None:
         if not is_reachable or not may_ask(ev, origin, asker.browser):
             ev.verdicts.update({(origin, revision.name): BLOCKED for revision in REVISIONS})
             continue
-        talk = Conversations(asker, asker.page(origin), preflights)
+        talk = Conversations(asker, asker.page(origin))
         pages.append(talk)
         # The newest first: if the time runs out, the oldest are left out.
         for revision in reversed(ev.revisions):
@@ -230,3 +234,65 @@ def _without_token(asker: Asker, page: Page) -> None:
             behind = asker.plain(step, "POST", headers | {"Origin": page.origin}, message, origin=page.origin)
             if behind.status == 401 and ALLOW_ORIGIN not in behind.headers:
                 behind.weight = Severity.ERROR  # the next fault, once the preflight is repaired
+
+
+def look_around(evidence: Evidence) -> bool:
+    """Note what the URL itself shows. Can pages call it at all?"""
+    url = evidence.url
+    evidence.is_local = is_local(url.host)
+    if url.port in BAD_PORTS:
+        evidence.facts.append(Fact("port_blocked", "", str(url.port)))
+        return False
+    if url.host in ("0.0.0.0", "[::]"):
+        evidence.facts.append(Fact("unspecified_address", "", url.host))
+    if url.host == "localhost":
+        _both_localhosts(evidence)
+    elif other := {"127.0.0.1": "::1", "[::1]": "127.0.0.1"}.get(url.host):
+        _other_loopback(evidence, other)
+    if evidence.is_local:
+        for origin in evidence.origins:
+            _local_network_access(evidence, origin)
+    return True
+
+
+def may_ask(evidence: Evidence, origin: str, engine: Engine) -> bool:
+    """May a page of *origin* send anything to the URL in this engine?"""
+    url, strict = evidence.url, Quirk.LOOPBACK_IS_MIXED_CONTENT in QUIRKS[engine]
+    if origin.startswith("https:") and (url.scheme == "http" if strict else not url.is_potentially_trustworthy()):
+        evidence.facts.append(Fact("mixed_content", origin))
+        return False
+    return True
+
+
+def _local_network_access(evidence: Evidence, origin: str) -> None:
+    try:
+        page = parse_url(origin)
+    except ValueError:
+        return  # the scheme of an application
+    if not is_loopback(page.host):
+        step = "local_network_access" if page.is_potentially_trustworthy() else "local_network_insecure"
+        evidence.facts.append(Fact(step, origin))
+
+
+def _both_localhosts(evidence: Evidence) -> None:
+    """Note which addresses of ``localhost`` are in use: browsers try ``::1`` and then ``127.0.0.1``."""
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    listening = [shown for address, shown in (("::1", "[::1]"), ("127.0.0.1",) * 2) if _listens(address, port)]
+    if len(listening) == 2:
+        evidence.facts.append(Fact("localhost_twice", "", str(port)))
+    elif listening:
+        evidence.facts.append(Fact("localhost_once", "", f"{listening[0]}:{port}"))
+
+
+def _other_loopback(evidence: Evidence, other: str) -> None:
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    if not _listens(evidence.url.host.strip("[]"), port) and _listens(other, port):
+        evidence.facts.append(Fact("other loopback", "", f"{'[::1]' if other == '::1' else other}:{port}"))
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        with closing(socket.create_connection((address, port), timeout=1)):
+            return True
+    except OSError:
+        return False

@@ -141,3 +141,22 @@ class Asker:
         """Does the server open a session when this revision is agreed on?"""
         answers = (f for f in self.ev.plain if negotiated(f.result) == revision.name)
         return any("Mcp-Session-Id" in f.headers for f in answers)
+
+
+class Probe:
+    """Asks on behalf of one page."""
+
+    def __init__(self, asker: Asker, page: Page) -> None:
+        self.asker = asker
+        self.ev = asker.ev
+        self.page = page
+
+    def works(self, place: str, what: str) -> None:
+        """Note what works for this page."""
+        self.ev.works.append((self.page.origin, place, what))
+
+    def note(
+        self, fetched: Fetched, step: str, weight: Severity | None = None, revision: Revision | None = None
+    ) -> Fetched:
+        """Add a fetch to the evidence for this page."""
+        return self.asker.note(fetched, step, self.page.origin, revision, weight)

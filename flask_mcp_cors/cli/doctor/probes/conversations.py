@@ -24,6 +24,7 @@ from ..page import Page
 from ..page import send_plain
 from ..page import Watched
 from .asking import Asker
+from .asking import Probe
 from .preflights import Preflights
 
 #: Seconds to wait for the first event of a stream. A quiet stream is not broken.
@@ -44,14 +45,12 @@ LOGIN = "log in first"
 NOT_SPOKEN = "not spoken"
 
 
-class Conversations:
+class Conversations(Probe):
     """The conversations of one page."""
 
-    def __init__(self, asker: Asker, page: Page, preflights: Preflights) -> None:
-        self.asker = asker
-        self.ev = asker.ev
-        self.page = page
-        self.preflights = preflights
+    def __init__(self, asker: Asker, page: Page) -> None:
+        super().__init__(asker, page)
+        self._preflights = Preflights(asker, page)
         self._watched: Watched | None = None
         #: The session of the watched stream, which is ended last.
         self._session: tuple[Revision, str | None] | None = None
@@ -76,14 +75,14 @@ class Conversations:
         if not self.asker.may_go_on(f"errors from {page.origin}"):
             return
         broken = page.fetch(self.ev.href, "POST", self.asker.headers(revision, INITIALIZED), body='{"jsonrpc": ')
-        self.asker.note(broken, "broken body", page.origin)
+        self.note(broken, "broken body")
         if self.asker.has_sessions:
             message = request(revision, "tools/list")
             headers = self.asker.headers(revision, message, "unknown-to-the-server")
             unknown = page.fetch(self.ev.href, "POST", headers, message=message)
-            self.asker.note(unknown, "unknown session", page.origin)
+            self.note(unknown, "unknown session")
         url = urljoin(self.ev.href, "/no-such-path-of-the-doctor")
-        self.asker.note(page.fetch(url, "GET"), "unknown path", page.origin)
+        self.note(page.fetch(url, "GET"), "unknown path")
 
     # --- sending ------------------------------------------------------------------------------------------------
 
@@ -108,17 +107,14 @@ class Conversations:
         return self._looked_at(self.page.ask(self.ev.href, method, headers), step, revision, weight)
 
     def _looked_at(self, fetched: Fetched, step: str, revision: Revision, weight: Severity | None) -> Fetched:
-        self.asker.note(fetched, step, self.page.origin, revision, weight)
-        self.preflights.look_closer(self.page, fetched)
+        self.note(fetched, step, weight, revision)
+        self._preflights.look_closer(fetched)
         return fetched
 
     def _announced(self, revision: Revision, method: str, session: str | None = None) -> Headers:
         """The headers of a message, for its preflight only."""
         token, message = self.asker.announced_token, request(revision, method)
         return client_headers(revision, message, token=token, session=session) | self.asker.more
-
-    def _works(self, revision: Revision, what: str) -> None:
-        self.ev.works.append((self.page.origin, revision.name, what))
 
     def _may_post(self, revision: Revision) -> bool:
         """Send a preflight for all the headers that the client is going to send with its messages."""
@@ -154,13 +150,13 @@ class Conversations:
                 return verdict
             if method == "server/discover" and not revision.is_agreed_in(listed.result):
                 return NOT_SPOKEN
-        self._works(revision, "server/discover, tools/list")
+        self.works(revision.name, "server/discover, tools/list")
         names = param_headers((listed.result or {}).get("tools") if listed else None)
         headers = self._announced(revision, "tools/list") | {"Mcp-Name": "tool"}
         headers |= dict.fromkeys(names or ["Mcp-Param-Doctor"], "x")
         asked = self._ask(revision, "params", "POST", headers, Severity.ERROR if names else None)
         if not asked.is_rejected:
-            self._works(revision, "Mcp-Param-* headers are allowed")
+            self.works(revision.name, "Mcp-Param-* headers are allowed")
         return CONNECTS
 
     def _with_session(self, revision: Revision) -> str:
@@ -202,7 +198,7 @@ class Conversations:
                 done += self._stream(revision, session)
                 done += [] if self._watched else self._end(revision, session)
                 is_over = True
-            self._works(revision, ", ".join(done))
+            self.works(revision.name, ", ".join(done))
             return verdict
         finally:
             if not is_over:
@@ -226,7 +222,7 @@ class Conversations:
         answers = []
         for _ in range(REPEATS):
             again = self.page.fetch(self.ev.href, "POST", headers, message=message)
-            answers.append(self.asker.note(again, "session again", self.page.origin, revision))
+            answers.append(self.note(again, "session again", None, revision))
         if unanswered is not None and "id" in (unanswered.sent or {}):
             answers.append(unanswered)
         is_lost = bool(lost_in(answers))
@@ -282,7 +278,7 @@ class Conversations:
             message = request(revision, "tools/list")
             named = self.asker.headers(revision, message, session)
             asked = self.page.fetch(self.ev.href, "POST", named, message=message)
-        self.asker.note(asked, "during the stream", self.page.origin, revision)
+        self.note(asked, "during the stream", None, revision)
         if watched is not None and is_quiet and asked.fault is None:
             self._watched, self._session = watched, (revision, session)
         elif watched is not None:
@@ -293,9 +289,9 @@ class Conversations:
         if self._watched is not None and self._session is not None:
             seen = self._watched.end(min(WATCH, self.asker.wire.seconds_left))
             seen.url = self.ev.href
-            self.asker.note(seen, "GET stream, watched", self.page.origin)
+            self.note(seen, "GET stream, watched")
             for what in self._end(*self._session):
-                self._works(self._session[0], what)
+                self.works(self._session[0].name, what)
 
     def _end(self, revision: Revision, session: str | None) -> list[str]:
         """End the session with ``DELETE``. A client that is not allowed to still works."""
@@ -332,11 +328,11 @@ class Conversations:
         if sent[0].is_rejected:
             return BLOCKED
         if sent[0].status == 0:
-            self._works(revision, "GET stream names its endpoint, which may be POSTed to")
+            self.works(revision.name, "GET stream names its endpoint, which may be POSTed to")
             return CONNECTS
         if (sent[0].status or 0) >= 400 or b'"result"' not in opened.body:
             return REFUSED
-        self._works(revision, "GET stream names its endpoint, and initialize is answered over the stream")
+        self.works(revision.name, "GET stream names its endpoint, and initialize is answered over the stream")
         return CONNECTS
 
     def _post_to(self, revision: Revision, endpoint: str, message: Message) -> Fetched:
@@ -357,9 +353,9 @@ class Conversations:
             headers |= {"Origin": self.page.origin}
             host = self.ev.url.authority
             behind = send_plain(self.asker.wire, url, "POST", host, headers, message, patience=PATIENCE)
-            self.asker.note(behind, "message of 2024, behind", self.page.origin, revision)
+            self.note(behind, "message of 2024, behind", None, revision)
             weight = None if behind.status in (404, 405, 410) else weight
-        return self.asker.note(posted, "message of 2024", self.page.origin, revision, weight)
+        return self.note(posted, "message of 2024", weight, revision)
 
 
 def has_event(body: bytes) -> bool:

@@ -25,12 +25,11 @@ from ..evidence import SERVER_PLACE
 from ..evidence import server_urls
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import parse_json
-from ..page import Page
 from ..page import send_plain
 from ..wire import fault_of
+from ..wire import is_local
 from ..wire import Unsendable
-from .asking import Asker
-from .surroundings import is_local
+from .asking import Probe
 
 _RESOURCE_METADATA = re.compile(r'resource_metadata\s*=\s*(?:"([^"]*)"|([^\s,]+))', re.IGNORECASE)
 #: Steps without a browser: no page has read their 401.
@@ -38,19 +37,14 @@ _UNREAD = ("behind", "behind, without a token", "without a token")
 _RESOURCE = "/.well-known/oauth-protected-resource"
 
 
-class Login:
+class Login(Probe):
     """The login of a client in one page."""
-
-    def __init__(self, asker: Asker, page: Page) -> None:
-        self.asker = asker
-        self.ev = asker.ev
-        self.page = page
 
     def follow(self, *, registers: bool) -> None:
         """Follow a 401 as far as a client can without a person."""
         refused = next((f for f in self.ev.refusals() if f.origin == self.page.origin), None)
         if refused is not None:
-            self._works("401", "JavaScript can read the 401")
+            self.works("401", "JavaScript can read the 401")
         else:
             # The page cannot read it, which other findings report. This tests the steps after that.
             refused = next((f for f in self.ev.of(*_UNREAD) if f.status == 401), None)
@@ -58,7 +52,7 @@ class Login:
             return
         challenge = refused.headers.get("www-authenticate", "")
         if challenge and refused.step not in _UNREAD:
-            self._works("challenge", "JavaScript can read WWW-Authenticate")
+            self.works("challenge", "JavaScript can read WWW-Authenticate")
         named = _named_in(challenge)
         if named is not None and not urlsplit(named).scheme:
             self._fact("metadata_url_relative", named)
@@ -72,7 +66,7 @@ class Login:
             if any(fact.origin == self.page.origin for fact in self.ev.found("discovery_missing")):
                 self._as_before()
             return
-        self._works("discovery", "the protected resource metadata")
+        self.works("discovery", "the protected resource metadata")
         resource = document.get("resource")
         self._fact("resource", resource if isinstance(resource, str) else repr(resource))
         servers = document.get("authorization_servers")
@@ -87,19 +81,13 @@ class Login:
             fetched = self._get(url, LoginStep.SERVER)
             document = None if fetched is None or fetched.status != 200 else parse_json(fetched.body)
             if isinstance(document, dict):
-                self._works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
+                self.works("discovery", "an authorization server at this host, as clients of 2025-03-26 look for it")
                 self._judge_metadata(self.ev.url.origin, document)
                 return
         self._fact("login nowhere")
 
-    def _works(self, place: str, what: str) -> None:
-        self.ev.works.append((self.page.origin, place, what))
-
     def _fact(self, step: str, what: str = "", url: str = "") -> None:
         self.ev.facts.append(Fact(step, self.page.origin, what, url))
-
-    def _noted(self, fetched: Fetched, step: str, weight: Severity | None = None) -> Fetched:
-        return self.asker.note(fetched, step, self.page.origin, weight=weight)
 
     # --- asking -------------------------------------------------------------------------------------------------
 
@@ -119,10 +107,10 @@ class Login:
         if not self._may_ask(url):
             return None
         self.asker.say(f"discovery: {printable(url)}")
-        fetched = self._noted(self.page.fetch(url, "GET", {"MCP-Protocol-Version": NEWEST_WITH_SESSIONS.name}), step)
+        fetched = self.note(self.page.fetch(url, "GET", {"MCP-Protocol-Version": NEWEST_WITH_SESSIONS.name}), step)
         if fetched.blocked is None:
             return fetched
-        plain = self._noted(self.page.fetch(url, "GET"), step)
+        plain = self.note(self.page.fetch(url, "GET"), step)
         if plain.status == 200:
             fetched.weight = Severity.NOTE  # the document can be read
         return plain if not plain.is_rejected else fetched
@@ -164,7 +152,7 @@ class Login:
             fetched = send_plain(self.asker.wire, url, "GET", parse_url(url).authority, {})
         except ValueError as error:
             fetched = Fetched("GET", url, fault=fault_of(Unsendable(str(error))))
-        return self._noted(fetched, "without a browser")
+        return self.note(fetched, "without a browser")
 
     def _below_mount(self, url: str) -> str:
         """An app below a mount point often serves its document below it too, where clients do not look."""
@@ -213,18 +201,18 @@ class Login:
             why = "it has no CORS headers" if blocked.is_rejected else f"it is not JSON, but {kind}"
             self._fact("authorization_server_hidden", why, issuer)
             return
-        self._works("authorization server", "its metadata")
+        self.works("authorization server", "its metadata")
         self._judge_metadata(issuer, document)
         token_endpoint, registration_endpoint = document.get("token_endpoint"), document.get("registration_endpoint")
         if isinstance(token_endpoint, str) and self._may_ask(token_endpoint):
             headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
             tried = self.page.fetch(token_endpoint, "POST", headers, body="grant_type=urn%3Anone")
             if self._usable(tried, LoginStep.TOKEN):
-                self._works("authorization server", "pages can call its token endpoint")
+                self.works("authorization server", "pages can call its token endpoint")
         if isinstance(registration_endpoint, str) and self._may_ask(registration_endpoint):
             asked = self.page.ask(registration_endpoint, "POST", {"Content-Type": "application/json"})
             if self._usable(asked, LoginStep.REGISTRATION):
-                self._works("authorization server", "pages can register at it")
+                self.works("authorization server", "pages can register at it")
                 if registers:
                     self._register(registration_endpoint, document.get("authorization_endpoint"))
 
@@ -243,13 +231,13 @@ class Login:
             self._fact("registration_missing")
         methods = document.get("code_challenge_methods_supported")
         if not isinstance(methods, list) or "S256" not in methods:
-            self._fact("pkce_missing", "" if methods is None else "the official TypeScript client does")
+            self._fact("pkce_missing", "" if methods is None else ", and the official TypeScript client does")
 
     def _usable(self, fetched: Fetched, step: str) -> bool:
         if fetched.failed_at_preflight and fetched.fault is None:
             self.asker.again(fetched, self.page.origin)
         # A browser may reach what this machine does not: other rows report that.
-        self._noted(fetched, step, None if fetched.fault is not None else Severity.ERROR)
+        self.note(fetched, step, None if fetched.fault is not None else Severity.ERROR)
         return not fetched.is_rejected
 
     def _register(self, url: str, authorize: object) -> None:
@@ -263,7 +251,7 @@ class Login:
             "response_types": ["code"],
         }
         made = self.page.fetch(url, "POST", {"Content-Type": "application/json"}, body=json.dumps(wanted))
-        self._noted(made, "registration", Severity.ERROR)
+        self.note(made, "registration", Severity.ERROR)
         client = parse_json(made.body)
         client_id = client.get("client_id") if isinstance(client, dict) else None
         if made.is_rejected:
@@ -271,7 +259,7 @@ class Login:
         if made.status not in (200, 201) or not isinstance(client_id, str):
             self._fact("registration_failed", f"{made.status}, {printable(made.body.decode('utf-8', 'replace'), 100)}")
             return
-        self._works("login", "a client is registered")
+        self.works("login", "a client is registered")
         if not isinstance(authorize, str) or not self._may_ask(authorize):
             return
         asked = {"response_type": "code", "client_id": client_id, "redirect_uri": redirect_uri, "state": "doctor"}
@@ -280,7 +268,7 @@ class Login:
         if opened.status is None or opened.status >= 400:
             self._fact("authorize_failed", f"{opened.status}")
         else:
-            self._works("login", "the authorization endpoint opens; from there a person logs in")
+            self.works("login", "the authorization endpoint opens; from there a person logs in")
 
 
 def _named_in(challenge: str) -> str | None:

@@ -44,9 +44,13 @@ _COMPARE = "compare the whole origin with an exact list"
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps the answer for two hours at most)"
 
 
+def _allowed(headers: HeaderList) -> tuple[str | None, str | None]:
+    """The origin that the headers allow, and whether they allow credentials."""
+    return headers.get(ALLOW_ORIGIN), headers.get(ALLOW_CREDENTIALS)
+
+
 def _has_credentials(f: Fetched) -> bool:
-    """Does the answer allow the foreign origin with credentials?"""
-    return f.headers.get(ALLOW_ORIGIN) == FOREIGN_ORIGIN and f.headers.get(ALLOW_CREDENTIALS) == "true"
+    return _allowed(f.headers) == (FOREIGN_ORIGIN, "true")
 
 
 def _served(*, to_pages: bool) -> Seen:
@@ -202,16 +206,6 @@ def _vary(ev: Evidence) -> Fits:
     return False
 
 
-def _repeated(ev: Evidence) -> Iterator[Values]:
-    names = dict.fromkeys(name for r, _ in ev.responses() for name in _SINGLE if len(r.headers.getall(name)) > 1)
-    yield from ({"header": name} for name in names)
-
-
-def _star_credentials(ev: Evidence) -> Fits:
-    heads = (response.headers for response, _ in ev.responses())
-    return any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads)
-
-
 def _no_nosniff(ev: Evidence) -> Fits:
     answers = [f.network_headers for f in ev.fetches if f.network is not None and f.url == ev.href]
     return bool(answers) and not any("X-Content-Type-Options" in headers for headers in answers)
@@ -224,21 +218,18 @@ def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
             yield f, f.preflight.headers
 
 
+def _max_ages(ev: Evidence) -> list[str | None]:
+    return [head.get(MAX_AGE) for _, head in _passed(ev)]
+
+
+def _is_positive(age: str) -> bool:
+    return age.isdecimal() and int(age) > 0
+
+
 def _star_authorization(ev: Evidence) -> Fits:
     asked = Question("", "", "POST", ("authorization",), with_credentials=False)
     heads = (head for f, head in _passed(ev) if "authorization" in f.sent_names)
     return any(Answer.from_headers(head, QUIRKS["chromium"]).refused_headers(asked) for head in heads)
-
-
-def _not_cached(ev: Evidence) -> Fits:
-    ages = [head.get(MAX_AGE) for _, head in _passed(ev)]
-    return bool(ages) and all(age is None for age in ages)
-
-
-def _max_age(ev: Evidence) -> Fits:
-    ages = (head.get(MAX_AGE, "") for _, head in _passed(ev))
-    bad = next((age for age in ages if age and (not age.isdecimal() or int(age) == 0)), None)
-    return bad is not None and {"age": bad}
 
 
 ADMISSION: dict[str, Observation] = {
@@ -332,13 +323,13 @@ ADMISSION: dict[str, Observation] = {
     ),
     "header_repeated": warning(
         "a header is sent twice",
-        _repeated,
+        lambda ev: ({"header": h} for h in _SINGLE if any(len(r.headers.getall(h)) > 1 for r, _ in ev.responses())),
         "{header} is sent more than once: two layers set it, often app and proxy.",
         "let only one layer send it (nginx: remove add_header, or use proxy_hide_header)",
     ),
     "wildcard_with_credentials": warning(
         "* together with credentials",
-        once(_star_credentials),
+        once(lambda ev: any(_allowed(r.headers) == ("*", "true") for r, _ in ev.responses())),
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * if a page "
         'fetches with credentials: "include", and otherwise they ignore the second header.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; if you use cookies, name the origins",
@@ -352,13 +343,13 @@ ADMISSION: dict[str, Observation] = {
     ),
     "max_age_unused": warning(
         "Access-Control-Max-Age is 0, negative or not a number",
-        once(_max_age),
+        once(lambda ev: next(({"age": age} for age in _max_ages(ev) if age and not _is_positive(age)), None)),
         f"{MAX_AGE} is {{age}}: browsers do not cache the answer to a preflight and send one before every request.",
         _SEND_MAX_AGE,
     ),
     "preflight_not_cached": note(
         "no Access-Control-Max-Age",
-        once(_not_cached),
+        once(lambda ev: set(_max_ages(ev)) == {None}),
         f"Answers to preflights have no {MAX_AGE}: browsers cache them for a few seconds only.",
         _SEND_MAX_AGE,
     ),

@@ -69,10 +69,6 @@ def _mismatch(ev: Evidence) -> Iterator[Values]:
             yield {"origin": f.origin, "resource": f.what or "nothing", "own": ev.href}
 
 
-def _no_pkce(ev: Evidence, f: Fact) -> Values:
-    return {"severity": Severity.ERROR if f.what else Severity.WARNING, "who": f.what or "clients have to"}
-
-
 def _nowhere(ev: Evidence, f: Fact) -> Values:
     """An error only without a token: with one, clients connect all the same."""
     about = {other.name: other.what for other in ev.facts if other.origin == f.origin}
@@ -171,8 +167,9 @@ LOGIN: dict[str, Observation] = {
     ),
     "pkce_missing": warning(
         "the authorization server's metadata does not name S256",
-        fact("pkce_missing", _no_pkce),
-        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: {who} refuse it.",
+        fact("pkce_missing", lambda ev, f: {"severity": Severity.ERROR} if f.what else {}),
+        "The authorization server's metadata does not name S256 in code_challenge_methods_supported: clients must "
+        "refuse it{what}.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
     ),
     "wrong_token_not_401": warning(

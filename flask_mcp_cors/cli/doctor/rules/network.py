@@ -309,7 +309,7 @@ NETWORK: dict[str, Failure] = {
     "barred": Failure(
         "the browser rejects the request for another reason than CORS",
         _barred,
-        "The browser rejects {name} ({url}) for another reason than CORS, which its console names.",
+        "The browser rejects {name} ({url}) for another reason than CORS: see its console message.",
         "{fix}",
     ),
     **{
