@@ -726,9 +726,8 @@ def test_rows_that_few_servers_show(code: str, evidence: dict[str, Any]) -> None
 
 
 def test_every_row_is_on_the_page() -> None:
-    """``python tests/cli/doctor_examples.py`` writes the table."""
-    rows = re.findall(r"(?m)^\| (error|warning|note) \| `(\w+)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"))
-    assert rows == [(rule.severity or "error", code, rule.meaning) for code, rule in RULES.items()]
+    rows = re.findall(r"(?m)^\| (error|warning|note) \| `(\w+)` \| .+ \|$", PAGE.read_text(encoding="utf-8"))
+    assert rows == [(rule.severity or "error", code) for code, rule in RULES.items()]
 
 
 def test_what_is_fetched_and_what_is_said_about_it_are_apart() -> None:

@@ -85,7 +85,7 @@ def _failures(evidence: Evidence, table: Table) -> Iterator[_Found]:
             continue
         case = Case(evidence, fetched)
         for code, rule in table.failures.items():
-            if not (fits := rule.seen(case)):
+            if (rule.is_for_preflights and not case.is_preflight) or not (fits := rule.seen(case)):
                 continue
             values = {"severity": rule.severity or fetched.weight, **case.values()}
             values |= fits if isinstance(fits, Mapping) else {}

@@ -1,7 +1,7 @@
-"""The table of findings: what was seen, under which code, in which words, and what to change.
+"""The table of findings: for each code when it applies, its sentence, and what to change.
 
-``failures`` are read in order for every request that failed; the first row that fits says why. ``observations`` look
-at the whole evidence. Both only read. The documentation's table of codes is made from these rows.
+The first row of ``failures`` that fits a failed request says why it failed. ``observations`` judge all of the evidence.
+Each code is also in a table of ``docs/doctor.md``, which says what it means.
 """
 
 from .admission import ADMISSION

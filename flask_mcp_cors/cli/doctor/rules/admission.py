@@ -234,7 +234,6 @@ def _star_authorization(ev: Evidence) -> Fits:
 
 ADMISSION: dict[str, Observation] = {
     "any_origin_with_credentials": error(
-        "any origin is allowed, with credentials",
         each("foreign origin", where=_has_credentials),
         "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
         f"{FOREIGN_ORIGIN} and allows credentials.",
@@ -242,119 +241,101 @@ ADMISSION: dict[str, Observation] = {
         "origins",
     ),
     "foreign_origin_served": warning(
-        "requests from any origin are served",
         _served(to_pages=True),
         "{who} can call this server{with}{read}: requests with the Origin {foreign} are answered. MCP says: servers "
         "MUST validate Origin and answer 403.",
         "{order}",
     ),
     "origin_not_validated": warning(
-        "requests from any origin are served; only the preflight stops browsers",
         _served(to_pages=False),
         "The server does not refuse the Origin {foreign}. Only the preflight stops such a page. MCP says: servers MUST "
         "validate Origin and answer 403.",
         "{order}",
     ),
     "foreign_origin_unknown": note(
-        "a 401 comes before the validation of Origin",
         each("foreign origin", where=lambda f: f.status == 401 and not _has_credentials(f)),
         "Without a token the doctor cannot test whether foreign origins are refused: the server answers 401 first.",
         "pass --token",
     ),
     "lookalike_allowed": error(
-        "an origin that only looks like an allowed one is let in",
         _holes("host as prefix", "host as suffix", _DOT, "host in the middle", "a part of it", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",
     ),
     "null_allowed": error(
-        "the origin null is let in",
         _holes("null", is_grave=True),
         "The origin null is let in: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "other_scheme_allowed": warning(
-        "the origin with the other scheme is let in",
         _holes("another scheme", is_grave=True),
         "{let_in} is let in too: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "other_port_allowed": warning(
-        "the origin with any port is let in",
         _holes("another port", is_grave=True),
         "{let_in} is let in too: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "subdomains_allowed": note(
-        "subdomains of an allowed origin are let in",
         _subdomains,
         "Subdomains are let in too: {let_in}.",
         "to allow a single host, write its origin without a wildcard",
     ),
     "dns_rebinding": error(
-        "a local server answers for any Host",
         once(_rebinding),
         "This local server answers requests for any Host ({host}). With DNS rebinding, any web site can use it as its "
         "own origin, and CORS does not prevent that.",
         _NAME_HOSTS,
     ),
     "host_not_checked": warning(
-        "a local server answers requests without Origin for any Host",
         once(_host_not_checked),
         "Without an Origin, this local server answers requests for any Host ({host}). With DNS rebinding, any web site "
         "can send GET requests without Origin. Its POST has an Origin, and is refused ({status}).",
         _NAME_HOSTS,
     ),
     "foreign_host_unknown": note(
-        "a 401 comes before the check of Host",
         each("foreign host, no origin", where=lambda f: f.status == 401),
         "Without a token the doctor cannot test whether a foreign Host is refused: the server answers 401 first.",
         "pass --token",
     ),
     "vary_missing": warning(
-        "Vary: Origin is missing",
         once(_vary),
         f"{ALLOW_ORIGIN} depends on Origin, but Vary: Origin is missing: a cache may send it to another page.",
         "send Vary: Origin with every response",
     ),
     "header_repeated": warning(
-        "a header is sent twice",
         lambda ev: ({"header": h} for h in _SINGLE if any(len(r.headers.getall(h)) > 1 for r, _ in ev.responses())),
         "{header} is sent more than once: two layers set it, often app and proxy.",
         "let only one layer send it (nginx: remove add_header, or use proxy_hide_header)",
     ),
     "wildcard_with_credentials": warning(
-        "* together with credentials",
         once(lambda ev: any(_allowed(r.headers) == ("*", "true") for r, _ in ev.responses())),
         f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * if a page "
         'fetches with credentials: "include", and otherwise they ignore the second header.',
         f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; if you use cookies, name the origins",
     ),
     "wildcard_authorization": warning(
-        f"{ALLOW_HEADERS}: * has to cover Authorization",
         once(_star_authorization),
         f"{ALLOW_HEADERS} is *, which does not cover Authorization (Fetch standard). Chromium, Firefox and WebKit "
         "still accept it; Chromium warns and repeats the preflight before every request.",
         f"name Authorization: {ALLOW_HEADERS}: *, Authorization",
     ),
     "max_age_unused": warning(
-        "Access-Control-Max-Age is 0, negative or not a number",
         once(lambda ev: next(({"age": age} for age in _max_ages(ev) if age and not _is_positive(age)), None)),
         f"{MAX_AGE} is {{age}}: browsers do not cache the answer to a preflight and send one before every request.",
         _SEND_MAX_AGE,
     ),
     "preflight_not_cached": note(
-        "no Access-Control-Max-Age",
         once(lambda ev: set(_max_ages(ev)) == {None}),
         f"Answers to preflights have no {MAX_AGE}: browsers cache them for a few seconds only.",
         _SEND_MAX_AGE,
     ),
     "nosniff_missing": note(
-        "X-Content-Type-Options is missing",
         once(_no_nosniff),
         "Responses lack X-Content-Type-Options: nosniff.",
         "send it with every response",

@@ -225,33 +225,28 @@ def _unknown_version(c: Case) -> Fits:
 
 REFUSALS: dict[str, Failure] = {
     "csrf": of_messages(
-        "a CSRF check refuses POST",
         _csrf,
         "{name} is refused by a CSRF check ({quoted}), {why}.",
         "exempt the MCP endpoint from the CSRF check, if it validates Origin and does not accept cookies{trust}",
         "csrf",
     ),
     "status_wrong": fatal(
-        "a result has a status of 400 or more",
         lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
         "The answer to {name} contains a result, but its status is {status}: clients treat that as an error.",
         "send results with the status 200",
     ),
     "server_error": fatal(
-        "a message ends in a server error",
         _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
         "see the server's log for the exception{readable}",
         "every",
     ),
     "request_refused": of_messages(
-        "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
         _OWN_LIST,
     ),
     "response_without_cors": Failure(
-        f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
         _unreadable,
         f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
         f"body{{only}}.",
@@ -259,7 +254,6 @@ REFUSALS: dict[str, Failure] = {
         "every",
     ),
     "challenge_unreadable_too": Failure(
-        "the preflight fails, and also the 401 lacks CORS headers",
         lambda c: c.f.step.startswith("behind") and c.status == 401,
         f"Besides the preflight, the 401 to POST initialize lacks {ALLOW_ORIGIN} too: JavaScript cannot read it, and "
         "no login starts.",
@@ -267,7 +261,6 @@ REFUSALS: dict[str, Failure] = {
         "every",
     ),
     "token_not_received": of_messages(
-        "the answer to a token does not say that the token is wrong: it may not have arrived",
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
         "{name} with the token is answered 401 as without one: the challenge has no error, so the token may not have "
         "arrived. The usual cause is a proxy or server in front that drops Authorization.",
@@ -276,19 +269,16 @@ REFUSALS: dict[str, Failure] = {
         "proxy_headers",
     ),
     "token_refused": of_messages(
-        "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
     ),
     "forbidden_without_token": of_messages(
-        "403 to a request without token and Origin: if a login is required, the answer must be 401",
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
         "{order}",
     ),
     "request_refused_too": Failure(
-        "the preflight fails, and also the message is refused for its Origin",
         lambda c: c.f.step == "behind",
         "Besides the preflight, the message itself is refused for its Origin too: {quoted}.",
         _OWN_LIST,
@@ -297,13 +287,11 @@ REFUSALS: dict[str, Failure] = {
 
 ANSWERS: dict[str, Failure] = {
     "tls_expected": fatal(
-        "the port expects TLS, but the request was plain HTTP",
         lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
         "{name} is answered 400: the port expects TLS (HTTPS), but the URL says http:.",
         "write https: in the URL",
     ),
     "answer_empty": fatal(
-        "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} with an empty body: the client waits for its result.",
         "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
@@ -311,7 +299,6 @@ ANSWERS: dict[str, Failure] = {
         "as to a stream or a log, return it",
     ),
     "request_header_changed": fatal(
-        "406 or 415: the server does not get Accept or Content-Type as the client sent it",
         _changed_header,
         "{name} is answered {quoted}, though the client sent {header} as MCP requires: something on the way changes "
         "it, or the server requires another.",
@@ -319,7 +306,6 @@ ANSWERS: dict[str, Failure] = {
         "application/json (Content-Type)",
     ),
     "session_single": fatal(
-        "initialize is answered once, and refused after that",
         lambda c: c.f.step == "initialize" and c.status >= 400 and not c.is_preflight and c.evidence.is_single,
         "{name} was answered a moment ago, and is refused now ({quoted}): the server has a single session or "
         "transport for everybody.",
@@ -327,7 +313,6 @@ ANSWERS: dict[str, Failure] = {
         "by session id; or a stateless one for each request)",
     ),
     "session_in_cookie": Failure(
-        "a message is refused because the session is in a cookie",
         _needs_cookie,
         "{name} is refused ({quoted}), but served with the cookie that initialize sets ({cookie}): the server keeps "
         "the session in a cookie. Pages do not send it to another origin, and MCP clients do not keep it.",
@@ -335,14 +320,12 @@ ANSWERS: dict[str, Failure] = {
         explains=("no_result",),
     ),
     "session_not_received": Failure(
-        "a message is refused because its session is missing or unknown",
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
         "{fix}",
         explains=("no_result", "delete_not_405"),
     ),
     "version_refused": Failure(
-        "a message is refused for its MCP-Protocol-Version",
         lambda c: (
             c.status == 400 and (bool(_VERSION_WORDS.search(c.text)) or c.served("without its version") is not None)
         ),
@@ -350,19 +333,16 @@ ANSWERS: dict[str, Failure] = {
         "accept every version that initialize agrees on in MCP-Protocol-Version, and messages without that header",
     ),
     "notification_refused": Failure(
-        "a notification is not accepted",
         lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
         "{name} is refused ({quoted}): clients stop there.",
         "answer notifications with 202 and no body",
     ),
     "login_page": fatal(
-        "a login page instead of a 401",
         lambda c: _is_page(c, _LOGIN_WORDS),
         "{name} without a token is answered {status} with an HTML page that asks to log in, instead of 401.",
         "answer 401 with WWW-Authenticate: Bearer, not a page",
     ),
     "not_mcp_page": fatal(
-        "an HTML page is served for every path",
         _is_page,
         "{url} does not answer MCP messages: {name} gives {status} and an HTML page, as a single-page app or a web "
         "server does for every path.",
@@ -370,26 +350,22 @@ ANSWERS: dict[str, Failure] = {
         "server route that path to the MCP server",
     ),
     "error_in_place_of_401": fatal(
-        "a JSON-RPC error with status 200 asks for a token, instead of a 401",
         lambda c: c.evidence.token is None and not c.is_preflight and is_login_error(c.f),
         "{name} without a token is answered {quoted}: a JSON-RPC error, where the status must be 401. A client starts "
         "its login only at 401.",
         ANSWER_401,
     ),
     "not_mcp": fatal(
-        "not an MCP endpoint",
         _no_mcp,
         "{what}.",
         "{fix}",
     ),
     "version_unknown": fatal(
-        "initialize is answered with a version that clients do not know",
         _unknown_version,
         "initialize is answered with the protocol version {version}, which clients do not know.",
         f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
     ),
     "page_in_place": Failure(
-        "a message is answered with an HTML page",
         _page_in_place,
         '{name} is answered {status} with an HTML page instead of JSON ("{words}"): a bot protection, an error page '
         "or a login answers instead of the server.",
@@ -398,12 +374,11 @@ ANSWERS: dict[str, Failure] = {
         explains=("no_conversation",),
     ),
     "no_result": Failure(
-        "a message has no result",
         _no_result,
         "{name} {what}.",
         "{fix}",
     ),
-    "cors_error": Failure("another CORS error", lambda c: True, "{console}", "see the browser's console"),
+    "cors_error": Failure(lambda c: True, "{console}", "see the browser's console"),
 }
 
 
@@ -431,101 +406,84 @@ def _fault(code: str) -> Callable[[Case], Fits]:
     return seen
 
 
-#: Code → meaning, sentence, cure.
+#: Code → sentence and cure.
 _ROWS = {
     "body_short": (
-        "a body is shorter than its Content-Length",
         "The answer to {name} is shorter than its Content-Length: it is incomplete.",
         "send the length of the encoded body as Content-Length, or leave it out; see the log for what interrupts it",
     ),
     "json_twice": (
-        "an answer is JSON in a JSON string: encoded twice",
         "The answer to {name} is a JSON string with the JSON of the answer in it: it is encoded twice.",
         "return the object and not its text (FastAPI, Flask: no json.dumps before JSONResponse or jsonify)",
     ),
     "json_surrounded": (
-        "the body has other text before or after the JSON",
         "The answer to {name} has other text beside the JSON ({beside}), so clients cannot parse it.",
         "keep everything else out of the body: warnings (PHP: display_errors off), print(), a log to stdout",
     ),
     "json_cut": (
-        "the JSON is cut off",
         "The answer to {name} is JSON that is cut off: it cannot be parsed.{letters}",
         "send the whole body: Content-Length counts bytes, not characters (Node: Buffer.byteLength, Python: "
         "len(text.encode())); see the log, and the limits of buffers on the way",
     ),
     "answer_unended": (
-        "the event that answers has no empty line at its end",
         "The event that answers {name} has no empty line at its end, so browsers never deliver it.",
         "end each event with an empty line (two line ends), and flush",
     ),
     "content_type_wrong": (
-        "an answer has another content type than application/json or text/event-stream",
         "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
         "send Content-Type: {due}{framed}",
     ),
     "envelope_missing": (
-        "bare results without the JSON-RPC envelope",
         "The answer to {name} is a bare result without the JSON-RPC envelope.",
         'wrap it: {{"jsonrpc": "2.0", "id": …, "result": …}}',
     ),
     "jsonrpc_missing": (
-        'answers lack "jsonrpc": "2.0"',
         'The answer to {name} lacks "jsonrpc": "2.0", so clients do not accept it as a message.',
         'add "jsonrpc": "2.0" to every answer',
     ),
     "answer_in_array": (
-        "an answer is in an array",
         "The answer to {name} is in an array, a batch, which MCP has not allowed since 2025-06-18.",
         "answer with a single object",
     ),
     "id_is_text": (
-        "an answer has the request's id as text",
         "The answer to {name} has the id {id} of the request as a string, and not as the number that was sent.",
         "answer with the id exactly as it came",
     ),
     "id_differs": (
-        "an answer has another id than the request",
         "The answer to {name} has the id {given} and not the request's ({id}), so the client waits forever.",
         "answer with the id of the request",
     ),
     "json_nan": (
-        "an answer contains NaN or Infinity",
         "The answer to {name} contains NaN or Infinity, which is not JSON: JSON.parse throws in every client.",
         "write null instead of NaN and Infinity (Python: json.dumps(…, allow_nan=False) finds them)",
     ),
     "json_invalid": (
-        "an answer is labelled JSON, but is not JSON",
         "The answer to {name} has the Content-Type {type}, but it is not JSON ({start}).",
         "write JSON (Python: json.dumps and not str), and nothing else to the body",
     ),
     "event_named": (
-        "the event that answers has another type than message",
         "The event that answers {name} has another type than message (event: {event}). Clients read only message "
         "events, so they wait forever.",
         "leave the event: line out, or write event: message",
     ),
     "event_not_json": (
-        "the event that answers has no valid JSON",
         "The event that answers {name} has no valid JSON ({start}).",
         "write the JSON on one line, or begin each of its lines with data:",
     ),
     "result_and_error": (
-        "an answer has both a result and an error",
         'The answer to {name} has both "result" and "error". JSON-RPC allows one of them; the official TypeScript '
         "client drops the answer and waits.",
         'leave "error" out of an answer that has a result, even if it is null',
     ),
     "result_malformed": (
-        "a result does not conform to the MCP schema",
         "The result of {name} does not conform to the MCP schema, so clients refuse it: {what}.",
         "write it as the MCP schema requires (in PHP an empty array becomes []: write new stdClass for an object)",
     ),
 }
 
 MESSAGES = {
-    code: Failure(meaning, _fault(code), sentence, cure, severity=Severity.WARNING)
+    code: Failure(_fault(code), sentence, cure, severity=Severity.WARNING)
     if code in LENIENT_FAULTS
-    else fatal(meaning, _fault(code), sentence, cure)
-    for code, (meaning, sentence, cure) in _ROWS.items()
+    else fatal(_fault(code), sentence, cure)
+    for code, (sentence, cure) in _ROWS.items()
 }

@@ -229,53 +229,45 @@ def _in_safari(ev: Evidence, page: Fact) -> Values:
 
 WAYS: dict[str, Observation] = {
     "port_blocked": error(
-        "browsers block this port",
         fact("port_blocked"),
         "Browsers block port {what}, because it belongs to another protocol.",
         "listen on another port, such as 8000",
     ),
     "unspecified_address": warning(
-        "0.0.0.0 or [::] in the URL",
         fact("unspecified_address"),
         "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
         "write http://127.0.0.1",
     ),
     "mixed_content": error(
-        "an https: page and an http: server",
         fact("mixed_content"),
         "The page is HTTPS and {own} is not: mixed content. The browser sends nothing.",
         "serve MCP over HTTPS; only Chromium and Firefox let an HTTPS page call http: at loopback addresses",
         explains=EVERYTHING,
     ),
     "localhost_twice": note(
-        "something listens at both ::1 and 127.0.0.1",
         _localhost_twice,
         "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first and reach that "
         "server{who}.",
         "write 127.0.0.1:{what} to be sure",
     ),
     "localhost_once": note(
-        "the server listens at one of the two addresses of localhost",
         fact("localhost_once"),
         "localhost is ::1 (IPv6) and 127.0.0.1; this server listens only at {what}. Some clients try only one of them.",
         "write {what}, or listen at both",
     ),
     "local_network_insecure": warning(
-        "an http: page and a local server",
         fact("local_network_insecure"),
         "A public page may call this machine or a private network only if it is HTTPS: for an http: page, Chromium "
         "refuses without asking the person (Local Network Access).",
         "serve the page over HTTPS",
     ),
     "local_network_access": note(
-        "Chromium asks the person before a public page calls a local address",
         fact("local_network_access", _in_safari),
         "{url} is loopback or private: before a public page may call it, Chromium asks the person (Local Network "
         "Access).{safari}",
         "tell people to allow it: until then a fetch hangs or fails; or serve MCP at a public HTTPS address",
     ),
     "session_id_hidden": error(
-        "JavaScript cannot read Mcp-Session-Id",
         each("initialize", where=_session_hidden),
         f"The answer to initialize has Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
         f"{{exposed}}): the client goes on without its session, and the server does not recognise it.",
@@ -284,21 +276,18 @@ WAYS: dict[str, Observation] = {
         ("no_result", "response_without_cors"),
     ),
     "preflight_slow": warning(
-        "preflights take seconds, messages do not",
         once(_preflight_slow),
         "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something delays OPTIONS.",
         "find what treats OPTIONS differently: a look-up, a time limit, a delay for requests that fail",
         "preflight",
     ),
     "body_not_utf8": warning(
-        "an answer is not in UTF-8",
         each("initialize", "tools/list", where=_is_not_utf8),
         "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON always as UTF-8, so characters are "
         "lost.",
         "send JSON in UTF-8",
     ),
     "session_lost": error(
-        "only some workers know a session",
         _session_lost,
         "Only some workers know the session: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
@@ -306,14 +295,12 @@ WAYS: dict[str, Observation] = {
         explains=("no_result", "session_not_received", "delete_not_405"),
     ),
     "stream_delayed": warning(
-        "the GET stream, or its events, come late or never",
         _stream_delayed,
         "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may give up.{ends}",
         "send the headers at once, with a comment line, and flush each event; switch buffering off",
         "stream",
     ),
     "stream_compressed": warning(
-        "compression holds back the events of the GET stream",
         _stream_compressed,
         "Compression holds back the events of the GET stream ({coding}). Many servers compress only for clients that "
         "accept it, such as browsers, so curl gets each event at once.",
@@ -321,7 +308,6 @@ WAYS: dict[str, Observation] = {
         "stream",
     ),
     "stream_blocks": error(
-        "the server answers nothing else while the GET stream is open",
         _stream_blocks,
         "While the GET stream is open, {url} answers nothing else: {what}. A worker serves one request at a time, and "
         "clients keep the stream open.",
@@ -330,61 +316,52 @@ WAYS: dict[str, Observation] = {
         explains=("message_unanswered",),
     ),
     "event_unended": warning(
-        "an event of the GET stream has no empty line at its end",
         each("GET stream", where=_is_unended),
         "An event of the GET stream has no empty line at its end: browsers deliver it only when the next one comes.",
         "end each event with an empty line (two line ends), and flush",
         "stream",
     ),
     "get_not_405": warning(
-        "GET is answered 404, 500 or a similar status instead of 405",
         each("GET stream", where=_is_not_405),
         "GET {url} is answered {status}. A server without a stream must answer 405: clients treat anything else as an "
         "error.",
         "answer GET with 405 Method Not Allowed",
     ),
     "delete_not_405": warning(
-        "DELETE of a session is answered with another error than 405",
         each("DELETE of the session", where=_is_not_405),
         "DELETE {url}, which ends the session, is answered {status}. A server that does not let clients end sessions "
         "must answer 405: the official TypeScript client throws an error at anything else.",
         "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
     ),
     "unknown_session_not_404": note(
-        "an unknown session is answered with another error than 404",
         each("unknown session", where=_is_not_404),
         "A message of an unknown session is answered {status}, but MCP requires 404: a client whose session has ended "
         "begins a new one only at 404.",
         "answer messages of unknown sessions with 404",
     ),
     "get_not_stream": warning(
-        "GET is answered with something else than an event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
         "GET {url} is answered 200 with content-type {type}: a page or JSON, and not an event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
     ),
     "question_blocked": note(
-        "a client that asks for 2026-07-28 first gets a CORS error",
         _question_blocked,
         "The server does not speak {revision}. A client that asks for it first gets a CORS error instead of the "
         "server's answer. The official TypeScript client then tries an older revision; others may give up.",
         "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
     ),
     "params_not_allowed": note(
-        "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
         "No tool of {url} has an x-mcp-header yet. A call of a tool with one sends Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
     ),
     "version_negotiated": note(
-        "Streamable HTTP negotiates a version that is older than it",
         once(_negotiated),
         "The server speaks Streamable HTTP, but answers a request for {asked} with {version}, a revision that is older "
         "than that transport. The official clients accept it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
     ),
     "old_transport_dead": error(
-        "the 2024 transport names an endpoint that does not work",
         _old_dead,
         "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
         "answered {status}.",
@@ -394,20 +371,17 @@ WAYS: dict[str, Observation] = {
         explains=EVERYTHING,
     ),
     "old_transport_silent": error(
-        "a message sent over the 2024 transport is never answered",
         _old_silent,
         "The stream of 2024-11-05 (HTTP+SSE) opens and {url} accepts messages, but no answer comes over the stream.",
         "send each answer as a message event on the stream; with several workers, from the one that holds it",
         explains=EVERYTHING,
     ),
     "old_transport": warning(
-        "the URL speaks only the transport of 2024",
         once(_old_only),
         "{url} speaks only the transport of 2024-11-05 (HTTP+SSE): newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
     ),
     "error_without_cors": warning(
-        "an error of the endpoint lacks CORS headers",
         _unreadable_error(
             f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript gets a CORS error instead.",
             f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
@@ -420,7 +394,6 @@ WAYS: dict[str, Observation] = {
         "every",
     ),
     "path_without_cors": note(
-        "an unknown path is answered without CORS headers",
         _unreadable_error(
             f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
             "CORS error.",
@@ -435,13 +408,11 @@ WAYS: dict[str, Observation] = {
 #: The last findings of a report.
 ENDS: dict[str, Observation] = {
     "no_conversation": error(
-        "no conversation succeeds",
         _no_conversation,
         "No conversation succeeds, in any revision, though CORS allows them.",
         "see the server's log",
     ),
     "not_asked": note(
-        "the time was over before all tests were made",
         _not_asked,
         "There was no time for: {what}.",
         "run it again with a higher --total",

@@ -108,7 +108,7 @@ def _unchecked(what: str, *steps: str) -> Seen:
         for f in ev.of(*steps):
             if f.fault is None or f.fault.code == "gave_up":
                 continue
-            _, sentence, fix = FAULTS[f.fault.code]
+            sentence, fix = FAULTS[f.fault.code]
             sentence = f"{what} could not be checked. {sentence.format(url=f.url, detail=f.fault.detail)}"
             host, fix = parse_url(f.url).host, f"{fix}; a browser on another machine may reach it"
             is_known = ev.is_own(f.url) or (is_loopback(host) and is_loopback(ev.url.host))
@@ -122,164 +122,138 @@ def _unchecked(what: str, *steps: str) -> Seen:
 
 LOGIN: dict[str, Observation] = {
     "challenge_missing": warning(
-        "a 401 without WWW-Authenticate",
         _challenges(lambda f, challenge: not challenge),
         "The 401 of {url} has no WWW-Authenticate, which HTTP and MCP require.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
     ),
     "challenge_hidden": warning(
-        "JavaScript cannot read WWW-Authenticate",
         _challenges(lambda f, challenge: bool(challenge) and "www-authenticate" not in f.headers),
         "JavaScript cannot read WWW-Authenticate of the 401: the client has to guess where to log in.",
         f"send {EXPOSE_HEADERS}: WWW-Authenticate with the 401",
         "expose",
     ),
     "challenge_unusable": warning(
-        "a 401 whose challenge is not Bearer or DPoP",
         _challenges(_other_challenge),
         "The 401 asks for {scheme} and not for a bearer token: MCP clients do not support that, and no login starts.",
         "send WWW-Authenticate: Bearer, with resource_metadata",
     ),
     "issuer_mismatch": warning(
-        "the authorization server's metadata names another issuer",
         fact("issuer_mismatch"),
         "The authorization server's metadata names the issuer {what}: clients that follow RFC 8414 refuse it.",
         "set issuer to exactly the URL in authorization_servers",
     ),
     "endpoints_missing": warning(
-        "the authorization server's metadata names no authorization or token endpoint",
         fact("endpoints_missing"),
         "The authorization server's metadata does not name {what}: clients refuse it.",
         "name authorization_endpoint and token_endpoint in the metadata",
     ),
     "response_types_missing": note(
-        "the authorization server's metadata names no response types",
         fact("response_types_missing"),
         "The authorization server's metadata has no response_types_supported, which RFC 8414 requires: the official "
         "TypeScript client refuses metadata without it.",
         'send response_types_supported: ["code"]',
     ),
     "registration_missing": note(
-        "the authorization server's metadata offers no registration of clients",
         fact("registration_missing"),
         "The authorization server's metadata names no registration_endpoint: a client without an id cannot log in.",
         "name a registration_endpoint (RFC 7591), set client_id_metadata_document_supported, or give clients an id",
     ),
     "pkce_missing": warning(
-        "the authorization server's metadata does not name S256",
         fact("pkce_missing", lambda ev, f: {"severity": Severity.ERROR} if f.what else {}),
         "The authorization server's metadata does not name S256 in code_challenge_methods_supported: clients must "
         "refuse it{what}.",
         'support PKCE, and send code_challenge_methods_supported: ["S256"]',
     ),
     "wrong_token_not_401": warning(
-        "an invalid token is answered with another error than 401, or with a result",
         each("wrong token", where=_is_bad_token_unsaid),
         "POST initialize with an invalid token is {how}, and not answered 401: a client whose token has expired logs "
         "in again only at 401.",
         'answer every invalid token with 401 and WWW-Authenticate: Bearer error="invalid_token"',
     ),
     "forbidden_for_unauthorized": error(
-        "a request without a token gets neither a result nor 401",
         each("without a token", where=_is_no_401),
         "POST initialize without a token is answered {quoted} and not 401: a client starts its login only at 401.",
         ANSWER_401,
     ),
     "discovery_missing": note(
-        "a page cannot find the resource metadata, in the 401 or at the usual URLs",
         fact("discovery_missing", _nowhere),
         "A page cannot find the protected resource metadata: the 401 of {url} {how}, and the usual URLs answer {what}. "
         "So a client does not learn where to log in.",
         "{fix}",
     ),
     "metadata_url_relative": error(
-        "resource_metadata in the challenge is not a whole URL",
         fact("metadata_url_relative"),
         "resource_metadata in WWW-Authenticate is {what}, which is not a whole URL: clients cannot use it.",
         'write the whole URL: resource_metadata="{own}{what}"',
     ),
     "metadata_missing": error(
-        "the 401 names resource metadata that does not exist",
         fact("metadata_missing", _missing),
         "The 401 names protected resource metadata that does not exist: {url} is answered 404. {what}",
         "{fix}",
     ),
     "metadata_protected": error(
-        "the resource metadata requires a login",
         fact("metadata_protected"),
         "The protected resource metadata {url} itself requires a login ({what}).",
         "serve the document without authentication: exempt /.well-known/ from the login",
     ),
     "metadata_error": error(
-        "the resource metadata is answered with an error",
         fact("metadata_error"),
         "The protected resource metadata {url} is answered {what}.",
         "serve the document there: see the server's log",
     ),
     "metadata_not_json": error(
-        "the resource metadata is not JSON",
         fact("metadata_not_json"),
         "The protected resource metadata {url} is not JSON, but {what}.",
         "serve the document of RFC 9728 there as application/json; if a page is served for every path, let its server "
         "pass /.well-known/oauth-* on to the app",
     ),
     "resource_metadata_unchecked": warning(
-        "the resource metadata could not be fetched",
         _unchecked("The protected resource metadata", LoginStep.RESOURCE),
         "{sentence}",
         "{fix}",
     ),
     "resource_mismatch": error(
-        "the resource metadata is for another URL",
         _mismatch,
         "The protected resource metadata is for '{resource}', not for {own}: clients refuse it.",
         "set resource to {own}",
     ),
     "authorization_servers_missing": warning(
-        "the resource metadata names no authorization server",
         fact("authorization_servers_missing", _no_servers),
         "{sentence}",
         "{fix}",
     ),
     "issuer_malformed": error(
-        "the authorization server is not a URL",
         fact("issuer_malformed"),
         "The authorization server {what} is not a URL.",
         "name an https: issuer",
     ),
     "authorization_server_missing": error(
-        "the authorization server has no metadata",
         fact("authorization_server_missing", lambda ev, f: {"place": server_urls(f.url)[0]}),
         "The authorization server {url} has no metadata: every well-known URL is answered 404.{what}",
         "serve its metadata at {place} (RFC 8414: the well-known part comes before the path), or name the right issuer",
     ),
     "authorization_server_hidden": error(
-        "a page cannot read the authorization server's metadata",
         fact("authorization_server_hidden"),
         "A page cannot read any metadata of the authorization server {url}: {what}.",
         f"serve it with {ALLOW_ORIGIN}: * there (PUBLIC_METADATA), or use a server that does",
     ),
     "authorization_server_unchecked": warning(
-        "the authorization server could not be reached",
         _unchecked("The authorization server", LoginStep.SERVER, LoginStep.TOKEN, LoginStep.REGISTRATION),
         "{sentence}",
         "{fix}",
     ),
     "private_place_named": warning(
-        "a public server names a loopback or private address",
         fact("private_place_named"),
         "This public server names {what}, a loopback or private address, which the doctor does not call. A browser "
         "would ask the person first, and reach another machine.",
         "name public URLs in the documents of the login",
     ),
     "registration_failed": error(
-        "the registration of a client fails (--login)",
         fact("registration_failed"),
         "The registration of a client fails: {what}.",
         "see the log of the authorization server; allow the redirect URI of the page, or give clients an id",
     ),
     "authorize_failed": error(
-        "the authorization endpoint fails (--login)",
         fact("authorize_failed"),
         "The authorization endpoint does not lead to a login: {what}.",
         "see the log of the authorization server",

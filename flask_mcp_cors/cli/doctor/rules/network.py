@@ -45,60 +45,49 @@ _GATEWAY = {
     526: "Cloudflare does not accept the certificate of the server behind it",
     530: "Cloudflare does not reach the server behind it: the tunnel is down, or the DNS record is wrong",
 }
-#: Faults of the network: meaning, sentence and cure.
+#: Faults of the network: sentence and cure.
 FAULTS = {
     "url_malformed": (
-        "a URL that the server names is not valid",
         "{url} is not a valid URL for requests.",
         "write a whole URL, with a valid host",
     ),
     "closed": (
-        "the connection is closed without an answer",
         "{url} closes the connection without an answer.",
         "check the port; if it speaks TLS there, write https:",
     ),
     "not_http": (
-        "what answers does not speak HTTP",
         "The server at {url} does not speak HTTP.",
         "check the port in the URL; if the server speaks TLS there, write https:",
     ),
     "broke_off": (
-        "a response ends in the middle",
         "A response of {url} ends in the middle.",
         "see the log of server and proxies",
     ),
     "undecodable": (
-        "a body does not match its Content-Encoding",
         "The body of an answer of {url} does not match its Content-Encoding: {detail}.",
         "send Content-Encoding only with bodies in that coding, from one layer only",
     ),
     "refused": (
-        "nothing listens",
         "Nothing listens at {url}: the connection is refused.",
         "start the server; check the port",
     ),
     "dns": (
-        "the name does not resolve",
         "The name in {url} does not resolve.",
         "check the spelling and the DNS record",
     ),
     "certificate": (
-        "the certificate is not valid",
         "The certificate of {url} is not valid: {detail}.",
         "install a valid certificate: browsers refuse this one (for your own CA: --cacert)",
     ),
     "tls": (
-        "there is no TLS at this port",
         "There is no TLS at {url} ({detail}).",
         "if the server speaks plain HTTP on this port, write http:",
     ),
     "timeout": (
-        "no answer in time",
         "No answer from {url} in time.",
         "see in the server's log whether it hangs; --timeout and --total wait longer",
     ),
     "network": (
-        "another error of the network",
         "No connection to {url}: {detail}.",
         "check address and network",
     ),
@@ -167,7 +156,7 @@ def _refused(c: Case) -> Fits:
         return False
     other = next(c.evidence.found("other loopback"), None)
     if other is None:
-        return {"else": "", "fix": FAULTS["refused"][2]}
+        return {"else": "", "fix": FAULTS["refused"][1]}
     fix = f"write {other.what} in the URL, or let the server listen at {c.evidence.url.host} too"
     return {"else": f" Something listens at {other.what}, the other loopback address.", "fix": fix}
 
@@ -280,7 +269,6 @@ def _host_cure(c: Case) -> dict[str, object]:
 
 NETWORK: dict[str, Failure] = {
     "preflight_closed": of_preflights(
-        "only OPTIONS is answered by closing the connection",
         _preflight_fault("closed", "broke_off", "network", "not_http"),
         "OPTIONS {url}, the preflight, has no answer: the connection is closed or reset. The message itself is "
         "answered, so the server runs and drops OPTIONS.",
@@ -289,7 +277,6 @@ NETWORK: dict[str, Failure] = {
         "preflight",
     ),
     "preflight_timeout": Failure(
-        "OPTIONS is never answered",
         _preflight_fault("timeout"),
         "OPTIONS {url}, the preflight, is not answered in time: it hangs. The message itself is answered.",
         "let the handler of OPTIONS end the response, and see whether a firewall or proxy drops OPTIONS; "
@@ -298,26 +285,20 @@ NETWORK: dict[str, Failure] = {
         (*PREFLIGHT_CODES, "not_asked"),
     ),
     "message_unanswered": Failure(
-        "one message has no answer, though others have",
         _message_unanswered,
         "{name} to {url} has no answer: {how}. {other}, so the server runs, and the handler of this message {why}.",
         "see the server's log for the handler of {name}",
         explains=("no_conversation",),
     ),
-    **{code: fatal(meaning, _fault(code), sentence, cure) for code, (meaning, sentence, cure) in FAULTS.items()},
-    "refused": fatal(FAULTS["refused"][0], _refused, FAULTS["refused"][1] + "{else}", "{fix}"),
+    **{code: fatal(_fault(code), sentence, cure) for code, (sentence, cure) in FAULTS.items()},
+    "refused": fatal(_refused, FAULTS["refused"][0] + "{else}", "{fix}"),
     "barred": Failure(
-        "the browser rejects the request for another reason than CORS",
         _barred,
         "The browser rejects {name} ({url}) for another reason than CORS: see its console message.",
         "{fix}",
     ),
-    **{
-        front.code: Failure(f"{front.name} answers instead of the server", _front(front.code), "{sentence}", "{fix}")
-        for front in FRONTS
-    },
+    **{front.code: Failure(_front(front.code), "{sentence}", "{fix}") for front in FRONTS},
     "rate_limited": Failure(
-        "requests or preflights are answered 429, or 503 after others were served",
         _rate_limited,
         "{limit} of {url} answers {status} to {what}.",
         "{fix}; wait before the next run",
@@ -325,40 +306,34 @@ NETWORK: dict[str, Failure] = {
         ("no_conversation", "response_without_cors"),
     ),
     "body_too_large": fatal(
-        "a gateway answers 413",
         lambda c: c.status == 413,
         "{name} is answered 413: the body is too large for a gateway in front. This is not CORS.",
         "raise the limit of the gateway (nginx: client_max_body_size)",
     ),
     "gateway_error": fatal(
-        "a gateway or tunnel answers 502, 503, 504, 511, 520 to 526 or 530",
         _gateway,
         "{whose} is answered {status}: {why}. This is not CORS, although the console blames CORS.",
         "{fix}",
         "upstream",
     ),
     "login_redirect": fatal(
-        "a request is redirected to a login page, or to another host",
         _login_redirect,
         "{asked} is redirected ({status}) to {where}, {location}: a login page or single sign-on answers instead of "
         "the server. Neither a preflight nor an MCP client can log in there.",
         "{fix}",
     ),
     "preflight_redirected": fatal(
-        "a preflight is redirected",
         lambda c: c.is_preflight and _moved(c),
         "The preflight (OPTIONS {url}) is redirected ({status}) to {location}; browsers do not follow.",
         "{fix}; or answer preflights before the layer that redirects (HTTPS, slash, login)",
     ),
     "redirected": fatal(
-        "a request is redirected; MCP clients do not follow",
         _moved,
         "{method} {url} is redirected ({status}) to {location}. Both official TypeScript clients fetch with redirect: "
         '"manual" and stop there.',
         "{fix}",
     ),
     "host_not_served": fatal(
-        "the server does not serve the Host of the URL",
         _host_refused,
         "{name} is refused for its Host ({quoted}): {served}.",
         "{fix}",

@@ -253,13 +253,11 @@ def _login_protected(c: Case) -> Fits:
 
 PREFLIGHTS: dict[str, Failure] = {
     "cors_header_misspelled": of_preflights(
-        "a CORS header is misspelled",
         _misspelled,
         "The answer to {method} {url} has the header {wrong}, which browsers do not know.",
         "write {right} instead of {wrong}",
     ),
     "document_preflight": Failure(
-        "a document of the login can be read, but its preflight fails",
         lambda c: c.is_preflight and c.f.weight is Severity.NOTE,
         "The preflight of {url} fails ({status}), though a page can read the document: clients send "
         "MCP-Protocol-Version, and try again without it.",
@@ -267,13 +265,11 @@ PREFLIGHTS: dict[str, Failure] = {
         severity=Severity.NOTE,
     ),
     "login_protected": Failure(
-        "documents or endpoints of the login require a login",
         _login_protected,
         "The login itself requires a login (401): {url}. A client that wants to log in has no token yet.",
         f"exempt {{url}} from that login, and send {ALLOW_ORIGIN}: * there (PUBLIC_METADATA)",
     ),
     "preflight_authenticated": at_preflight(
-        "the server requires authentication for a preflight (401)",
         lambda c: c.status == 401,
         "The server requires authentication for the preflight (OPTIONS {url}): {quoted}. Browsers never send "
         "credentials with a preflight.",
@@ -281,34 +277,29 @@ PREFLIGHTS: dict[str, Failure] = {
         "preflight",
     ),
     "preflight_crashes": at_preflight(
-        "a preflight ends in a server error",
         _crashes,
         "The preflight (OPTIONS {url}) ends in a server error ({quoted}).",
         "{fix}; " + ANSWER_FIRST,
     ),
     "browsers_refused": of_preflights(
-        "a request is refused only with the headers that browsers add",
         _browsers_refused,
         "{whose} ({url}) is refused ({quoted}) with the headers that browsers add (Sec-Fetch-Mode, Sec-Fetch-Site, "
         "Sec-Fetch-Dest, User-Agent), and answered without them. A rule in front refuses requests of pages.",
         "exempt {url} from the rule of the firewall or bot protection that checks Sec-Fetch-* or User-Agent",
     ),
     "header_not_allowed": at_preflight(
-        "a preflight does not allow a header that MCP clients send",
         _names,
         f"The preflight for {{name}} asks for {{names}}, and {{how}} ({ALLOW_HEADERS}).",
         f"add to {ALLOW_HEADERS}: {{names}}{{lost}}",
         "headers",
     ),
     "method_not_allowed": at_preflight(
-        "a preflight does not allow a method",
         _method,
         f"The preflight for {{name}} asks for the method {{method}}, and {{how}} ({ALLOW_METHODS}).",
         f"write {{method}}, in upper case, into {ALLOW_METHODS} for {{url}}",
         "methods",
     ),
     "headers_doubled": of_preflights(
-        f"{ALLOW_ORIGIN} is sent twice",
         lambda c: len(c.headers.getall(ALLOW_ORIGIN)) > 1 and c.reason in _SEVERAL,
         f"{{whose}} is answered with {ALLOW_ORIGIN} twice ({{detail}}): often two layers add it, and browsers refuse "
         "both.",
@@ -316,7 +307,6 @@ PREFLIGHTS: dict[str, Failure] = {
         "header(…, false))",
     ),
     "allow_origin_several": Failure(
-        f"{ALLOW_ORIGIN} holds several values",
         lambda c: c.reason in _SEVERAL,
         f"{{whose}} is answered with several values in one {ALLOW_ORIGIN} ({{detail}}); only a single origin is "
         "allowed.",
@@ -324,7 +314,6 @@ PREFLIGHTS: dict[str, Failure] = {
         "origins",
     ),
     "origin_spelled": of_preflights(
-        "the server's list has the origin in another spelling",
         _spelled,
         f"The server knows {{origin}}, but {{how}}: its list, or {ALLOW_ORIGIN}, has {{spelled}}.",
         "write exactly {origin} on the server's list: no slash at the end, lower case, no quotes and no wildcard, this "
@@ -332,20 +321,17 @@ PREFLIGHTS: dict[str, Failure] = {
         "origins",
     ),
     "allow_origin_wrong": of_preflights(
-        f"{ALLOW_ORIGIN} names another origin",
         lambda c: c.reason in _WRONG,
         f"{{whose}} is answered with {ALLOW_ORIGIN}: {{detail}}, which is not the page's origin {{origin}}.",
         f"send {ALLOW_ORIGIN}: {{origin}} to this origin, and Vary: Origin: add it to the server's list",
         "origins",
     ),
     "allow_list_malformed": Failure(
-        "a list in the answer to a preflight cannot be parsed",
         _malformed,
         "{header} in the answer to the preflight cannot be parsed: {value}",
         "separate the names in {header} by commas; a name contains no spaces or semicolons",
     ),
     "preflight_status": of_preflights(
-        "a preflight has CORS headers, but not a status of 200 to 299",
         lambda c: c.reason is R.PREFLIGHT_INVALID_STATUS,
         f"The preflight (OPTIONS {{url}}) is refused ({{quoted}}), although its answer has {ALLOW_ORIGIN}: browsers "
         "require a status of 200 to 299.",
@@ -353,7 +339,6 @@ PREFLIGHTS: dict[str, Failure] = {
         "preflight",
     ),
     "preflight_intercepted": at_preflight(
-        "answers to POST have the right CORS headers, those to OPTIONS none: another layer sends them",
         _intercepted,
         f"The answer to the preflight (OPTIONS {{url}}) is {{quoted}} without {ALLOW_ORIGIN}, but the answer to POST "
         f"has it: the app knows CORS, and {{who}}.",
@@ -361,7 +346,6 @@ PREFLIGHTS: dict[str, Failure] = {
         "preflight",
     ),
     "origin_lost": at_preflight(
-        "something in front seems to drop Origin or Access-Control-Request-Method",
         _origin_lost,
         "The preflight (OPTIONS {url}) is answered {quoted}, {why}: probably {proxy} or a CDN in front does not pass "
         "on Origin and Access-Control-Request-*{refuses}.",
@@ -371,7 +355,6 @@ PREFLIGHTS: dict[str, Failure] = {
         explains=(*PREFLIGHT_CODES, "foreign_origin_served", "origin_not_validated"),
     ),
     "preflight_not_routed": at_preflight(
-        "OPTIONS is not handled at this URL, and no other answer has CORS headers",
         lambda c: c.status in (404, 405, 501),
         f"OPTIONS {{url}}, the preflight, is not handled ({{quoted}}), and no answer to another method has CORS "
         f"headers ({ALLOW_ORIGIN}) either: there is no CORS for this URL.",
@@ -379,14 +362,12 @@ PREFLIGHTS: dict[str, Failure] = {
         "coverage",
     ),
     "preflight_refused": at_preflight(
-        "a preflight is refused",
         _refused,
         "The preflight (OPTIONS {url}) is refused ({quoted}).{served}",
         "{order}",
         "preflight",
     ),
     "origin_not_allowed": at_preflight(
-        "the server's list seems to lack the origin of a preflight",
         _not_listed,
         "The preflight (OPTIONS {url}) is answered ({status}) {how}: the origin {origin} is not on the server's list, "
         "or is spelled differently there (slash, case, space, port).",
@@ -394,7 +375,6 @@ PREFLIGHTS: dict[str, Failure] = {
         "origins",
     ),
     "cors_missing": at_preflight(
-        "OPTIONS is answered without any CORS header",
         _no_cors,
         f"OPTIONS {{url}}, the preflight, is answered ({{status}}), but always without any CORS header "
         f"({ALLOW_ORIGIN}): {{why}}.",

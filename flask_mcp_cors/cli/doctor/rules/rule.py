@@ -197,8 +197,6 @@ Looks = TypeVar("Looks")
 class Rule(Generic[Looks]):
     """A row of the table. Sentence and cure are templates, filled with the values of the case."""
 
-    #: For the documentation.
-    meaning: str
     seen: Looks
     sentence: str
     cure: str
@@ -208,6 +206,8 @@ class Rule(Generic[Looks]):
     explains: tuple[str, ...] = ()
     #: ``None``: that of the request that failed.
     severity: Severity | None = None
+    #: Does the row judge preflights only?
+    is_for_preflights: bool = False
 
 
 #: Judges one request that failed. The first row that fits says why.
@@ -268,19 +268,7 @@ PREFLIGHT_CODES = ("question_blocked", "params_not_allowed", "no_conversation", 
 fatal = partial(Failure, explains=EVERYTHING)
 of_messages = partial(Failure, explains=MESSAGES_ONLY)
 of_preflights = partial(Failure, explains=PREFLIGHT_CODES)
-
-
-def at_preflight(
-    meaning: str,
-    seen: Callable[[Case], Fits],
-    sentence: str,
-    cure: str,
-    topic: str = "",
-    explains: tuple[str, ...] = PREFLIGHT_CODES,
-) -> Failure:
-    """A row for preflights only."""
-    return Failure(meaning, lambda c: c.is_preflight and seen(c), sentence, cure, topic, explains)
-
+at_preflight = partial(of_preflights, is_for_preflights=True)
 
 #: Rows by severity.
 error = partial(Observation, severity=Severity.ERROR)
