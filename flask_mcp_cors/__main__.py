@@ -1,7 +1,6 @@
-"""The command line: ``flask mcp-cors …`` beside an app, ``python -m flask_mcp_cors …`` without one.
+"""The command line: ``flask mcp-cors …`` with an app, ``python -m flask_mcp_cors …`` without one.
 
-Only declarations: each command imports what it needs when it runs, because Flask loads this module for every
-``flask`` command.
+Flask loads this module for every ``flask`` command, so each command here imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _browser = click.option(
     type=click.Choice(["chromium", "firefox", "webkit"]),
     default="chromium",
     show_default=True,
-    help="Whose rules and console words count.",
+    help="The engine whose rules and console messages count.",
 )
 
 
@@ -42,22 +41,22 @@ def _print(result: Any, *, as_json: bool) -> None:
 
 @cli.command(short_help="Decide on one request, step by step.")
 @click.argument("path")
-@click.option("--origin", help="The origin of the page, scheme://host[:port]. Without it: a program, not a browser.")
+@click.option("--origin", help="The origin of the page, scheme://host[:port]. Without it: a program.")
 @click.option("--method", default="POST", show_default=True)
 @click.option(
     "--header",
     "headers",
     multiple=True,
     metavar="NAME[: VALUE]",
-    help="What JavaScript sets; repeatable. Without any: what a browser MCP client sends.",
+    help="A header that JavaScript sets. Repeatable. Default: those of a browser MCP client.",
 )
 @_browser
 @_as_json
 def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...], browser: Any, as_json: bool) -> None:
     """Decide on one request as the app would, and explain every step.
 
-    PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through everything that is
-    around the app, but no hook and no view runs. Exit status 1 where it is refused, or where the page may not read the
+    PATH is a path of the app, or a whole URL where host and scheme matter. The request goes through all layers around
+    the app, but its hooks and views do not run. Exit status 1 if it is refused, or if the page may not read the
     response.
     """
     from .cli.app import state_of
@@ -70,12 +69,12 @@ def explain(path: str, origin: str | None, method: str, headers: tuple[str, ...]
 
 
 @cli.command(short_help="List the routes and what is wrong.")
-@click.option("--strict", is_flag=True, help="Exit with status 1 where something is wrong.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 if something is wrong.")
 @_as_json
 def routes(strict: bool, as_json: bool) -> None:
     """List each route with its policy, its protection and what is wrong with it.
 
-    No view runs. Preflights go through everything around the app, and before_request functions are asked about
+    Views do not run. Preflights go through all layers around the app, and before_request functions are called for
     requests without credentials.
     """
     from .cli.app import state_of
@@ -94,9 +93,9 @@ def routes(strict: bool, as_json: bool) -> None:
     "origins",
     multiple=True,
     required=True,
-    help="The origin of a page that is to connect: scheme://host, and :port where there is one. Repeatable.",
+    help="The origin of a page that is to connect: scheme://host[:port]. Repeatable.",
 )
-@click.option("--token", help="A bearer token, for a server that wants one.")
+@click.option("--token", help="A bearer token, for a server that requires one.")
 @click.option(
     "--header",
     "headers",
@@ -122,7 +121,7 @@ def doctor(
 ) -> None:
     """Examine a running server, in any language, as browser MCP clients of each protocol revision.
 
-    URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 where something
+    URL is that of the MCP endpoint. Only messages that read are sent, never tools/call. Exit status 1 if something
     blocks an allowed page or admits a foreign one.
     """
     from .cli.doctor import examine
@@ -150,7 +149,7 @@ def doctor(
 @click.pass_context
 def main(context: click.Context, app: str | None) -> None:
     """``python -m flask_mcp_cors``: the same commands, where there need not be an app."""
-    os.environ["FLASK_RUN_FROM_CLI"] = "true"  # as the flask command does: app.run() in the module is to do nothing
+    os.environ["FLASK_RUN_FROM_CLI"] = "true"  # as the flask command does, so that app.run() does nothing
     context.obj = ScriptInfo(app_import_path=app)
 
 

@@ -104,7 +104,7 @@ def judge_choice(
         judging.send(None)
         while True:
             # The callable awaits something, but there is no event loop.
-            judging.throw(TypeError("a callable in policies that awaits works in flask_mcp_cors.asgi only"))
+            judging.throw(TypeError("a callable in policies can await only in flask_mcp_cors.asgi"))
     except StopIteration as done:
         decision: Decision = done.value
         return decision

@@ -1,4 +1,4 @@
-"""Signals and log lines: what happened, to whom, and what to write to change it.
+"""Signals and log lines: what happened, and what to write to change it.
 
 Every value that a client sent is escaped and cut before it is logged, so that no header can forge a
 line or colour a terminal.
@@ -61,16 +61,16 @@ _OPEN_LOOPBACK = "open the server as 127.0.0.1 or localhost: 0.0.0.0 and [::] ar
 #: Names below ``.invalid`` exist nowhere (RFC 2606, section 2).
 _TEST_NAME = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
 
-_PASS_HOST_ON = "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host"
+_PASS_HOST_ON = "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host"
 
 _PASS_ON = (
-    "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; "
+    "let it pass on Origin and Access-Control-Request-* (in CloudFront with the origin request policy AllViewer; "
     "in nginx without proxy_set_header Origin)"
 )
 
 
 def safe(value: str | None) -> str:
-    """A value as a log line may hold it: quoted, ASCII, no control characters, 200 characters at most.
+    """A value for a log line: quoted, ASCII, without control characters, 200 characters at most.
 
     >>> print(safe("/mcp\\n\\x1b[31mERROR"))
     '/mcp\\n\\x1b[31mERROR'
@@ -99,7 +99,7 @@ def report(
     *,
     debug: bool = False,
 ) -> None:
-    """Tell the log and the signals what there is to tell of a decision.
+    """Write the log lines about a decision, and send its signal.
 
     :param environ: headers as a WSGI environ names them, where ``X-Forwarded-*`` is looked for; with ``asgi``
         among the keys where they came through ASGI.
@@ -130,9 +130,9 @@ def report(
 
 
 def _report_lost_method(facts: Facts) -> None:
-    """Warn of an ``OPTIONS`` request that looks like a preflight which has lost its announced method on the way.
+    """Warn of an ``OPTIONS`` request that looks like a preflight without its ``Access-Control-Request-Method``.
 
-    Where ``Origin`` is lost as well, the line of the refusal says so.
+    If ``Origin`` is missing as well, the log line of the refusal says so.
     """
     if facts.method != "OPTIONS" or facts.request_method is not None or facts.fetch_mode != "cors":
         return
@@ -149,7 +149,7 @@ def _report_lost_method(facts: Facts) -> None:
 
 
 def _escaped(text: str) -> str:
-    """Our own words and the user's settings, as a log line may hold them."""
+    """Text of ours or of the settings, escaped for a log line."""
     return text.encode("ascii", "backslashreplace").decode("ascii")
 
 
@@ -159,7 +159,7 @@ def _is_loopback(origin: str) -> bool:
 
 
 def _extended(setting: str, values: Iterable[str], new: Sequence[str]) -> str:
-    """The line that adds values to a list: it takes nothing away from what is there."""
+    """The line that adds values to a list and keeps those that are there."""
     listed = [*values, *new]
     if len(listed) > 24 or len(listed) - len(new) > 16:
         return f"add {json.dumps(new)[1:-1]} to {setting}, which has {len(listed) - len(new)} entries"
@@ -174,34 +174,34 @@ def _set_default(setting: str, values: Sequence[str], new: Sequence[str], source
 
 
 def _set_policy(setting: str, new: Sequence[str], choice: Choice, in_force: InForce) -> str:
-    """The line that adds to a list of the policy which refused, and to no other."""
+    """The line that extends a list of the policy that refused, and of no other."""
     policy, rule = choice.policy, _escaped(choice.rule)
     if not isinstance(policy, CORSPolicy):
-        new_value = json.dumps(new)[1:-1]
-        return f"{rule} is a callable: unless it refuses on purpose, let its policy have {new_value} in {setting}"
+        added = f"add {json.dumps(new)[1:-1]} to {setting} of the policy that it returns"
+        return f"{rule} is a callable: {added}, unless it refuses on purpose"
     values = getattr(policy, setting)
     if callable(values):
-        return f"let the callable in {setting} of {rule} accept {json.dumps(new)[1:-1]}"
+        return f"change the callable in {setting} of {rule}, so that it accepts {json.dumps(new)[1:-1]}"
     if setting == "origins" and policy.allow_credentials and new[0].startswith("http:") and not _is_loopback(new[0]):
-        return "serve it over https, as allow_credentials admits no http, and list that origin"
+        return "serve it over https and list that origin, because allow_credentials does not permit http origins"
     if policy is not in_force.site.default:
         return f"in {rule} {_extended(setting, values, new)}"
     advice = _set_default(setting, values, new, in_force.source(setting))
     if setting == "origins" and policy.has_default_origins and in_force.source("hosts") == "default":
         # With origins of its own a site serves any Host, unless it says which.
-        advice += f"; with it, to serve no other Host than now, set hosts={json.dumps(in_force.site.hosts.patterns)}"
+        advice += f"; to keep the served hosts unchanged, also set hosts={json.dumps(in_force.site.hosts.patterns)}"
     return advice
 
 
 def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choose: Callable[[], Choice]) -> str | None:
-    """Why a browser will stop at this preflight, or the server at the request; ``None``: neither will."""
+    """Why the browser will stop after this preflight, or the server will refuse the request; ``None``: neither."""
     start = f"preflight for {safe(facts.path)} from {safe(facts.origin)}"
     method, offending = facts.request_method or "", [name[:200] for name in decision.offending]
     if method != method.upper() and (decision.allowed or decision.reason is Reason.METHOD_NOT_ALLOWED):
         upper = safe(method.upper())
         return (
-            f"{start} will fail: no server has the method {safe(method)}: write it in upper case in the page, as "
-            f"fetch(url, {{method: {upper}}}); browsers do not"
+            f"{start} will fail: no server accepts the method {safe(method)}: write it in upper case in the page, as "
+            f"fetch(url, {{method: {upper}}}); browsers do not change it"
         )
     if decision.allowed:
         return None
@@ -222,7 +222,7 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
     if reason is Reason.HOST_NOT_SERVED and host is not None:
         advice = _advice_on_host(facts, host, environ, in_force)
     elif reason in MISDIRECTED:
-        advice = "no client sends such a Host"
+        advice = "the Host header is missing or malformed; no browser sends such a request"
     elif reason is Reason.ORIGIN_NOT_ALLOWED:
         origin = parse_origin(facts.origin or "")
         if origin is None:
@@ -234,7 +234,7 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
         advice = f"see the traceback of {_escaped(choice.rule)}; to refuse without one, return flask_mcp_cors.NOBODY"
         advice = f"{_host_first(facts, host, environ, in_force, choice)}{advice}"
     elif reason is Reason.ORIGIN_REPEATED:
-        return "the header arrived twice: the client or a proxy must not add it again"
+        return "Origin arrived twice: remove what adds it again in the client or the proxy"
     else:
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
@@ -250,14 +250,14 @@ def _is_test(facts: Facts, host: Host | None) -> bool:
 
 
 def _is_upstream(host: Host, environ: Mapping[str, Any]) -> bool:
-    """Is this rather the name that a proxy calls the server by, such as an upstream's, than one that people open?"""
+    """Is this probably the name that a proxy uses for the server, and not one that people open?"""
     if host.is_ip or is_loopback(host.name):
         return _is_forwarded(environ)
     return "." not in host.name
 
 
 def _host_first(facts: Facts, host: Host | None, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
-    """What is to be mended before the policy: a ``Host`` that is not served, or by which a callable chose wrongly."""
+    """What to repair before the policy: a ``Host`` that is not served, or that made a callable choose wrongly."""
     if host is None:
         return ""
     if in_force.site.hosts.fault(facts.host, facts.scheme) is not None:
@@ -287,7 +287,7 @@ def _advice_on_host(facts: Facts, host: Host, environ: Mapping[str, Any], in_for
 
 
 def _advice_on_opaque(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """``null`` and ``file://``: the likely causes by what was sent, the harmless cure first."""
+    """``null`` and ``file://``: the likely causes, judged by the request; the harmless cure first."""
     if facts.origin != "null":
         return (
             "pages that were opened from a file send this origin, in Electron and in a WebView too: serve the page "
@@ -335,7 +335,7 @@ def _advice_on_origin(
         if host.name in _UNSPECIFIED:
             return _OPEN_LOOPBACK
         is_known = host.is_address or own_hosts.lists(host, origin.scheme)
-        # With DNS rebinding, any stranger's page comes under a name like this.
+        # With DNS rebinding, a foreign page can have a name like this.
         own = "" if is_known else f"if {safe(host.name)} is a name of this server, "
         named = _name_host(host, in_force)
         if origin.scheme == facts.scheme:
@@ -356,7 +356,7 @@ def _advice_on_origin(
     if host is not None and own_hosts.lists(page, origin.scheme) and not is_loopback(origin.host):
         return (
             f"hosts has the name of this page, but the Host that arrived is {safe(facts.host)}: if a proxy has changed "
-            f"it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
+            f"it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, {add}"
         )
     if facts.policy_method in ("GET", "HEAD") and _DOCUMENT.search(facts.path):
         return f"{first}{_public_document(facts)}; if this page may call the tools, too, {add.partition(', ')[2]}"
@@ -380,7 +380,7 @@ def _public_document(facts: Facts) -> str:
 def _differences(origin: Origin, choice: Choice) -> str:
     """How the first listed origin that is nearly the same differs.
 
-    Of a long list only the start is looked at: strangers choose how often this is asked.
+    Only the start of a long list is read, because clients choose how often this runs.
     """
     values = getattr(choice.policy, "origins", ())
     for value in () if callable(values) else values[:50]:
@@ -419,7 +419,7 @@ def _is_forwarded(environ: Mapping[str, Any]) -> bool:
 
 
 def _advice_on_proxies(facts: Facts, environ: Mapping[str, Any]) -> str:
-    """What a proxy sent in vain; empty: nothing."""
+    """The advice on proxy headers that are ignored; empty if there are none."""
     names = [name.strip() for name in environ.get("HTTP_X_FORWARDED_HOST", "").split(",")]
     if _ASGI in environ:
         # uvicorn and hypercorn take the scheme from X-Forwarded-Proto and no name from X-Forwarded-Host.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
+from typing import Protocol
 from typing import TYPE_CHECKING
 from typing import Unpack
 
@@ -21,6 +22,7 @@ from .core.policy import CORSPolicy
 from .core.settings import SITE_SETTINGS
 from .core.site import Facts
 from .core.site_settings import SiteSettings
+from .doors import AROUND
 from .doors import carries
 from .doors import claim
 from .doors import HANDOVER
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
+Finish = Callable[[list[tuple[str, str]]], list[tuple[str, str]]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
@@ -81,51 +84,35 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
     return [] if facts.method == "HEAD" else [decision.body]
 
 
+class Views(Protocol):
+    """What a door reads of the views of a Flask app."""
+
+    has_no_marks: bool
+
+
 class Door:
     """The base of :class:`CORSMiddleware` and of the layer of ``wrap_wsgi``: it handles a request and its response."""
+
+    #: The views that may have marks, for the layer.
+    _views: Views
 
     def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
         self._site = configured.site
         self._in_force = InForce(configured.site, configured.source)
+        #: Looks up a kept decision that needs nothing but its headers in the response. Only the layer has any.
+        self._kept: Callable[[tuple[Any, ...]], Decision | None] = nothing
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return self._pass(environ, start_response, read_facts(environ, routed_path(environ)))
-
-    def _pass(self, environ: WSGIEnvironment, start_response: StartResponse, facts: Facts) -> Iterable[bytes]:
-        """Answer the request, or call the application and finish its response."""
-        decision = self._decide(environ, facts)
-        outer = claim(environ, facts.origin)
-        if decision is not None:
-            self._report(facts, decision, environ)
-            if decision.final:
-                if outer is not None:
-                    outer.tell(self._site, decision)
-                return answer(facts, decision, start_response)
-        handover = Handover(self._site, facts, decision)
-        if self._has_doors_inside():
-            environ[HANDOVER] = handover
-
-        def finish(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-            inner, sent = handover.inner, handover.decision
-            if inner is not None and carries(headers, inner):
-                sent = inner
-            else:
-                sent = sent or self._decide_late(environ, facts)
-                headers = sent.apply(headers)
-            if outer is not None:
-                outer.tell(self._site, sent)
-            return headers
-
-        return self._go_in(environ, start_response, finish)
-
-    def _go_in(
-        self,
-        environ: WSGIEnvironment,
-        start_response: StartResponse,
-        finish: Callable[[list[tuple[str, str]]], list[tuple[str, str]]],
-    ) -> Iterable[bytes]:
-        """Call the application, and put the headers into its response."""
+        values = tuple(map(environ.get, KEY))
+        decision = self._kept(values)
+        if decision is None or HANDOVER in environ or AROUND.get() is not None or not self._views.has_no_marks:
+            facts = make_facts(values, routed_path(environ))
+            final, finish = self._judge(environ, facts)
+            if final is not None:
+                return answer(facts, final, start_response)
+        else:
+            finish = decision.apply
         started = False
 
         def start(
@@ -145,6 +132,33 @@ class Door:
             return body
         following = self._follow(body, environ, start, lambda: started)
         return ClosingIterator(following, getattr(body, "close", None))
+
+    def _judge(self, environ: WSGIEnvironment, facts: Facts) -> tuple[Decision | None, Finish]:
+        """The final decision if there is one, and the function that puts the headers into a response."""
+        decision = self._decide(environ, facts)
+        outer = claim(environ, facts.origin)
+        if decision is not None:
+            self._report(facts, decision, environ)
+            if decision.final:
+                if outer is not None:
+                    outer.tell(self._site, decision)
+                return decision, decision.apply
+        handover = Handover(self._site, facts, decision)
+        if self._has_doors_inside():
+            environ[HANDOVER] = handover
+
+        def finish(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+            inner, sent = handover.inner, handover.decision
+            if inner is not None and carries(headers, inner):
+                sent = inner
+            else:
+                sent = sent or self._decide_late(environ, facts)
+                headers = sent.apply(headers)
+            if outer is not None:
+                outer.tell(self._site, sent)
+            return headers
+
+        return None, finish
 
     def _follow(
         self, body: Iterable[bytes], environ: WSGIEnvironment, start: StartResponse, has_started: Callable[[], bool]
@@ -176,6 +190,11 @@ class Door:
     def _wants_exceptions(self, environ: WSGIEnvironment) -> bool:
         """Does the caller want the exception and not a response? A debugger does."""
         return "werkzeug.debug.preserve_context" in environ
+
+
+def nothing(values: tuple[Any, ...]) -> None:
+    """A look-up that finds no kept decision."""
+    return None
 
 
 def _crash(error: Exception, environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:

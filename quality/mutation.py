@@ -57,7 +57,7 @@ TESTS = {
         *("test_marks", "test_guarded_routes", "test_metadata"),
     ],
     "extension/layer.py": ["test_layer", "test_gate", "test_wsgi", "test_doors"],
-    "extension/marks.py": ["test_marks", "test_guarded_routes"],
+    "extension/marks.py": ["test_marks", "test_guarded_routes", "test_layer"],
     "extension/routing.py": ["test_routing", "test_config"],
 }
 

@@ -656,9 +656,7 @@ def test_in_wsgi_a_callable_cannot_wait(policy: Any, status: int, caplog: pytest
     for path in ("/tenants/red", "/tenants/x/../red"):
         assert app.options(path, base_url="https://mcp.example.com", headers=asked).status_code == status
     errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
-    assert set(errors) == (
-        {"a callable in policies that awaits works in flask_mcp_cors.asgi only"} if errors else set()
-    )
+    assert set(errors) == ({"a callable in policies can await only in flask_mcp_cors.asgi"} if errors else set())
     assert bool(errors) is (status == 403)
 
 
@@ -704,7 +702,7 @@ def test_signals_are_sent_for_each_request() -> None:
         ),
         (
             [("host", "backend"), ("x-forwarded-host", "backend")],
-            "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; "
+            "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host; "
             "otherwise, if 'backend' is a name of this server, "
             'set hosts=["mcp.example.com", "backend"] (MCP_CORS_HOSTS); now mcp.example.com (keyword)',
         ),

@@ -20,6 +20,7 @@ from werkzeug.test import run_wsgi_app
 from flask_mcp_cors import asgi
 from flask_mcp_cors import CORSMiddleware
 from flask_mcp_cors import CORSPolicy
+from flask_mcp_cors import Decision
 from flask_mcp_cors import MCPCors
 from flask_mcp_cors import request_refused
 
@@ -235,7 +236,7 @@ def test_a_proxy_fix_below_other_middleware_is_named_with_what_hides_it(app, nam
     with pytest.raises(RuntimeError) as caught:
         init(app, wrap_wsgi=True)
     assert str(caught.value) == (
-        "wrap_wsgi: a ProxyFix is hidden below Around in 'app'; put it outermost: add the other middleware first, then "
+        "wrap_wsgi: a ProxyFix is below Around in 'app'; put it outermost: add the other middleware first, then "
         "write app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
     )
 
@@ -360,6 +361,17 @@ class TestKeptDecisions:
         app, _ = self.make(wrap)
         client = Client(CORSMiddleware(app, origins=APP, hosts="*", expose_headers="X-Outer"))
         assert client.get("/x", headers={"Origin": APP}).headers["Access-Control-Expose-Headers"] == "X-Inner"
+
+
+def test_with_hooks_inside_the_headers_are_put_in_once(app, monkeypatch):
+    cors = init(app, wrap_wsgi=True)
+    cors.serve_resource_metadata(app, resource="https://mcp.example.com/mcp")
+    app.add_url_rule("/x", "x", lambda: "in")
+    applied = []
+    monkeypatch.setattr(Decision, "apply", lambda self, headers: applied.append(self) or [*headers, *self.headers])
+    for _ in range(3):
+        assert app.test_client().get("/x", headers={"Origin": APP}).headers["Access-Control-Allow-Origin"] == APP
+    assert len(applied) == 3
 
 
 @pytest.mark.parametrize("inside", ["hooks", "wrap_wsgi", "middleware"])

@@ -277,6 +277,26 @@ def test_an_app_without_marks_finds_none(app, cors):
     assert (found.choice, found.guards) == (None, ())
 
 
+def test_a_mark_that_is_made_while_the_table_is_made_counts(app, cors, monkeypatch):
+    app.post("/x", endpoint="x")(lambda: "ok")
+    views = app.extensions["mcp_cors"].views
+    assert not views.exist()
+    assert views.has_no_marks
+    look_up = views.look_up
+
+    def look_up_slowly():
+        table = look_up()
+        cors.policy(origins=OTHER)(app.view_functions["x"])
+        return table
+
+    monkeypatch.setattr(views, "look_up", look_up_slowly)
+    views.compile()
+    monkeypatch.undo()
+    assert not views.has_no_marks
+    assert allowed(app, "/x") == OTHER
+    assert not views.has_no_marks
+
+
 class TestMethodView:
     def test_a_mark_on_the_class_holds_for_every_method(self, app, cors):
         @cors.policy(origins=OTHER)

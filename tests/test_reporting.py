@@ -33,7 +33,7 @@ FRAME_ADVICE = (
     "frame_options to None in security_headers"
 )
 PASS_ON = (
-    "let it pass Origin and Access-Control-Request-* on (in CloudFront with the origin request policy AllViewer; in "
+    "let it pass on Origin and Access-Control-Request-* (in CloudFront with the origin request policy AllViewer; in "
     "nginx without proxy_set_header Origin)"
 )
 LOST_ORIGIN = f"browsers send Origin with such a request, so a proxy or CDN in front has removed it; {PASS_ON}"
@@ -44,12 +44,12 @@ ADD_B = (
 )
 B_IS_NOT_SERVED = f"this Host is not served: {ADD_B}; and then, "
 HOST_REPLACED = (
-    "a proxy may have replaced Host: let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, "
+    "a proxy may have replaced Host: let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, "
 )
 OF_A_TEST = "no page and no server has a name in .invalid: a test sent it, such as flask mcp-cors doctor"
 CALLABLE = (
-    "if this page is to be allowed, policies['/mcp'] is a callable: unless it refuses on purpose, let its policy have "
-    f'"{EVIL}" in origins'
+    f"if this page is to be allowed, policies['/mcp'] is a callable: add \"{EVIL}\" to origins of the policy that it "
+    "returns, unless it refuses on purpose"
 )
 LOST_SCHEME = "let the proxy send X-Forwarded-Proto, and write ProxyFix(..., x_proto=1)"
 LOST_PORT = (
@@ -250,7 +250,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
             {},
             {"Origin": OWN, "base_url": "http://127.0.0.1:8000", "X_Forwarded_Host": "mcp.example.com"},
             "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has changed "
-            "it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
+            "it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, if this page is to be "
             f'allowed, set origins=["{APP}", "{OWN}"] (MCP_CORS_ORIGINS); now {APP} (keyword); {NO_PROXY_FIX}',
             id="own-page-whose-host-was-changed",
         ),
@@ -259,7 +259,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
                 {"hosts": [host]},
                 {"Origin": page, "base_url": "http://127.0.0.1:8000"},
                 "hosts has the name of this page, but the Host that arrived is '127.0.0.1:8000': if a proxy has "
-                "changed it, let it pass Host on, in nginx with proxy_set_header Host $http_host; otherwise, if this "
+                "changed it, let it pass on Host, in nginx with proxy_set_header Host $http_host; otherwise, if this "
                 f'page is to be allowed, set origins=["{APP}", "{page}"] (MCP_CORS_ORIGINS); now {APP} (keyword)',
                 id=f"own-page-on-{host}-whose-host-was-changed",
             )
@@ -337,8 +337,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"allow_credentials": True},
             {"Origin": "http://b.example"},
-            "if this page is to be allowed, serve it over https, as allow_credentials admits no http, and list that "
-            "origin",
+            "if this page is to be allowed, serve it over https and list that origin, because allow_credentials does "
+            "not permit http origins",
             id="plain-http-with-credentials",
         ),
         pytest.param(
@@ -388,7 +388,7 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {},
             {"Origin": f"{APP}, {APP}"},
-            "the header arrived twice: the client or a proxy must not add it again",
+            "Origin arrived twice: remove what adds it again in the client or the proxy",
             id="repeated",
         ),
         pytest.param(
@@ -471,7 +471,8 @@ def refusal(caplog, app, path="/mcp", method="POST", base_url=OWN, **headers):
         pytest.param(
             {"origins": lambda origin: False},
             {"Origin": EVIL},
-            f'if this page is to be allowed, let the callable in origins of the default policy accept "{EVIL}"',
+            "if this page is to be allowed, change the callable in origins of the default policy, so that it "
+            f'accepts "{EVIL}"',
             id="origins-callable",
         ),
         pytest.param(
@@ -537,7 +538,7 @@ def test_origins_for_an_app_without_settings_come_with_its_hosts(caplog):
     listed = ", ".join(f'"{pattern}"' for pattern in LOOPBACK)
     assert line == (
         f'if this page is to be allowed, set origins=[{listed}, "{EVIL}"] (MCP_CORS_ORIGINS); now '
-        f"{', '.join(LOOPBACK)} (default); with it, to serve no other Host than now, set "
+        f"{', '.join(LOOPBACK)} (default); to keep the served hosts unchanged, also set "
         'hosts=["localhost", "127.0.0.1", "[::1]"]'
     )
     found = re.findall(r'set (origins|hosts)=(\[".*?"\])', line)
@@ -552,7 +553,7 @@ def test_where_origins_or_hosts_are_set_no_hosts_come_with_new_origins(caplog, s
     MCPCors(app, **settings)
     line = refusal(caplog, app, base_url="http://localhost", Origin=EVIL)
     assert f'"{EVIL}"] (MCP_CORS_ORIGINS); now ' in line
-    assert "with it, to serve no other Host" not in line
+    assert "also set hosts" not in line
 
 
 def test_a_config_key_is_named_as_the_place_where_the_list_was_set(app, caplog):
@@ -684,7 +685,8 @@ def test_a_host_that_no_client_sends(caplog, host, reason):
     assert run_wsgi_app(layer, environ if host is None else {**environ, "HTTP_HOST": host})[1][:3] == "421"
     said = "none" if host is None else f"'{host}'"
     assert caplog.messages == [
-        f"refused: host_{reason}: 'GET' '/mcp', origin none, host {said}: no client sends such a Host"
+        f"refused: host_{reason}: 'GET' '/mcp', origin none, host {said}: the Host header is missing or "
+        "malformed; no browser sends such a request"
     ]
 
 
@@ -828,8 +830,8 @@ def test_a_method_in_lower_case_is_to_be_written_in_upper_case(app, caplog):
     asked = {"Origin": APP, "Access-Control-Request-Method": "patch"}
     app.test_client().options("/mcp", base_url=OWN, headers=asked)
     assert caplog.messages[-1] == (
-        "preflight for '/mcp' from 'https://app.example.com' will fail: no server has the method 'patch': write it in "
-        "upper case in the page, as fetch(url, {method: 'PATCH'}); browsers do not"
+        "preflight for '/mcp' from 'https://app.example.com' will fail: no server accepts the method 'patch': write it "
+        "in upper case in the page, as fetch(url, {method: 'PATCH'}); browsers do not change it"
     )
 
 

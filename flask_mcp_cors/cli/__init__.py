@@ -1,5 +1,5 @@
-"""What the commands do: each module gathers facts, words them as findings, and prints both.
+"""The commands: they gather facts, describe what is wrong as findings, and print both.
 
-Nothing here decides anything about a request. ``explain`` and ``routes`` ask the app through the functions that
-requests go through; ``doctor`` asks :class:`flask_mcp_cors.testing.Browser`.
+Nothing here makes decisions about requests. ``explain`` and ``routes`` call the functions that handle the app's
+requests; ``doctor`` uses :class:`flask_mcp_cors.testing.Browser`.
 """

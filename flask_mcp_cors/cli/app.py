@@ -1,10 +1,10 @@
-"""What the commands need to know about an app: where it is served, and what it decides about a request."""
+"""What the commands need from an app: where it is served, and what it decides about a request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 def state_of(app: Flask) -> AppState:
     """The extension's state on an app.
 
-    :raises UsageError: where the app has none.
+    :raises UsageError: the app does not have the extension.
     """
     state = app.extensions.get("mcp_cors")
     if not isinstance(state, AppState):
@@ -55,7 +55,7 @@ def state_of(app: Flask) -> AppState:
 
 
 def base_url(state: AppState) -> tuple[str, str]:
-    """A URL at which the app is served, and where that was taken from."""
+    """A URL at which the app is served, and which setting says so."""
     config = state.app.config
     if server_name := config["SERVER_NAME"]:
         return f"{config['PREFERRED_URL_SCHEME']}://{server_name}", "SERVER_NAME"
@@ -85,29 +85,24 @@ def example_origin(policy: CORSPolicy) -> str:
 
 
 @contextmanager
-def replaced(app: Flask, method: str, function: Callable[..., Response]) -> Iterator[None]:
-    """Replace one of the app's methods by *function* for a while, so that its code does not run.
+def replaced(target: object, name: str, value: object) -> Iterator[None]:
+    """Replace an attribute for a while, such as a method of the app whose code must not run.
 
-    Without ``full_dispatch_request`` no hook and no view runs, without ``dispatch_request`` no view.
+    Without ``full_dispatch_request`` neither hooks nor views run; without ``dispatch_request`` views do not.
     """
-    own = vars(app).get(method)
-    setattr(app, method, function)
+    own = vars(target).get(name)
+    setattr(target, name, value)
     try:
         yield
     finally:
-        delattr(app, method)
+        delattr(target, name)
         if own is not None:
-            setattr(app, method, own)
+            setattr(target, name, own)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the extension's log: the command prints what matters."""
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = was_disabled
+def quiet() -> AbstractContextManager[None]:
+    """Disable the extension's log: the command prints what matters."""
+    return replaced(log, "disabled", True)
 
 
 class Answer(NamedTuple):
@@ -115,17 +110,17 @@ class Answer(NamedTuple):
 
     status: int
     headers: HeaderList
-    #: The exception that came instead of a response.
+    #: The exception that was raised instead.
     error: Exception | None = None
 
 
 def ask(app: Flask, environ: WSGIEnvironment) -> Answer:
-    """Send a request through everything that is around the app."""
+    """Send a request through all layers around the app."""
     try:
         chunks, status, sent = run_wsgi_app(app.wsgi_app, environ)
         if hasattr(chunks, "close"):
             chunks.close()
-    except Exception as error:  # whatever the app's own code raises is what there is to report
+    except Exception as error:  # the command reports whatever the app's own code raises
         return Answer(500, HeaderList(), error)
     return Answer(int(status[:3]), HeaderList(sent))
 
@@ -137,7 +132,7 @@ def listed_origins(policy: CORSPolicy) -> str:
 
 
 def own_hooks(state: AppState) -> list[Any]:
-    """The ``before_request`` functions that are not ours."""
+    """The app's own ``before_request`` functions."""
     hooks = [hook for functions in state.app.before_request_funcs.values() for hook in functions]
     return [hook for hook in hooks if hook not in (state.before_request, state.check_guards)]
 
@@ -148,80 +143,79 @@ def names_of(functions: Iterable[object]) -> str:
 
 
 def layer_names(app: Flask) -> list[str]:
-    """The layers around the app that are not ours, the outermost first."""
+    """The layers around the app, without those of the extension, the outermost first."""
     others = [layer for layer in layers_around(app) if not type(layer).__module__.startswith("flask_mcp_cors")]
     return [describe(layer) if hasattr(layer, "__qualname__") else describe(type(layer)) for layer in others]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One request, what the extension decided about it, and what was answered."""
+class DryRunStep:
+    """One request, the extension's decision and the response."""
 
     facts: Facts
     choice: Choice
-    #: The policy in the end: a callable in ``policies`` has been asked.
+    #: The policy; where ``policies`` has a callable, the one that it returned.
     policy: CORSPolicy | None
     decision: Decision
-    #: What routing says: an endpoint or the exception; and the guards on the view.
+    #: The result of routing: an endpoint or the exception; and the guards on the view.
     endpoint: str | None
     routing: HTTPException | None
     guards: tuple[Guard, ...]
-    #: The response of the outermost layer; ``None`` where nothing was sent.
+    #: The response of the outermost layer; ``None`` if the request was not sent.
     answer: Answer | None = None
-    #: Did the request get to the app?
+    #: Did the request reach the app?
     reached: bool = False
 
     @property
     def answered_outside(self) -> bool:
-        """Did a layer around the app answer, differently from the extension?"""
+        """Did a layer around the app answer, and differently from the extension?"""
         if self.answer is None or self.reached:
             return False
         allowed = [value for name, value in self.decision.headers if name == ALLOW_ORIGIN]
         return self.answer.status != self.decision.status or self.answer.headers.getall(ALLOW_ORIGIN) != allowed
 
 
-class Judge:
-    """A WSGI application that sends a request through all layers around the app, and has the extension decide.
+class DryRun:
+    """A WSGI application that sends a request through all layers around the app and records the extension's decision.
 
-    Middleware, mounted applications and the session run; hooks and views of the app do not. A callable in
-    ``policies`` does: only it knows which policy it chooses.
+    Middleware, mounted applications, the session and callables in ``policies`` run; hooks and views of the app do not.
     """
 
     def __init__(self, state: AppState) -> None:
         self.state = state
-        self.judged: list[Judged] = []
+        self.steps: list[DryRunStep] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         app = self.state.app
-        judged = self.judge(dict(environ))
-        inside: list[Judged] = []
+        step = self.decide(dict(environ))
+        inside: list[DryRunStep] = []
 
         def dispatch(*_: object) -> Response:
             req = request._get_current_object()  # type: ignore[attr-defined]  # declared as the Request itself
-            inside.append(self._judge(req))
+            inside.append(self._decide(req))
             return _response(inside[-1], req.environ)
 
         with replaced(app, "full_dispatch_request", dispatch):
             answer = ask(app, environ)
-        judged = replace(inside[-1] if inside else judged, answer=answer, reached=bool(inside))
-        self.judged.append(judged)
+        step = replace(inside[-1] if inside else step, answer=answer, reached=bool(inside))
+        self.steps.append(step)
         start_response(f"{answer.status} ", list(answer.headers.pairs))
-        return [judged.decision.body] if judged.decision.final and not judged.answered_outside else []
+        return [step.decision.body] if step.decision.final and not step.answered_outside else []
 
-    def judge(self, environ: WSGIEnvironment) -> Judged:
+    def decide(self, environ: WSGIEnvironment) -> DryRunStep:
         """The decision on one request, without sending it."""
-        # As in the first hook: the request is routed, and none of the app's functions has been called.
+        # The state of the first hook: the request is routed, and the app's own functions have not run.
         with self.state.app.request_context(environ) as context:
-            return self._judge(context.request)
+            return self._decide(context.request)
 
-    def _judge(self, req: Request) -> Judged:
+    def _decide(self, req: Request) -> DryRunStep:
         facts = read_facts(req.environ, req.path)
         choice = self.state.choose(facts, req)
         policy = choice.policy if isinstance(choice.policy, CORSPolicy) else self._ask(choice.policy, req)
-        return Judged(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
+        return DryRunStep(facts, choice, policy, self.state.decide(facts, req), *self._route(req, facts))
 
     def _ask(self, choose: PolicyCallable | None, req: Request) -> CORSPolicy | None:
-        """The policy that a callable chooses; ``None`` where it fails, so that the request is refused."""
+        """The policy that a callable returns; ``None`` if it fails, so that the request is refused."""
         if choose is None:
             return None
         try:
@@ -240,26 +234,26 @@ class Judge:
         return endpoint, None, guards
 
 
-def _response(judged: Judged, environ: WSGIEnvironment) -> Response:
-    """The app's response, as far as the extension decides it."""
-    decision = judged.decision
+def _response(step: DryRunStep, environ: WSGIEnvironment) -> Response:
+    """The app's response, as far as the extension determines it."""
+    decision = step.decision
     if decision.final:
         response = Response(decision.body, decision.status)
         response.headers = Headers(decision.headers)
         return response
     response = Response()
-    if judged.routing is not None:
-        # Flask's own answer, so that a redirect is followed as a browser would follow it.
-        response = judged.routing.get_response(environ)
+    if step.routing is not None:
+        # Flask's own response, so that the browser follows a redirect.
+        response = step.routing.get_response(environ)
     response.headers = Headers(decision.apply(response.headers.items()))
     return response
 
 
-def route_words(judged: Judged) -> str:
-    """What Flask's routing makes of a request, in words."""
-    routing = judged.routing
-    if judged.endpoint is not None:
-        return f"view {judged.endpoint!r}"
+def route_words(step: DryRunStep) -> str:
+    """The result of Flask's routing, in words."""
+    routing = step.routing
+    if step.endpoint is not None:
+        return f"view {step.endpoint!r}"
     if isinstance(routing, RequestRedirect):
         return f"redirect to {routing.new_url}"
     if isinstance(routing, MethodNotAllowed):
@@ -268,6 +262,6 @@ def route_words(judged: Judged) -> str:
 
 
 def guard_words(guards: tuple[Guard, ...]) -> str:
-    """What callers must show, in words; nothing where ``cors.protected`` asks for nothing."""
+    """The credentials that guards accept, in words."""
     kinds = [kind for guard in guards for kind in (*guard.schemes, guard.api_key_header) if kind]
     return ", ".join(dict.fromkeys(kinds))

@@ -1,4 +1,4 @@
-"""A finding: something that is wrong, under a stable code, in a sentence, with what to do about it."""
+"""A finding: something that is wrong, with a stable code, a sentence and a fix."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 class Severity(StrEnum):
     """How bad it is."""
 
-    #: Somebody cannot connect, or somebody can who must not.
+    #: An allowed page cannot connect, or a foreign one can.
     ERROR = "error"
-    #: It works today, for some, or until something else changes.
+    #: It works for some clients only, or until something else changes.
     WARNING = "warning"
-    #: Worth knowing. Nothing is wrong, so it never changes an exit status.
+    #: Nothing is wrong, so it never changes an exit status.
     NOTE = "note"
 
 
@@ -25,7 +25,7 @@ _ORDER = list(Severity)
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. The *code* is stable: scripts may look for it."""
+    """One finding. Its *code* is stable: scripts may rely on it."""
 
     code: str
     severity: Severity
@@ -33,7 +33,7 @@ class Finding:
     place: str
     sentence: str
     fix: str
-    #: What the browser's console says, where it says something.
+    #: The message in the browser's console, if there is one.
     console: str | None = None
     #: The code of the finding that probably explains this one.
     because: str | None = None
@@ -44,7 +44,7 @@ class Finding:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """The worst first, else as they were found; none twice.
+    """Without duplicates, by severity and then in the order given.
 
     >>> note = Finding("n", Severity.NOTE, "", "", "")
     >>> error = Finding("e", Severity.ERROR, "", "", "")

@@ -1,7 +1,7 @@
 """What can be wrong with the hooks of an app, and with what is around and beside it.
 
-What the app's tables do not show is tried: real preflights go through everything around the app, and ``before_request``
-functions are called as for a request without credentials. No view runs.
+Real preflights go through everything around the app, and ``before_request`` functions are called as for a request
+without credentials. No view runs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from ..extension.routing import mounts_of
 from .app import Answer
 from .app import ask
 from .app import base_url
+from .app import DryRun
 from .app import example_origin
-from .app import Judge
 from .app import layer_names
 from .app import names_of
 from .app import own_hooks
@@ -56,8 +56,8 @@ def other_servers(state: AppState) -> Iterator[Finding]:
                 "mount_not_governed",
                 Severity.WARNING,
                 prefix,
-                "Another application is mounted here, in front of the app: no policy reaches it, and it answers "
-                "preflights by itself.",
+                "Another application is mounted here, in front of the app. No policy covers it, and it answers "
+                "preflights itself.",
                 "mount it before MCPCors is initialised and set wrap_wsgi=True, or wrap it in CORSMiddleware",
             )
     if type(state.app.json).__module__.partition(".")[0] == "connexion":
@@ -79,8 +79,8 @@ def other_servers(state: AppState) -> Iterator[Finding]:
                 "other_cors_server",
                 Severity.WARNING,
                 "Socket.IO",
-                f"Socket.IO answers beside the app, by its own rules: any origin may connect{credentials}.",
-                "give it the origins of this app: cors_allowed_origins=[…]",
+                f"Socket.IO answers beside the app and has its own CORS rules: any origin may connect{credentials}.",
+                "set its cors_allowed_origins to the origins of this app",
             )
 
 
@@ -88,23 +88,21 @@ def hooks(state: AppState) -> Iterator[Finding]:
     """Hooks that run before or after the extension's."""
     app = state.app
     if not state.has_hooks:
-        return  # the layer of wrap_wsgi does all of it
-    first = list(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs.get(None, ())))
-    if first:
+        return  # the layer of wrap_wsgi does everything
+    if first := names_of(takewhile(lambda hook: hook != state.before_request, app.before_request_funcs[None])):
         yield Finding(
             "hook_runs_first",
             Severity.ERROR,
-            names_of(first),
-            "This before_request function was put before the extension's, so it sees preflights and can refuse them.",
+            first,
+            "This before_request function runs before the extension's, so it sees preflights and can refuse them.",
             "register it with app.before_request, which appends",
         )
-    last = list(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs.get(None, ())))
-    if last:
+    if last := names_of(takewhile(lambda hook: hook != state.after_request, app.after_request_funcs[None])):
         yield Finding(
             "hook_runs_last",
             Severity.ERROR,
-            names_of(last),
-            "This after_request function was put behind the extension's, so it can change or double its headers.",
+            last,
+            "This after_request function runs after the extension's, so it can change or double its headers.",
             "register it with app.after_request, which appends",
         )
     if state.configured.wrap_wsgi:
@@ -117,7 +115,7 @@ def hooks(state: AppState) -> Iterator[Finding]:
             Severity.NOTE,
             names_of(early),
             "Flask calls URL value preprocessors and receivers of request_started before any hook, for preflights too.",
-            "where one of them aborts or is slow, set wrap_wsgi=True",
+            "if one of them aborts or is slow, set wrap_wsgi=True",
         )
 
 
@@ -128,7 +126,7 @@ def _sets_cors_headers(function: Any) -> bool:
         module = getattr(layer, "__globals__", {}).get("__name__") or getattr(layer, "__module__", "")
         if str(module).partition(".")[0] == "flask_cors":
             return True
-        # The name stands among the constants of its code, or of a function in it.
+        # The header's name is among the constants of its code, or of a function in it.
         code = getattr(layer, "__code__", None) or getattr(type(layer).__call__, "__code__", None)
         if code is not None and ALLOW_ORIGIN.lower().encode() in marshal.dumps(code).lower():
             return True
@@ -157,7 +155,7 @@ def other_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
                 where,
                 f"{code} sets Access-Control-* headers as well. The extension removes them from covered responses; on "
                 "others they stay.",
-                "take the other CORS code out; give the route a policy with cors.policy(…) where it differs",
+                "remove the other CORS code; if the route needs other settings, use cors.policy(…)",
             )
 
 
@@ -169,18 +167,18 @@ def outer_layers(state: AppState, governed: list[Route]) -> Iterator[Finding]:
     """WSGI middleware outside that answers or changes a real preflight."""
     app = state.app
     base, _ = base_url(state)
-    judge = Judge(state)
+    dry_run = DryRun(state)
     outside: dict[tuple[str, str], list[Route]] = {}
     for route in governed:
         if not isinstance(route.choice.policy, CORSPolicy):
-            continue  # a callable of the user's is asked about real requests only
+            continue  # the user's callable is called for real requests only
         headers = {
             "Origin": example_origin(route.choice.policy),
             "Access-Control-Request-Method": route.methods[0],
             "Access-Control-Request-Headers": "authorization,content-type",
         }
         url = route.base_url(base, app.config["SERVER_NAME"])
-        expected = judge.judge(_environ(route.path, "OPTIONS", url, headers)).decision
+        expected = dry_run.decide(_environ(route.path, "OPTIONS", url, headers)).decision
         # If a layer removes a header, this is an ordinary OPTIONS request, which a view may handle.
         with replaced(app, "dispatch_request", lambda *_: Response()):
             answer = ask(app, _environ(route.path, "OPTIONS", url, headers))
@@ -204,7 +202,7 @@ def _difference(answer: Answer, status: int | None, allow_origin: str | None) ->
     if len(allowed) > 1:
         return "headers_doubled", f"A layer outside app.wsgi_app adds a second {ALLOW_ORIGIN}: browsers refuse both"
     if answer.status != status:
-        sentence = f"A layer outside answers preflights first, with {answer.status} where the extension says {status}"
+        sentence = f"A layer outside answers preflights first, with {answer.status} instead of the extension's {status}"
         return "outer_layer_answers", sentence
     if next(iter(allowed), None) != allow_origin:
         return "outer_layer_changes", f"A layer outside changes {ALLOW_ORIGIN} of the answer to a preflight"
@@ -212,15 +210,14 @@ def _difference(answer: Answer, status: int | None, allow_origin: str | None) ->
 
 
 def _hook_answer(
-    state: AppState, route: Route, method: str, base: str, *, before_guards: bool = False
+    state: AppState, route: Route, method: str, url: str, *, before_guards: bool = False
 ) -> tuple[Any, Response] | None:
     """The first of the app's own ``before_request`` functions that answers a request without credentials; its answer.
 
     :param before_guards: only those that run before ``cors.protected``.
     """
     app = state.app
-    environ = _environ(route.path, method, base, {})
-    with app.request_context(environ) as context:
+    with app.request_context(_environ(route.path, method, url, {})) as context:
         for hook in app.before_request_funcs.get(None, ()):
             if hook == state.check_guards and before_guards:
                 return None
@@ -230,23 +227,21 @@ def _hook_answer(
                 answer = app.ensure_sync(hook)()
             except HTTPException as error:
                 answer = error.get_response(context.request.environ)
-            except Exception:  # a hook may count on what others, or a real request, have set
+            except Exception:  # a hook may need what others, or a real request, have set
                 return None
             if answer is not None:
                 return hook, app.make_response(answer)
     return None
 
 
-def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]:
-    """Hooks that redirect plain HTTP, or answer protected routes before their guard can."""
-    base, _ = base_url(state)
-    server_name = state.app.config["SERVER_NAME"]
-    plain = sorted(governed, key=lambda route: not STATE_CHANGING & set(route.methods))[:1]
-    for route in plain:
-        url = route.base_url(base, server_name).replace("https://", "http://", 1)
-        _, response = _hook_answer(state, route, route.methods[0], url) or (None, Response())
-        if not response.headers.get("Location", "").startswith("https://"):
-            continue
+def https_redirects(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Hooks that redirect plain HTTP to HTTPS; one route is enough to see it."""
+    route = min(governed, key=lambda route: not STATE_CHANGING & set(route.methods), default=None)
+    if route is None:
+        return
+    url = route.base_url(base_url(state)[0], state.app.config["SERVER_NAME"]).replace("https://", "http://", 1)
+    _, response = _hook_answer(state, route, route.methods[0], url) or (None, Response())
+    if response.headers.get("Location", "").startswith("https://"):
         yield Finding(
             "https_redirect",
             Severity.WARNING,
@@ -256,9 +251,14 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
             f"arrives there with Origin: null{_fate_of_null(route.choice.policy)}.",
             "give clients the https: URL, and do not redirect MCP paths",
         )
+
+
+def hooks_before_guards(state: AppState, governed: list[Route]) -> Iterator[Finding]:
+    """Hooks that answer requests without credentials before ``cors.protected`` can send its challenge."""
+    base, _ = base_url(state)
     refused: dict[tuple[str, str, str], list[Route]] = {}
     for route in governed:
-        url = route.base_url(base, server_name).replace("http://", "https://", 1)
+        url = route.base_url(base, state.app.config["SERVER_NAME"]).replace("http://", "https://", 1)
         methods: dict[tuple[str, str, str], list[str]] = {}
         for method in route.methods if route.guards else ():
             hook, response = _hook_answer(state, route, method, url, before_guards=True) or (None, Response())
@@ -273,7 +273,7 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
             Severity.WARNING,
             name,
             f"This before_request function answers requests without credentials ({status}) before cors.protected can, "
-            f"so clients get no challenge that says how to log in: {places(routes)}.",
+            f"so clients get no challenge that tells them how to log in: {places(routes)}.",
             fix,
         )
 
@@ -281,7 +281,7 @@ def answering_hooks(state: AppState, governed: list[Route]) -> Iterator[Finding]
 def _let_through(hook: Any, status: int) -> str:
     if getattr(hook, "__module__", "") == "flask_wtf.csrf":
         return "write csrf.exempt(view) for these views"
-    # Where the hook is no login, but a rate limit, say, cors.protected is the only one.
+    # Other statuses than 401 are not about login, but about a rate limit, say: cors.protected is still needed.
     return "let the function return None for these routes" + (
         ", or remove cors.protected from them" if status == 401 else ""
     )

@@ -23,8 +23,9 @@ from ..extension.routing import patterns_without_routes
 from ..extension.routing import rule_pattern
 from .findings import Finding
 from .findings import Severity
-from .layer_findings import answering_hooks
 from .layer_findings import hooks
+from .layer_findings import hooks_before_guards
+from .layer_findings import https_redirects
 from .layer_findings import other_layers
 from .layer_findings import other_servers
 from .layer_findings import outer_layers
@@ -47,14 +48,15 @@ def findings_of(state: AppState, routes: list[Route]) -> Iterator[Finding]:
     yield from _options(governed)
     yield from _mcp_headers(governed)
     yield from _slash_redirects(state, governed)
-    yield from answering_hooks(state, governed)
+    yield from https_redirects(state, governed)
+    yield from hooks_before_guards(state, governed)
     yield from _cookies(state, governed)
     yield from _loopback_only(state)
     yield from _unprotected(state, routes)
 
 
 def _unused_patterns(state: AppState) -> Iterator[Finding]:
-    """Patterns that govern nothing: the paths that they were meant for are not protected."""
+    """Patterns that cover no route: the paths that they were meant for are not protected."""
     site = state.site
     for unused in patterns_without_routes(state.app, site.paths, site.policies):
         like = f" Routes like it: {', '.join(unused.similar)}." if unused.similar else ""
@@ -68,24 +70,24 @@ def _unused_patterns(state: AppState) -> Iterator[Finding]:
 
 
 def _one_segment(state: AppState, routes: list[Route]) -> Iterator[Finding]:
-    """``/api/*`` in ``paths``, where there are routes further below: flask-cors means these, too."""
+    """``/api/*`` in ``paths``, where there are deeper routes. In flask-cors the pattern covers these, too."""
     for pattern in state.site.paths or ():
-        stem = segments(pattern)[:-1]
-        if segments(pattern)[-1:] != ["*"]:
+        *stem, last = segments(pattern) or [""]
+        if last != "*":
             continue
+        outside = [route for route in routes if route.choice.rule == "outside paths"]
         below = [
             route
-            for route in routes
-            if route.choice.rule == "outside paths"
-            and overlap(segments(rule_pattern(state.app, route.rule.rule)), [*stem, "*", "**"])
+            for route in outside
+            if overlap(segments(rule_pattern(state.app, route.rule.rule)), [*stem, "*", "**"])
         ]
         if below:
             yield Finding(
                 "pattern_one_segment",
                 Severity.NOTE,
                 f"paths: {pattern}",
-                f"* is one segment, so this does not cover {places(below)}.",
-                f"write {pattern}*, if everything below is meant",
+                f"* matches one segment, so this does not cover {places(below)}.",
+                f"write {pattern}* to cover everything below",
             )
 
 
@@ -97,7 +99,7 @@ def _any_host(state: AppState) -> Iterator[Finding]:
             "",
             "hosts is not set, so any Host is served: with DNS rebinding any web site can read what this server "
             "answers to a GET without login.",
-            'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant',
+            'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" to allow this',
         )
 
 
@@ -107,8 +109,8 @@ def _crashes(state: AppState) -> Iterator[Finding]:
             "exceptions_propagate",
             Severity.NOTE,
             "PROPAGATE_EXCEPTIONS",
-            "The server, not the app, answers when a view crashes: without CORS headers, so the browser's console "
-            "blames CORS.",
+            "When a view crashes, the server answers instead of the app. Its answer has no CORS headers, so the "
+            "browser's console blames CORS.",
             "leave PROPAGATE_EXCEPTIONS unset, or set wrap_wsgi=True",
         )
 
@@ -132,7 +134,7 @@ def _options(governed: list[Route]) -> Iterator[Finding]:
 
 
 def _mcp_headers(governed: list[Route]) -> Iterator[Finding]:
-    """Lists of header names that somebody wrote without those of MCP, as for another library."""
+    """Lists of header names that lack those of MCP."""
     without: dict[str, list[Route]] = {}
     for route in governed:
         policy = route.choice.policy
@@ -149,8 +151,8 @@ def _mcp_headers(governed: list[Route]) -> Iterator[Finding]:
             Severity.NOTE,
             places(routes),
             f"The policy {what}, so a browser MCP client cannot use this route.",
-            "if it is one for MCP, write extra_allow_headers and extra_expose_headers, which add to the default lists, "
-            "in place of allow_headers and expose_headers",
+            "if the route is for MCP, write extra_allow_headers and extra_expose_headers, which add to the default "
+            "lists, in place of allow_headers and expose_headers",
         )
 
 
@@ -162,32 +164,30 @@ def _slash_redirects(state: AppState, governed: list[Route]) -> Iterator[Finding
         and route.rule.rule != "/"
         and (state.app.url_map.strict_slashes if route.rule.strict_slashes is None else route.rule.strict_slashes)
     ]
-    changing, reading = _by_effect(slashed)
-    if changing:
-        yield Finding(
-            "slash_redirect",
-            Severity.WARNING,
-            places(changing),
+    for found in _by_effect(
+        slashed,
+        (
             "Without its last slash this URL is redirected (308): MCP clients stop there, other pages send each "
             "request and its preflight twice, and behind a TLS proxy without ProxyFix the redirect leads to http:, "
             "which browsers block.",
             "write the rule without the last slash, or with strict_slashes=False",
-        )
-    if reading:
-        yield Finding(
-            "slash_redirect",
-            Severity.NOTE,
-            places(reading),
+        ),
+        (
             "Without its last slash this URL is redirected (308). People's browsers follow; an MCP client that wants "
             "an event stream stops there.",
             "for an event stream write the rule without the last slash, or with strict_slashes=False",
-        )
+        ),
+    ):
+        yield Finding("slash_redirect", *found)
 
 
-def _by_effect(routes: list[Route]) -> tuple[list[Route], list[Route]]:
-    """Routes that may change something, and those that only read."""
-    changing = [route for route in routes if STATE_CHANGING & set(route.methods)]
-    return changing, [route for route in routes if not STATE_CHANGING & set(route.methods)]
+def _by_effect(
+    routes: list[Route], changing: tuple[str, str], reading: tuple[str, str]
+) -> Iterator[tuple[Severity, str, str, str]]:
+    """A warning for the routes that may change something, a note for those that only read: sentence and fix of each."""
+    for severity, changes, words in ((Severity.WARNING, True, changing), (Severity.NOTE, False, reading)):
+        if alike := [route for route in routes if bool(STATE_CHANGING & set(route.methods)) is changes]:
+            yield severity, places(alike), *words
 
 
 def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
@@ -204,25 +204,20 @@ def _cookies(state: AppState, governed: list[Route]) -> Iterator[Finding]:
         and not is_static(app, route.rule.endpoint)
         and not route.guards
     ]
-    changing, reading = _by_effect(routes)
-    if changing:
-        yield Finding(
-            "wildcard_beside_cookies",
-            Severity.WARNING,
-            places(changing),
-            f'Any web site may call this route (origins "*"), no cors.protected guards it, and the app has sessions '
+    for found in _by_effect(
+        routes,
+        (
+            f'Any web site may call this route (origins "*"), it is not under cors.protected, and the app has sessions '
             f"({why}): a browser sends their cookies along with a form or a no-cors request.",
-            "list the origins, or guard the route with cors.protected",
-        )
-    if reading:
-        yield Finding(
-            "wildcard_beside_cookies",
-            Severity.NOTE,
-            places(reading),
+            "list the origins, or put cors.protected on the view",
+        ),
+        (
             'Any web site may read this route (origins "*"), though only as somebody without cookies: '
             f"JavaScript cannot read the response if cookies were sent. The app has sessions ({why}).",
-            "if what it returns without login is public, nothing is to be done; otherwise list the origins",
-        )
+            "if the response without login is public, you need not change anything; otherwise list the origins",
+        ),
+    ):
+        yield Finding("wildcard_beside_cookies", *found)
 
 
 def _is_loopback_pattern(pattern: str) -> bool:
@@ -244,22 +239,22 @@ def _loopback_only(state: AppState) -> Iterator[Finding]:
             Severity.WARNING,
             ", ".join(public),
             "This server has a public name, but only pages on the visitor's own machine may call it: "
-            f"origins is {'left to the default' if site.default.has_default_origins else 'loopback only'}.",
+            f"origins is {'not set' if site.default.has_default_origins else 'loopback only'}.",
             f"add the pages that may call to origins (MCP_CORS_ORIGINS); now {', '.join(origins)}",
         )
 
 
 def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
-    """Guards and policies without effect, and paths that are guarded for some methods only."""
+    """Marks without effect, and paths on which ``cors.protected`` guards some methods only."""
     for mark in state.views.unused():
         guards = isinstance(mark, GuardMark)
         yield Finding(
             "guard_unused" if guards else "policy_unused",
             Severity.ERROR if guards else Severity.WARNING,
             describe(mark.target),
-            f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route carries the mark"
+            f"{'cors.protected' if guards else 'cors.policy or cors.exempt'} is on it, but no route uses it"
             f"{': callers reach it unverified, or not at all' if guards else ', so it has no effect'}.",
-            "put it directly above or below the route's decorator, and functools.wraps in the decorators in between",
+            "put it directly above or below the route's decorator, and use functools.wraps in the decorators between",
         )
     by_rule: dict[str, list[Route]] = {}
     for route in routes:
@@ -272,7 +267,8 @@ def _unprotected(state: AppState, routes: list[Route]) -> Iterator[Finding]:
                 "method_unprotected",
                 Severity.WARNING,
                 f"{' '.join(open_methods)} {rule}",
-                f"No cors.protected guards this, while {' and '.join(guarded)} of the same path is guarded. "
-                "An MCP session is one thing: whoever may GET or DELETE it must be the one who may POST.",
+                f"It is not under cors.protected, but {' and '.join(guarded)} of the same path is. "
+                "An MCP session needs the same protection for all methods: who may GET or DELETE it must be who may "
+                "POST.",
                 "put cors.protected on every view of the path, or on the class or blueprint",
             )

@@ -1,4 +1,4 @@
-"""The routes of an app, each with the policy and the guards that hold there."""
+"""The routes of an app, each with its policy and its guards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
 _EXAMPLES = {"int": "1", "float": "1.0", "uuid": "00000000-0000-0000-0000-000000000000"}
 
-
 #: Methods that may change something.
 STATE_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 @dataclass(frozen=True)
 class Route:
-    """One rule of the app's URL map, or those of its methods that are treated alike."""
+    """One rule of the app's URL map, or those of its methods that have the same policy and guards."""
 
     rule: Rule
     methods: tuple[str, ...]
@@ -67,7 +66,7 @@ class Route:
 
     @property
     def policy_words(self) -> str:
-        """The policy, in as few words as tell it from the others."""
+        """The policy, in a few words."""
         if self.choice.policy is None:
             rule = self.choice.rule.removeprefix("the mark on ")
             return f"none ({rule})"
@@ -80,7 +79,7 @@ def example(rule: str) -> str:
 
 
 def routes_of(state: AppState) -> list[Route]:
-    """The app's routes, in the order of their paths; one for each policy and protection that methods have."""
+    """The app's routes, in the order of their paths; one for each policy and protection of a rule's methods."""
     routes = []
     for rule in state.app.url_map.iter_rules():
         if rule.websocket or rule.build_only:
@@ -96,7 +95,7 @@ def routes_of(state: AppState) -> list[Route]:
 
 
 def places(routes: Iterable[Route]) -> str:
-    """Routes as a finding names them: the first four, and how many more."""
+    """Routes as a finding names them: the first four, and the number of the others."""
     names = list(dict.fromkeys(route.place for route in routes))
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(names[:4]) + more

@@ -25,7 +25,7 @@ from .terminal import table
 
 
 @dataclass(frozen=True)
-class Survey:
+class RoutesReport:
     """What ``routes`` found."""
 
     state: AppState
@@ -71,15 +71,15 @@ class Survey:
         ]
         blocks = [table(("ROUTE", "METHODS", "POLICY", "PROTECTION"), rows)]
         if not all(route.guards for route in self.routes):
-            words = "without cors.protected. Other decorators and hooks may protect these routes; they cannot be seen"
-            blocks.append(paragraph(f"{words}.", "  ", "not seen: "))
+            words = "without cors.protected. Other decorators and hooks may protect these routes; they cannot be seen."
+            blocks.append(paragraph(words, "  ", "not seen: "))
         blocks.append("\n".join(self._policies()))
         blocks += [finding_text(finding) for finding in self.findings]
         blocks.append(f"{plural(len(self.routes), 'route')}, {counted(self.findings)}")
         return "\n\n".join(blocks)
 
     def _policies(self) -> Iterable[str]:
-        """Each policy that the table names, with the origins that it lets in."""
+        """Each policy that the table names, with the origins that it allows."""
         named = {route.policy_words: route.choice.policy for route in self.routes if route.choice.policy is not None}
         for words, policy in named.items():
             if not isinstance(policy, CORSPolicy):
@@ -89,8 +89,8 @@ class Survey:
             yield paragraph(f"{words}: {listed_origins(policy)}{credentials}", "  ", "")
 
 
-def survey(state: AppState) -> Survey:
-    """Look at every route, and send a preflight to each."""
+def survey(state: AppState) -> RoutesReport:
+    """Check every route, and send a preflight to each."""
     with quiet():
         routes = routes_of(state)
-        return Survey(state, tuple(routes), tuple(in_order(findings_of(state, routes))))
+        return RoutesReport(state, tuple(routes), tuple(in_order(findings_of(state, routes))))

@@ -1,7 +1,4 @@
-"""Text for a terminal, as wide as it is. Values from servers and clients are escaped.
-
-Text has no colour until :func:`show` prints it.
-"""
+"""Text for a terminal. Values from servers and clients are escaped; :func:`show` adds the colours."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import click
 
@@ -26,7 +24,7 @@ _SEVERITY = re.compile(rf"^(?:{'|'.join(severity.value.upper() for severity in S
 
 
 def terminal_width() -> int:
-    """The width of the terminal, between 40 and 120 columns; 80 where there is no terminal."""
+    """The width of the terminal, between 40 and 120 columns; 80 without a terminal."""
     return min(max(shutil.get_terminal_size((80, 24)).columns, 40), 120)
 
 
@@ -41,7 +39,7 @@ def show(text: str) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Show what is being done, in one line of standard error that is gone at the end; without a terminal nothing."""
+    """Show progress in one line of standard error, which is removed at the end; without a terminal, show nothing."""
 
     def say(line: str) -> None:
         if sys.stderr.isatty():
@@ -67,7 +65,7 @@ def printable(value: str, limit: int = 400) -> str:
 
 
 def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
-    """One paragraph, wrapped; URLs and header names stay whole."""
+    """One paragraph, wrapped; URLs and header names are not broken."""
     return textwrap.fill(
         text,
         terminal_width(),
@@ -78,8 +76,8 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> str:
     )
 
 
-def steps(rows: Iterable[tuple[str, str]]) -> str:
-    """Names in a column, and beside each its text; an empty name continues the one above."""
+def two_columns(rows: Iterable[tuple[str, str]]) -> str:
+    """Two columns: names and their texts. An empty name continues the one above."""
     rows = list(rows)
     width = max((len(name) for name, _ in rows), default=0) + 2
     return "\n".join(paragraph(text, " " * width, name.ljust(width)) for name, text in rows)
@@ -88,18 +86,17 @@ def steps(rows: Iterable[tuple[str, str]]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """An aligned table that fits the terminal: long cells are wrapped, in the widest columns first.
 
-    Outside a terminal no word is broken, so that a program or a person can copy it.
+    Without a terminal, words are not broken, so that they can be copied.
 
     >>> print(table(("A", "B"), [("1", "one"), ("22", "two")]))
     A   B
     1   one
     22  two
     """
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    least = [
-        8 if sys.stdout.isatty() else max(len(word) for row in (head, *rows) for word in row[i].split() or [""])
-        for i in range(len(head))
-    ]
+    columns = list(zip(head, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    longest_words = [max(len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    least = [8] * len(columns) if sys.stdout.isatty() else longest_words
     while sum(widths) + 2 * (len(widths) - 1) > terminal_width():
         wide = [i for i in range(len(head)) if widths[i] > least[i]]
         if not wide:
@@ -107,11 +104,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         widths[max(wide, key=widths.__getitem__)] -= 1
     lines = []
     for row in (head, *rows):
-        cells = [
-            textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths, strict=True)
-        ]
-        for number in range(max(map(len, cells))):
-            parts = [(cell[number : number + 1] or [""])[0] for cell in cells]
+        cells = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
             padded = (part.ljust(width) for part, width in zip(parts, widths, strict=True))
             lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
@@ -130,7 +124,7 @@ def finding_text(finding: Finding) -> str:
 
 
 def counted(findings: Sequence[Finding]) -> str:
-    """How many findings there are of each kind.
+    """The number of findings of each severity.
 
     >>> counted([Finding("e", Severity.ERROR, "", "", "")]), counted([])
     ('1 error', 'no findings')
@@ -140,7 +134,7 @@ def counted(findings: Sequence[Finding]) -> str:
 
 
 def plural(number: int, word: str) -> str:
-    """A number and what it counts.
+    """A number with its noun.
 
     >>> plural(1, "route"), plural(2, "route")
     ('1 route', '2 routes')

@@ -117,25 +117,18 @@ class Decision(_Fields):
         [('X-A', '1'), ('Access-Control-Allow-Origin', '*')]
         """
         result = [*headers]
-        if self.fits(result):
-            result += self.headers
-            return result
-        return result if self.reason is Reason.NOT_GOVERNED else self._merge(result)
-
-    def fits(self, headers: Iterable[tuple[str, str]]) -> bool:
-        """Can our headers simply be appended to these? Usually they can, which takes a third of the time of merging."""
+        # Usually the headers can simply be appended, which takes a third of the time of merging. An event stream needs
+        # one more header, but most types do not even begin like text/event-stream.
         plain = self._plain
-        for name, value in headers:
-            # Most types do not even begin like text/event-stream.
+        for name, value in result:
             if name not in plain or (name == "Content-Type" and value[:1] in "tT" and _is_event_stream(value)):
-                return False
-        return True
+                return result if self.reason is Reason.NOT_GOVERNED else self._merge(result)
+        result += self.headers
+        return result
 
     @cached_property
     def _plain(self) -> frozenset[str]:
         """The usual header names of a response, as frameworks spell them, that this decision does not touch."""
-        if self.reason is Reason.NOT_GOVERNED:
-            return frozenset()
         touched = {name.lower() for name, _ in self.headers}
         if self.final:
             touched |= _OF_A_FINAL_ANSWER

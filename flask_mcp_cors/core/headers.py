@@ -130,7 +130,7 @@ NON_WILDCARD = "authorization"
 _TCHAR = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters
 _TOKEN = re.compile(f"[{re.escape(_TCHAR)}]+")
 
-#: How much of ``Access-Control-Request-Headers`` is looked at. A browser's own list is far shorter.
+#: The part of ``Access-Control-Request-Headers`` that is read. Browsers send far less.
 MAX_REQUEST_HEADER_NAMES = 64
 MAX_REQUEST_HEADERS_LENGTH = 4096
 

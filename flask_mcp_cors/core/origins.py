@@ -90,7 +90,7 @@ def is_host(host: str, scheme: str = "https") -> bool:
         return _APPLICATION_HOST.fullmatch(host) is not None
     if ENDS_IN_NUMBER.fullmatch(host):
         return is_ipv4(host)
-    # What an xn-- label stands for is not looked at: browsers send no wrong one, and anybody else can send a right one.
+    # xn-- labels are not decoded: browsers send only valid ones, and other clients can send any.
     return _NAME.fullmatch(host) is not None
 
 

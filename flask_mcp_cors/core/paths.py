@@ -54,7 +54,7 @@ def path_fault(pattern: str) -> str | None:
     A pattern that no path can match is refused: the intended path would not be covered.
 
     >>> path_fault("mcp"), path_fault("/{id}/mcp")
-    ('a path starts with a slash; write /mcp', 'this is a variable of a route; write /*/mcp')
+    ('a path starts with a slash; write /mcp', 'a variable of a route is not a pattern; write /*/mcp')
     """
     fault = _path_fault(pattern)
     if fault is None:
@@ -75,7 +75,7 @@ def _path_fault(pattern: str) -> str | None:
     if not pattern.startswith("/"):
         return "a path starts with a slash"
     if "<" in pattern or re.search(r"\{[^/]*\}|/:\w", pattern):
-        return "this is a variable of a route"
+        return "a variable of a route is not a pattern"
     if "?" in pattern or "#" in pattern:
         return "a path has no query and no fragment"
     if re.search(r"%[0-9A-Fa-f]{2}", pattern):
@@ -163,7 +163,7 @@ def _most_specific(node: _Node[V], parts: list[str], places: Sequence[int]) -> t
     end = len(parts)
     after: dict[str, list[int]] = {}
     for place in places:
-        # In a path, as opposed to a pattern, "*" and "**" are ordinary names.
+        # In a path (not in a pattern), "*" and "**" are ordinary names.
         if place < end and (name := parts[place]) in children and name not in ("*", "**"):
             after.setdefault(name, []).append(place + 1)
     named = [_most_specific(children[name], parts, following) for name, following in after.items()]

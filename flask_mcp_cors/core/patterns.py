@@ -167,14 +167,14 @@ def parse_pattern(text: str) -> Pattern:
         raise PatternFault("origin_scheme_invalid", f"not a scheme of the Web; write {close[0]}://{rest}")
     if scheme in _WEBSOCKET_SCHEMES:
         # https://websockets.spec.whatwg.org/#concept-websocket-establish: the Origin is the page's.
-        message = f"no page has this origin: for WebSockets too, browsers send that of the page{_suggestion(text)}"
+        message = f"no page has this origin: browsers send the page's origin for WebSockets too{_suggestion(text)}"
         raise PatternFault("origin_websocket", message)
     if scheme == "file":
         message = "a file: origin has no host, and all local files share one; list real origins"
         raise PatternFault("origin_file", message)
     if rest.partition(":")[0] == "*":
         if scheme in WEB_SCHEMES or rest != "*":
-            message = f'"{scheme}://*" would be every host; write https://*.example.com, or "*" for every origin'
+            message = f'"{scheme}://*" would match every host; write https://*.example.com, or "*" for every origin'
             raise PatternFault("origin_any_host", message)
         return Pattern(text, scheme, "*", None)
     host, port = _parse_port(text, scheme, rest)

@@ -58,7 +58,7 @@ class PolicyError(ValueError):
         return type(self), (self.problems,)
 
     def located(self, setting: str = "", keys: Mapping[str, str] | None = None) -> PolicyError:
-        """The same faults, with the place where the user wrote them: below *setting*, or in ``app.config`` *keys*."""
+        """The same problems, with the place of the setting: below *setting*, or in ``app.config`` *keys*."""
         located = []
         for problem in self.problems:
             place = f"{setting}.{problem.setting}" if setting else problem.setting
@@ -109,7 +109,7 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
 
 
 def number_members(setting: str, value: object, problems: list[PolicyProblem], start: int) -> None:
-    """Of a list with several members, note the one that each problem since *start* is about."""
+    """Note the index in the list that each problem since *start* is about, if the list has several members."""
     if not isinstance(value, list | tuple) or len(value) < 2:
         return
     for problem in problems[start:]:
@@ -117,7 +117,7 @@ def number_members(setting: str, value: object, problems: list[PolicyProblem], s
             problem.member = value.index(problem.value)
 
 
-# Words that people write where JSON has true, false and null.
+# Other spellings of the JSON values true, false and null.
 _JSON_WORDS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
 _JSON_WORDS |= {"none": "null", "null": "null"}
 

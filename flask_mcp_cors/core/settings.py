@@ -124,12 +124,12 @@ _RESOURCES = (
 
 #: Names from other libraries that have no equivalent, and the reason.
 WORDS_WITHOUT_COUNTERPART = {
-    "send_wildcard": '"*" is sent as such, every other origin as itself',
-    "vary_header": "Vary is always set where an answer could have differed",
-    "always_send": "headers are sent where the Fetch standard gives them a meaning",
+    "send_wildcard": '"*" is always sent as "*", any other origin as itself',
+    "vary_header": "Vary is set wherever the answer depends on the origin",
+    "always_send": "the headers are sent whenever the Fetch standard needs them",
     "automatic_options": "every CORS-preflight request is answered before routing",
-    "intercept_exceptions": "error responses carry the headers; for crashes below Flask set wrap_wsgi",
-    "allow_private_network": "Local Network Access is a permission of the person, no header grants it",
+    "intercept_exceptions": "error responses have the headers; for crashes outside of Flask set wrap_wsgi=True",
+    "allow_private_network": "browsers ask the person for this permission now; no header grants it",
 }
 
 
@@ -149,7 +149,7 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         message = f"keys of app.config are in upper case; write {spelled(word)}"
     elif word in EXTENSION_SETTINGS:
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
-        message = f"this is a setting of {whose}, not one of a policy; write it there"
+        message = f"this is a setting of {whose}, not of a policy; set it there"
     elif meant == "policies" and meant in known:
         keys = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else []
         # flask-cors means everything below by a last *.

@@ -361,7 +361,7 @@ def _read_paths(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]
     patterns = string_list("paths", value, problems)
     if not patterns and len(problems) == count:
         problems.append(
-            PolicyProblem("paths_empty", "paths", value, 'empty: no path would be governed; write "/mcp" or "/**"')
+            PolicyProblem("paths_empty", "paths", value, 'empty: no path would be covered; write "/mcp" or "/**"')
         )
     for pattern in patterns:
         if fault := path_fault(pattern):

@@ -140,7 +140,9 @@ class _Reader:
         if not self.is_set("allow_credentials"):
             return
         if pattern.host == "*":
-            message = "with allow_credentials any installed application could use the cookies; list the hosts"
+            message = (
+                "with allow_credentials, any installed application of this kind could use the cookies; list the hosts"
+            )
             self.add("credentials_any_host", "origins", pattern.text, message)
         insecure = pattern.scheme in PLAINTEXT_SCHEMES and not pattern.is_loopback
         if insecure and not self.is_set("dangerously_allow_insecure_origins"):
@@ -160,9 +162,9 @@ class _Reader:
     def name_list(
         self, kind: str, word: str, value: Any, fault_of: Callable[[str, str], PolicyProblem | None]
     ) -> tuple[str, ...]:
-        """The members of a list of names, with a problem for each that is at fault.
+        """The names in a list of names, with a problem for each invalid one.
 
-        A string that holds several, as in a header, is told with those that can stay.
+        If one string has several names, the problem lists the valid ones.
         """
         right: list[str] = []
         for text in string_list(word, value, self.problems):

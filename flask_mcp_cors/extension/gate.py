@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterable
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -250,17 +249,17 @@ def answer(decision: Decision) -> Response:
     return _FinalResponse(decision.body or None, decision.status)
 
 
-def append(headers: Headers, pairs: Iterable[tuple[str, str]]) -> None:
-    """Append headers that are known to be valid.
+def put(decision: Decision, headers: Headers) -> None:
+    """Put a decision's headers into those of a response.
 
-    Werkzeug would check each value again, which costs as much as the whole decision. So this uses the private list
-    of :class:`~werkzeug.datastructures.Headers`, or the public method if there is no such list.
+    Werkzeug would check each value again, which costs as much as the whole decision, and all are known to be valid. So
+    this uses the private list of :class:`~werkzeug.datastructures.Headers`, or public methods if there is no such list.
     """
     stored = getattr(headers, "_list", None)
     if type(stored) is list:
-        stored += pairs
+        stored[:] = decision.apply(stored)
     else:
-        headers.extend(pairs)
+        headers[:] = decision.apply(headers)
 
 
 def _make_before_request(state: AppState) -> Callable[[], Response | None]:
@@ -279,7 +278,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or decision.reported
             or HANDOVER in environ
             or around() is not None
-            or views.exist()
+            or not views.has_no_marks
             or req.method != environ["REQUEST_METHOD"]
             or req.path in documents
         ):
@@ -308,11 +307,7 @@ def _make_after_request(state: AppState) -> Callable[[Response], Response]:
             outer.tell(state.site, decision)
             if outer.site is state.site:
                 return response  # the layer puts them in
-        headers = response.headers
-        if decision.fits(headers):
-            append(headers, decision.headers)
-        else:
-            headers[:] = decision.apply(headers)
+        put(decision, response.headers)
         return response
 
     return after_request

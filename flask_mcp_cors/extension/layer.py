@@ -6,7 +6,6 @@ the public ``Host``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -17,21 +16,17 @@ from ..core.decision import Decision
 from ..core.decision import Reason
 from ..core.policy import CORSPolicy
 from ..core.site import Facts
-from ..doors import AROUND
-from ..doors import HANDOVER
 from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
-from ..wsgi import KEY
-from ..wsgi import make_facts
-from ..wsgi import routed_path
+from ..wsgi import nothing
 from .gate import AppState
+from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
 from .routing import url_adapter
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
     from werkzeug.routing import MapAdapter
 
@@ -46,7 +41,7 @@ def check_proxy_fix(app: Flask) -> None:
     while inner is not None and id(inner) not in seen:
         if isinstance(inner, ProxyFix):
             raise RuntimeError(
-                f"wrap_wsgi: a ProxyFix is hidden below {type(outermost).__name__} in {app.name!r}; "
+                f"wrap_wsgi: a ProxyFix is below {type(outermost).__name__} in {app.name!r}; "
                 "put it outermost: add the other middleware first, then write "
                 "app.wsgi_app = ProxyFix(app.wsgi_app, …), before or after MCPCors(app, wrap_wsgi=True)"
             )
@@ -83,25 +78,11 @@ class Layer(Door):
         super().__init__(wsgi_app, state.configured)
         self._state = state
         self._app = state.app
-        self._views = state.views
-        self._kept = state.site.passing.get
+        self._views: MarkedViews = state.views
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
         if not self._is_next_to_flask:
             # Other applications may be in between. The hook shows which requests reach this app.
             state.register_hooks()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        values = tuple(map(environ.get, KEY))
-        decision = self._kept(values)
-        if (
-            decision is None
-            or HANDOVER in environ
-            or AROUND.get() is not None
-            or self._state.has_hooks
-            or self._views.exist()
-        ):
-            return self._pass(environ, start_response, make_facts(values, routed_path(environ)))
-        return self._go_in(environ, start_response, decision.apply)
 
     def _report(self, facts: Facts, decision: Decision, environ: WSGIEnvironment) -> None:
         state = self._state
@@ -116,6 +97,8 @@ class Layer(Door):
 
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         self._state.check_patterns()
+        # With hooks registered, each request needs a handover to them.
+        self._kept = nothing if self._state.has_hooks else self._site.passing.get
         has_marks = self._views.exist()
         if has_marks and self._is_next_to_flask and not facts.is_preflight:
             return self._leave_to_hook()

@@ -123,6 +123,8 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
                     marks = tuple(other for other in marks if other.on is not mark.on or isinstance(other, GuardMark))
                 setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
+        for views in list(_LIVE):
+            views.has_no_marks = False
 
 
 def _marks_on(function: object) -> tuple[Mark, ...]:
@@ -224,6 +226,10 @@ class _Table(NamedTuple):
     fault: str | None = None
 
 
+#: It has the state of no app, so that the first look-up makes a table.
+_NOT_MADE = _Table((-1, -1), {}, [], set())
+
+
 class Registry:
     """The apps of one extension object, and its marks that have not been found on a route yet.
 
@@ -301,7 +307,10 @@ class MarkedViews:
         self.app = app
         self._default = default
         self._registry = registry
-        self._table = _Table((-1, -1), {}, [], set())
+        self._table = _NOT_MADE
+        #: The quick form of :meth:`exist`, which is read for each request. A new mark resets it in all apps, and
+        #: :meth:`compile` sets it again.
+        self.has_no_marks = False
         _LIVE.add(self)
 
     def exist(self) -> bool:
@@ -343,6 +352,8 @@ class MarkedViews:
         fault = self._registry.judge(self, table)
         exist = bool(table.held) or bool(self._registry.made)
         self._table = table = table._replace(exist=exist, fault=fault)
+        with _Made.lock:
+            self.has_no_marks = not exist and table.state[0] == _Made.count
         return table
 
     def look_up(self) -> _Table:

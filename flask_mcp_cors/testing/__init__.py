@@ -1,4 +1,4 @@
-"""What a browser would do with a server: the client half of the Fetch standard, as far as CORS goes.
+"""A test client that treats a server as a browser does: the client half of the Fetch standard, as far as CORS goes.
 
 .. code-block:: python
 

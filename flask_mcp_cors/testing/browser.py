@@ -1,6 +1,6 @@
-"""The browser: ``fetch()`` of one page, as the Fetch standard has it.
+"""The browser: ``fetch()`` of one page, as the Fetch standard defines it.
 
-The methods of :class:`Browser` bear the names of the standard's algorithms and call each other as those do.
+The methods of :class:`Browser` have the names of the standard's algorithms and call each other as those do.
 """
 
 from __future__ import annotations
@@ -57,8 +57,6 @@ from .urls import URL
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_METHOD_REFUSED = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE
-
 USER_AGENT = "Mozilla/5.0 (flask_mcp_cors.testing)"
 MAX_REDIRECTS = 20
 
@@ -69,15 +67,14 @@ NULL_BODY_STATUSES = frozenset({204, 205, 304})
 class Browser:
     """A page of *origin* in a browser, whose JavaScript calls a server.
 
-    It does what a browser does about CORS and nothing else: it sends preflights and caches their answers, checks
-    responses, hides headers, follows redirects and keeps cookies. It has no HTTP cache and runs no JavaScript.
+    It sends preflights and caches their answers, checks responses, hides headers, follows redirects and keeps cookies.
+    It has no HTTP cache and runs no JavaScript.
 
     :param app: a WSGI application, or a transport: ``HTTPTransport()`` makes it call a real server.
     :param origin: the page's origin; ``"null"`` is a sandboxed frame.
     :param base_url: where the server is. Relative URLs are relative to it.
-    :param quirks: ``None`` for the Fetch standard; ``"chromium"``, ``"firefox"`` or ``"webkit"`` for what that engine
-        makes of it; :data:`QUIRKS` lists the differences. The console's words are that engine's, too (``None``:
-        Chromium's).
+    :param quirks: ``None`` for the Fetch standard; ``"chromium"``, ``"firefox"`` or ``"webkit"`` for that engine's
+        differences, which :data:`QUIRKS` lists. Errors have that engine's console messages, too (``None``: Chromium's).
 
     .. code-block:: python
 
@@ -87,11 +84,15 @@ class Browser:
         assert [exchange.is_preflight for exchange in browser.network] == [True, False]
     """
 
-    #: What went over the network, oldest first. Yours to clear.
+    #: What went over the network, oldest first. You may clear it.
     network: list[Exchange]
 
     #: The time in seconds. It stands still: move it to let cached answers and cookies expire.
     clock: float
+
+    #: Set it to send requests that browsers block, such as mixed content. :attr:`blocked` is then the first error.
+    sends_blocked = False
+    blocked: CORSError | None = None
 
     def __init__(
         self,
@@ -130,13 +131,13 @@ class Browser:
     ) -> Response:
         """Call ``fetch()`` in the page's JavaScript.
 
-        :param path_or_url: of HTTP or HTTPS: there is nothing here that would answer for another scheme.
-        :param headers: what JavaScript sets. A forbidden name is dropped silently.
+        :param path_or_url: a path, or a URL of HTTP or HTTPS.
+        :param headers: what JavaScript sets. Forbidden names are dropped silently, as in a browser.
         :param json: sent as JSON, with that content type unless *headers* has another.
-        :param body: text is sent as ``text/plain;charset=UTF-8`` unless *headers* has a content type; bytes without.
-        :param mode: besides JavaScript's modes ``"navigate"``: the page is left, as by a link or a form.
+        :param body: text is sent as ``text/plain;charset=UTF-8`` unless *headers* has a content type; bytes have none.
+        :param mode: JavaScript's modes, and ``"navigate"``: the page is left, as by a link or a form.
         :raises CORSError: the browser rejects it.
-        :raises TypeError: no browser was asked: the arguments are none that ``fetch()`` has.
+        :raises TypeError: ``fetch()`` does not take such arguments.
         """
         # pytest then shows the line of the test that called.
         __tracebackhide__ = True
@@ -158,25 +159,24 @@ class Browser:
             )
             return self._main_fetch(request)
         except CORSFailure as failure:
-            # Not by way of a variable: it would be in a cycle with the error's traceback, and this browser, with
-            # whatever its responses still hold open, would be left to the garbage collector.
-            raise self._error(failure, request, self.network[before:], path_or_url, method) from failure.__cause__
+            # A variable for the error would make a cycle with its traceback. This browser, and the connections of
+            # its responses, would then stay open until the garbage collector runs.
+            raise self._error(failure, request, self.network[before:], path_or_url) from failure.__cause__
 
     def _error(
-        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], given_url: str, method: str
+        self, failure: CORSFailure, request: Request | None, exchanges: list[Exchange], url: str = ""
     ) -> CORSError:
         """What ``fetch`` raises.
 
-        :param request: ``None`` where the arguments make none.
+        :param request: ``None`` if the arguments of ``fetch``, such as *url*, do not make a request.
         """
-        url = initial_url = given_url
-        facts: dict[str, Any] = {**failure.facts, "method": method.upper()}
+        initial_url, facts = url, failure.facts
         if request is not None:
             for exchange in exchanges:
                 if exchange.response is not None:
                     exchange.response.body.close()
             url, initial_url = failure.url or request.url.href, request.url_list[0].href
-            facts = console_facts(self._engine, request, failure, exchanges, self.quirks)
+            facts = console_facts(self._engine, request, failure, exchanges)
         return CORSError(
             failure.reason, failure.detail, url, initial_url, self.origin, failure.offending, self._engine, **facts
         )
@@ -184,7 +184,12 @@ class Browser:
     def _main_fetch(self, request: Request) -> Response:
         """https://fetch.spec.whatwg.org/#main-fetch, once for each URL in the redirect chain."""
         while True:
-            self._refuse_blocked(request)
+            try:
+                self._refuse_blocked(request)
+            except CORSFailure as failure:
+                if not self.sends_blocked:
+                    raise
+                self.blocked = self.blocked or self._error(failure, request, [])
             response = self._http_fetch(request)
             if response.status not in REDIRECT_STATUSES:
                 return self._filtered(request, response)
@@ -197,13 +202,16 @@ class Browser:
                 location = location or None
             if request.redirect == "manual":
                 response.body.close()
-                return self._opaque_redirect(request, location)
+                if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
+                    with suppress(OtherSchemeError):
+                        request.parse_location(location)
+                return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
             if location is None:
                 if request.redirect == "error" and self._is_redirect(response):
                     raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
                 return self._filtered(request, response)
             response.body.close()
-            self._http_redirect_fetch(request, request.location_url(location, self.quirks), response.status)
+            self._http_redirect_fetch(request, request.location_url(location), response.status)
 
     def _is_redirect(self, response: NetworkResponse) -> bool:
         """Would this fail a fetch that must not be redirected?"""
@@ -211,14 +219,8 @@ class Browser:
             return False
         return Quirk.REDIRECT_NEEDS_LOCATION not in self.quirks or bool(response.headers.get("Location"))
 
-    def _opaque_redirect(self, request: Request, location: str | None) -> Response:
-        if location and Quirk.BAD_LOCATION_FAILS_AT_ONCE in self.quirks:
-            with suppress(OtherSchemeError):
-                request.parse_location(location, self.quirks)
-        return Response("opaqueredirect", 0, request.url.without_fragment, False, HeaderList())
-
     def _refuse_blocked(self, request: Request) -> None:
-        """What is refused before it is sent, in Chromium's order: it decides what the console says."""
+        """Fail for a request that browsers do not send. The order is Chromium's: it decides what the console says."""
         navigates = request.mode == "navigate"
         if request.mode == "same-origin" and not request.is_same_origin:
             raise CORSFailure(CORSErrorReason.DISALLOWED_BY_MODE)
@@ -229,7 +231,7 @@ class Browser:
         strict = Quirk.LOOPBACK_IS_MIXED_CONTENT in self.quirks
         is_secure = request.url.scheme == "https" if strict else request.url.is_potentially_trustworthy()
         if not navigates and self.origin.startswith("https:") and not is_secure:
-            # Only Firefox's console names the fragment of a URL to which no redirect led.
+            # Firefox's console always names the URL with its fragment, the others only after a redirect.
             is_short = self._engine != "firefox" and len(request.url_list) == 1
             url = request.url.without_fragment if is_short else None
             raise CORSFailure(CORSErrorReason.MIXED_CONTENT, url=url)
@@ -311,7 +313,8 @@ class Browser:
         if is_kept and Quirk.REFUSAL_IS_CACHED in self.quirks:
             self._preflight_cache.store(question, answer, self.clock)
         if not answer.allows_method(request.method, with_credentials=request.with_credentials):
-            raise CORSFailure(_METHOD_REFUSED, request.method, offending=(request.method,))
+            reason, method = CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, request.method
+            raise CORSFailure(reason, method, offending=(method,))
         strict = Quirk.AUTHORIZATION_UNDER_WILDCARD not in self.quirks
         if names := answer.refused_headers(question, authorization_needs_naming=strict):
             raise CORSFailure(CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE, names[0], offending=names)
@@ -335,14 +338,14 @@ class Browser:
                     raise CORSFailure(CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS)
                 request.refusal = CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS, ""
         if request.redirect == "error":
-            # The standard looks at this first. It makes no difference but to the console.
+            # The standard checks this first. Only the console shows the difference.
             raise CORSFailure(CORSErrorReason.REDIRECT_DISALLOWED)
         if request.mode in ("no-cors", "same-origin") and Quirk.NO_CORS_REDIRECT_TAINTS in self.quirks:
             request.tainted_origin = request.tainted_origin or request.url.origin != url.origin
         method = request.method
         if method == "DELETE" and url.origin != request.url.origin and Quirk.REDIRECTED_DELETE_IS_GET in self.quirks:
             request.method = "GET"
-        request.redirect_to(url, status, self.quirks)
+        request.redirect_to(url, status)
         is_cors = request.mode == "cors" and (request.response_tainting == "cors" or not request.is_same_origin)
         if Quirk.REDIRECT_STARTS_ANEW in self.quirks and is_cors:
             changed = request.response_tainting == "basic" or request.method != method
@@ -398,7 +401,7 @@ class Browser:
             return value.encode().decode("latin-1")
         if Quirk.RANGE_IS_REWRITTEN not in self.quirks or name.lower() != "range" or request.method != "GET":
             return value
-        # A conditional request is none for the cache, whose work this is.
+        # Chromium's HTTP cache rewrites it, and does not handle conditional requests.
         return value if any(other.lower() in CONDITIONAL_HEADERS for other in request.headers) else rewrite_range(value)
 
     def _fetch_metadata(self, request: Request, site: str | None = None) -> list[tuple[str, str]]:
@@ -424,8 +427,8 @@ class Browser:
                 ("Sec-Fetch-Mode", request.mode),
                 ("Sec-Fetch-Dest", "document" if navigates else "empty"),
             ]
-        # The referrer policy "strict-origin-when-cross-origin": the page is at the root of its origin.
-        # What was hidden once stays hidden.
+        # The referrer policy "strict-origin-when-cross-origin", of a page at the root of its origin. After a downgrade
+        # to HTTP the header stays away.
         if self.origin != OPAQUE and not any(map(self._downgrades, request.url_list)):
             headers.append(("Referer", f"{self.origin}/"))
         if "User-Agent" not in request.headers:
@@ -444,16 +447,14 @@ class Browser:
             exchange.response = self.transport.send(exchange.request)
         except OSError as error:
             if isinstance(self.transport, WSGITransport):
-                # It is the application's own: there is no network here.
-                raise
+                raise  # the application's own error: there is no network here
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, net_error(error)) from error
         if exchange.response.status == 407 and Quirk.PROXY_STATUS_IS_A_STATUS not in self.quirks:
-            # It asks for a proxy's credentials, and there is no proxy.
             exchange.response.body.close()
             raise CORSFailure(CORSErrorReason.UNEXPECTED_PROXY_AUTH)
         several = len(set(exchange.response.headers.getall("Location"))) > 1
         if several and Quirk.LOCATIONS_ARE_ONE not in self.quirks:
-            # Whoever can add a second one must not decide. Browsers do not ask for the status first.
+            # They suggest response splitting. Browsers fail whatever the status is.
             raise CORSFailure(CORSErrorReason.NETWORK_ERROR, "ERR_RESPONSE_HEADERS_MULTIPLE_LOCATION")
         return exchange.response
 

@@ -1,4 +1,4 @@
-"""The checks on responses: CORS check, CORP check, and what JavaScript may read of one."""
+"""The checks on responses: CORS check, CORP check, and which headers JavaScript may read."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cors_check(headers: HeaderList, origin: str, *, with_credentials: bool) -> N
 
 
 def _origin_fault(allowed: str) -> CORSErrorReason:
-    """To the standard a mismatch is a mismatch. Chromium's console says what kind."""
+    """The kind of mismatch. Only Chromium's console tells the kinds apart."""
     if " " in allowed or "," in allowed:
         return CORSErrorReason.MULTIPLE_ALLOW_ORIGIN_VALUES
     if allowed == "null" or is_valid_url(allowed):
@@ -55,13 +55,13 @@ def _origin_fault(allowed: str) -> CORSErrorReason:
 
 
 def is_valid_url(value: str) -> bool:
-    """Is this an absolute URL? Only the console's wording depends on it.
+    """Is this an absolute URL? Only the console message depends on it.
 
     >>> is_valid_url("https://a.example/"), is_valid_url("a.example"), is_valid_url("https://")
     (True, False, False)
     """
     try:
-        # The header is bytes, and a URL is UTF-8.
+        # Headers are decoded as Latin-1 here, URLs as UTF-8.
         parse_url(value.encode("latin-1").decode())
     except OtherSchemeError as error:
         return error.scheme != ""
@@ -78,7 +78,7 @@ def corp_check(headers: HeaderList, origin: str, url_origin: str) -> None:
     policy = headers.get("Cross-Origin-Resource-Policy")
     if policy == "same-origin" and origin != url_origin:
         raise CORSFailure(CORSErrorReason.CORP_NOT_SAME_ORIGIN)
-    # An HTTPS page may be given what came over HTTP, if it is of this site otherwise.
+    # An HTTPS page may read an HTTP response of the same site.
     if origin.startswith("https:"):
         url_origin = re.sub("^http:", "https:", url_origin)
     if policy == "same-site" and not is_same_site(origin, url_origin):

@@ -1,8 +1,11 @@
-"""What the consoles of Firefox and WebKit say of a failure besides its reason: what they name, and find first."""
+"""The facts on which an engine's console message depends: the values that it names, and what it checks first."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.headers import ALLOW_ORIGIN
+from . import words
 from .checks import cors_check
 from .checks import REDIRECT_STATUSES
 from .errors import CORSErrorReason
@@ -10,100 +13,87 @@ from .errors import CORSFailure
 from .messages import Exchange
 from .preflight import Answer
 from .quirks import Engine
-from .quirks import Quirk
 from .request import Request
 from .urls import OtherSchemeError
-from .words import CHECKS
-from .words import MIXED_LOOPBACK
-from .words import NO_CORS_SCHEME
-from .words import NO_MATCH
-from .words import NO_SUCCESS
-from .words import REDIRECTION_DENIED
-from .words import SILENT_IN_FIREFOX
-from .words import UNSAFE_ATTEMPT
-from .words import WORDS
 
 
-def console_facts(
-    engine: Engine, request: Request, failure: CORSFailure, exchanges: list[Exchange], quirks: frozenset[Quirk]
-) -> dict[str, object]:
+def console_facts(engine: Engine, request: Request, failure: CORSFailure, exchanges: list[Exchange]) -> dict[str, Any]:
     """The facts of a :class:`CORSError`.
 
     :param exchanges: those of this fetch.
     """
-    facts = {**failure.facts, "port": request.url.port}
+    facts: dict[str, Any] = {**failure.facts, "port": request.url.port, "sent_origin": request.serialized_origin}
     last = exchanges[-1] if exchanges else None
     if last is not None and last.response is not None:
         facts["status"] = last.response.status
-    if engine == "firefox":
+    # In Chromium this includes a redirect to another scheme.
+    is_redirected = len(request.url_list) > 1 or (engine == "chromium" and failure.url is not None)
+    if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE and is_redirected:
+        facts["words"] = words.UNSAFE_ATTEMPT.get(engine)
+    elif engine == "firefox":
         facts |= _in_firefox(request, failure, last)
-    if engine == "webkit":
+    elif engine == "webkit":
         names = {name.lower(): name for name in request.headers}
-        facts["sent_origin"] = request.serialized_origin
         facts["name"] = names.get(failure.detail, failure.detail)
-        facts["words"] = _webkit_words(request, failure, last, quirks)
+        facts["words"] = _webkit_words(request, failure, last)
     return facts
 
 
 def _in_firefox(request: Request, failure: CORSFailure, last: Exchange | None) -> dict[str, object]:
-    if failure.reason in SILENT_IN_FIREFOX and request.mode == "cors" and request.response_tainting == "cors":
-        return {"words": NO_SUCCESS}
-    headers = None if last is None or last.response is None else last.response.headers
-    if headers is None:
+    if failure.reason in words.SILENT_IN_FIREFOX and request.response_tainting == "cors":
+        return {"words": words.NO_SUCCESS}
+    if last is None or last.response is None:
         return {}
+    headers, lines = last.response.headers, words.WORDS["firefox"]
     if "MultipleAllowOrigin" in failure.reason and len(headers.getall(ALLOW_ORIGIN)) == 1:
-        return {"words": NO_MATCH}
-    words = WORDS["firefox"]
+        return {"words": words.NO_MATCH}
     if failure.reason is CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT:
         try:
             cors_check(headers, request.origin, with_credentials=request.with_credentials)
         except CORSFailure as first:
-            return {"words": words[first.of_preflight().reason].replace("{detail}", "{first}"), "first": first.detail}
+            return {"words": lines[first.of_preflight().reason].replace("{detail}", "{value}"), "value": first.detail}
         if "Location" not in headers:
-            return {"words": words[CORSErrorReason.PREFLIGHT_INVALID_STATUS]}
+            return {"words": lines[CORSErrorReason.PREFLIGHT_INVALID_STATUS]}
     if failure.reason is CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE:
         answer = Answer.from_headers(headers.without({"access-control-allow-headers"}))
         if not answer.allows_method(request.method, with_credentials=request.with_credentials):
-            return {"words": words[CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE]}
+            return {"words": lines[CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE]}
     return {}
 
 
-def _webkit_words(
-    request: Request, failure: CORSFailure, last: Exchange | None, quirks: frozenset[Quirk]
-) -> str | None:
-    """Where WebKit looks at something else first, or says more: on the answer to a preflight, and on redirects."""
-    words = WORDS["webkit"].get(failure.reason)
+def _webkit_words(request: Request, failure: CORSFailure, last: Exchange | None) -> str | None:
+    """The message where WebKit checks in another order or says more: on the answer to a preflight, and on redirects."""
+    lines = words.WORDS["webkit"]
     if failure.reason is CORSErrorReason.MIXED_CONTENT and request.url.is_potentially_trustworthy():
-        return MIXED_LOOPBACK
-    if last is not None and last.response is None and last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED":
-        # Without a preflight it says nothing.
-        return f"Could not connect to {request.url.host}: Connection refused"
-    if last is None or last.response is None or words is None:
+        return words.MIXED_LOOPBACK
+    if last is None:
         return None
+    if last.response is None:
+        # WebKit reports a refused connection for preflights only.
+        is_refused = last.is_preflight and failure.detail == "ERR_CONNECTION_REFUSED"
+        return f"Could not connect to {request.url.host}: Connection refused" if is_refused else None
+    line = lines.get(failure.reason, words.FAILED["webkit"])
     if "MultipleAllowOrigin" in failure.reason and "," not in failure.detail:
-        words = WORDS["webkit"][CORSErrorReason.ALLOW_ORIGIN_MISMATCH]
+        line = lines[CORSErrorReason.ALLOW_ORIGIN_MISMATCH]
     if last.is_preflight:
         is_ok = 200 <= last.response.status <= 299
-        return words if is_ok else WORDS["webkit"][CORSErrorReason.PREFLIGHT_INVALID_STATUS]
+        return line if is_ok else lines[CORSErrorReason.PREFLIGHT_INVALID_STATUS]
     if failure.reason is CORSErrorReason.UNSAFE_REDIRECT and request.mode == "cors" and request.redirect == "follow":
-        return REDIRECTION_DENIED.format(target="{detail}") + NO_CORS_SCHEME
-    location = last.response.headers.get("Location")
-    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and location and request.redirect == "follow":
-        url = request.parse_location(location, quirks)
+        return words.REDIRECTION_DENIED.format(target="{detail}") + words.NO_CORS_SCHEME
+    location = last.response.headers.get("Location", "")
+    if failure.reason is CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS and request.redirect == "follow":
+        url = request.parse_location(location)
         target = url._replace(userinfo="", fragment=url.fragment or request.url.fragment).href
-        return _literally(f"{REDIRECTION_DENIED.format(target=target)}redirection URL {url.href} has credentials")
-    if failure.reason is CORSErrorReason.DISALLOWED_BY_MODE:
-        return UNSAFE_ATTEMPT if len(request.url_list) > 1 else None
-    is_check = failure.reason in CHECKS and last.response.status in REDIRECT_STATUSES
-    if not location or not is_check or request.mode != "cors":
-        return words
+        return _literally(f"{words.REDIRECTION_DENIED.format(target=target)}redirection URL {url.href} has credentials")
+    if not location or failure.reason not in words.CHECKS or last.response.status not in REDIRECT_STATUSES:
+        return line
     try:
-        target = request.parse_location(location, quirks).href
+        target = request.parse_location(location).href
     except (CORSFailure, OtherSchemeError):
-        return words
-    return REDIRECTION_DENIED.format(target=_literally(target)) + words
+        return line
+    return words.REDIRECTION_DENIED.format(target=_literally(target)) + line
 
 
 def _literally(text: str) -> str:
-    """For a template: nothing to be filled in."""
+    """The text as a template without placeholders."""
     return text.replace("{", "{{").replace("}", "}}")

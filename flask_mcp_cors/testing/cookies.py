@@ -1,13 +1,15 @@
-"""A simple cookie jar: what decides whether a request has cookies, and no more.
+"""A simple cookie jar: it decides whether a request has cookies.
 
-Domains, paths, expiry, ``Secure``, ``SameSite`` (``Lax`` where it is not said) and the prefixes of names are honoured;
-limits, partitions and Chromium's two minutes of grace for a fresh cookie on a top-level POST are not.
+It honours domains, paths, expiry, ``Secure``, ``SameSite`` (``Lax`` by default) and the prefixes of names. It does not
+honour limits, partitions and Chromium's two minutes in which a new cookie may go with a top-level POST.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+from werkzeug.http import parse_date
 
 from .quirks import Quirk
 from .urls import is_ip_address
@@ -17,7 +19,7 @@ from .urls import URL
 
 @dataclass(frozen=True)
 class Cookie:
-    """A cookie as it was set, with the host and the path that it goes to."""
+    """A cookie as it was set, with the host and the path for which it is sent."""
 
     name: str
     value: str
@@ -25,11 +27,12 @@ class Cookie:
     host_only: bool
     path: str
     secure: bool
+    #: in lower case; anything but ``strict`` and ``none`` means ``lax``
     same_site: str
     expires: float | None
 
     def goes_to(self, url: URL, now: float, quirks: frozenset[Quirk]) -> bool:
-        """Host, path, time and security, all but ``SameSite``."""
+        """Do host, path, time and security permit it? ``SameSite`` is not checked here."""
         path = url.target.partition("?")[0]
         return (
             (url.host == self.host or (not self.host_only and url.host.endswith(f".{self.host}")))
@@ -47,7 +50,7 @@ class CookieJar:
         self._cookies: dict[tuple[str, str, str], Cookie] = {}
 
     def set(self, url: URL, set_cookie: str, now: float, *, same_site: bool, navigation: bool = False) -> None:
-        """Take one ``Set-Cookie`` value, unless it is not this server's to set.
+        """Store the cookie of one ``Set-Cookie`` value, if this server may set it.
 
         :param same_site: is the page of the same site as *url*?
         """
@@ -59,7 +62,7 @@ class CookieJar:
                 return
         elif not (same_site or navigation):
             return
-        # One that has expired takes the place of the older one, and is never sent.
+        # An expired cookie replaces the older one and is never sent.
         self._cookies[cookie.name, cookie.host, cookie.path] = cookie
 
     def header(self, url: URL, now: float, *, same_site: bool, lax: bool = False) -> str | None:
@@ -71,7 +74,7 @@ class CookieJar:
             f"{cookie.name}={cookie.value}" if cookie.name else cookie.value
             for cookie in sorted(self._cookies.values(), key=lambda cookie: -len(cookie.path))
             if cookie.goes_to(url, now, self._quirks)
-            and (same_site or cookie.same_site == "none" or (lax and cookie.same_site == "lax"))
+            and (same_site or cookie.same_site == "none" or (lax and cookie.same_site != "strict"))
         ]
         return "; ".join(pairs) or None
 
@@ -108,20 +111,18 @@ def _parse(url: URL, set_cookie: str, now: float, quirks: frozenset[Quirk]) -> C
     if secure and not _is_secure(url, quirks):
         return None
     has_prefixes = Quirk.COOKIE_PREFIXES_ARE_UNKNOWN not in quirks
-    if has_prefixes and not _keeps_its_promise(name.strip(), value.strip(), given, host_only=host_only):
+    if has_prefixes and not _fits_prefix(name.strip(), value.strip(), given, host_only=host_only):
         return None
     same_site = given.get("samesite", "").lower()
-    if same_site not in ("strict", "none"):
-        same_site = "lax"
     return Cookie(name.strip(), value.strip(), host, host_only, path, secure, same_site, _expires(given, now))
 
 
-def _keeps_its_promise(name: str, value: str, given: dict[str, str], *, host_only: bool) -> bool:
-    """Is the cookie what its prefix says? https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html#4.1.3
+def _fits_prefix(name: str, value: str, given: dict[str, str], *, host_only: bool) -> bool:
+    """Does the cookie meet the rules of its prefix? https://httpwg.org/http-extensions/draft-ietf-httpbis-rfc6265bis.html#4.1.3
 
-    ``__Http-`` and ``__Host-Http-`` are younger than that text; Chromium has them.
+    That text lacks ``__Http-`` and ``__Host-Http-``, which Chromium has.
     """
-    # Without a name the value is all that a server gets to see.
+    # Of a cookie without a name, the server receives the value only.
     prefix = (name or value).lower()
     if not prefix.startswith(("__secure-", "__host-", "__http-")):
         return True
@@ -133,11 +134,7 @@ def _keeps_its_promise(name: str, value: str, given: dict[str, str], *, host_onl
 
 
 def _expires(given: dict[str, str], now: float) -> float | None:
-    try:
-        if "max-age" in given:
-            return now + int(given["max-age"])
-        if "expires" in given:
-            return parsedate_to_datetime(given["expires"]).timestamp()
-    except ValueError:
-        pass
-    return None
+    if re.fullmatch("-?[0-9]+", max_age := given.get("max-age", "")):
+        return now + float(max_age)
+    expires = parse_date(given.get("expires"))
+    return None if expires is None else expires.timestamp()

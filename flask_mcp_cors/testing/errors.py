@@ -1,4 +1,4 @@
-"""Why a fetch was rejected, as a code and in the words of the engine's console."""
+"""Why a fetch was rejected: a code, and the engine's console message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from .quirks import Engine
+from .words import CORS_POLICY
 from .words import FAILED
+from .words import THROWN
 from .words import WORDS
 
 
@@ -19,7 +21,7 @@ class CORSErrorReason(StrEnum):
     (``Network.CorsError``), where it has one.
     """
 
-    # fetch() throws, and nothing is sent
+    # fetch() throws and sends nothing
     INVALID_URL = "InvalidUrl"
     URL_CONTAINS_CREDENTIALS = "UrlContainsCredentials"
     NOT_A_BYTE_STRING = "NotAByteString"
@@ -29,7 +31,7 @@ class CORSErrorReason(StrEnum):
     BODY_DISALLOWED_BY_METHOD = "BodyDisallowedByMethod"
     INVALID_HEADER_NAME = "InvalidHeaderName"
     INVALID_HEADER_VALUE = "InvalidHeaderValue"
-    # a URL that the page may not ask, as it was given or where a redirect leads
+    # a URL that the page may not fetch, given or reached by a redirect
     DISALLOWED_BY_MODE = "DisallowedByMode"
     NO_CORS_REDIRECT_MODE_NOT_FOLLOW = "NoCorsRedirectModeNotFollow"
     UNSUPPORTED_SCHEME = "UnsupportedScheme"
@@ -43,7 +45,7 @@ class CORSErrorReason(StrEnum):
     UNSAFE_REDIRECT = "UnsafeRedirect"
     REDIRECT_TO_UNKNOWN_SCHEME = "RedirectToUnknownScheme"
     REDIRECT_TO_EMBEDDED_CREDENTIALS = "RedirectToEmbeddedCredentials"
-    # no response, or none for this page
+    # there is no response, or this page may not have it
     NETWORK_ERROR = "NetworkError"
     UNEXPECTED_PROXY_AUTH = "UnexpectedProxyAuth"
     CORP_NOT_SAME_ORIGIN = "CorpNotSameOrigin"
@@ -74,120 +76,22 @@ class CORSErrorReason(StrEnum):
     HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE = "HeaderDisallowedByPreflightResponse"
 
 
-#: Those that browsers do not write in upper case themselves; a method's name is case-sensitive.
+#: The methods in use that browsers do not convert to upper case. Method names are case-sensitive.
 _USUAL_METHODS = frozenset({"PATCH", "QUERY"})
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
-_PREFLIGHT = "Response to preflight request doesn't pass access control check: "
-_VALID_VALUE = " Have the server send the header with a valid value."
-
-_CHECK_WORDS = {
-    "MissingAllowOriginHeader": "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
-    "MultipleAllowOriginValues": (
-        "The 'Access-Control-Allow-Origin' header contains multiple values '{detail}', but only one is allowed."
-        + _VALID_VALUE
-    ),
-    "InvalidAllowOriginValue": (
-        "The 'Access-Control-Allow-Origin' header contains the invalid value '{detail}'." + _VALID_VALUE
-    ),
-    "AllowOriginMismatch": (
-        "The 'Access-Control-Allow-Origin' header has a value '{detail}' that is not equal to the supplied origin."
-        + _VALID_VALUE
-    ),
-    "WildcardOriginNotAllowed": (
-        "The value of the 'Access-Control-Allow-Origin' header in the response must not be the wildcard '*' when the "
-        "request's credentials mode is 'include'."
-    ),
-    "InvalidAllowCredentials": (
-        "The value of the 'Access-Control-Allow-Credentials' header in the response is '{detail}' which must be 'true' "
-        "when the request's credentials mode is 'include'."
-    ),
-}
-
-#: What Chromium's console says after "has been blocked by CORS policy: ".
-_CORS_WORDS = {
-    **{CORSErrorReason(code): words for code, words in _CHECK_WORDS.items()},
-    **{CORSErrorReason(f"Preflight{code}"): _PREFLIGHT + words for code, words in _CHECK_WORDS.items()},
-    CORSErrorReason.CORS_DISABLED_SCHEME: ("Cross origin requests are only supported for protocol schemes: {detail}."),
-    CORSErrorReason.REDIRECT_CONTAINS_CREDENTIALS: (
-        "Redirect location '{detail}' contains a username and password, which is disallowed for cross-origin requests."
-    ),
-    CORSErrorReason.PREFLIGHT_INVALID_STATUS: _PREFLIGHT + "It does not have HTTP ok status.",
-    CORSErrorReason.PREFLIGHT_DISALLOWED_REDIRECT: _PREFLIGHT + "Redirect is not allowed for a preflight request.",
-    CORSErrorReason.INVALID_ALLOW_METHODS_PREFLIGHT_RESPONSE: (
-        "Cannot parse Access-Control-Allow-Methods response header field in preflight response."
-    ),
-    CORSErrorReason.INVALID_ALLOW_HEADERS_PREFLIGHT_RESPONSE: (
-        "Cannot parse Access-Control-Allow-Headers response header field in preflight response."
-    ),
-    CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE: (
-        "Method {detail} is not allowed by Access-Control-Allow-Methods in preflight response."
-    ),
-    CORSErrorReason.HEADER_DISALLOWED_BY_PREFLIGHT_RESPONSE: (
-        "Request header field {detail} is not allowed by Access-Control-Allow-Headers in preflight response."
-    ),
-}
-
-_THROWN = "Failed to execute 'fetch' on 'Window': "
-_NOT_LOADED = "Failed to load resource: net::"
-
-#: The whole line where CORS policy is not to blame; where there is none, the message of JavaScript's error.
-_OTHER_WORDS = {
-    CORSErrorReason.INVALID_URL: _THROWN + "Failed to parse URL from {url}",
-    CORSErrorReason.URL_CONTAINS_CREDENTIALS: (
-        _THROWN + "Request cannot be constructed from a URL that includes credentials: {url}"
-    ),
-    CORSErrorReason.NOT_A_BYTE_STRING: (
-        _THROWN + "Failed to read the '{detail}' property from 'RequestInit': "
-        "String contains non ISO-8859-1 code point."
-    ),
-    CORSErrorReason.INVALID_METHOD: _THROWN + "'{detail}' is not a valid HTTP method.",
-    CORSErrorReason.FORBIDDEN_METHOD: _THROWN + "'{detail}' HTTP method is unsupported.",
-    CORSErrorReason.METHOD_UNSUPPORTED_IN_NO_CORS: _THROWN + "'{detail}' is unsupported in no-cors mode.",
-    CORSErrorReason.BODY_DISALLOWED_BY_METHOD: _THROWN + "Request with GET/HEAD method cannot have body.",
-    CORSErrorReason.INVALID_HEADER_NAME: _THROWN + "Invalid name",
-    CORSErrorReason.INVALID_HEADER_VALUE: _THROWN + "Invalid value",
-    CORSErrorReason.DISALLOWED_BY_MODE: (
-        "Fetch API cannot load {url}. "
-        'Request mode is "same-origin" but the URL\'s origin is not same as the request origin {origin}.'
-    ),
-    CORSErrorReason.NO_CORS_REDIRECT_MODE_NOT_FOLLOW: (
-        'Fetch API cannot load {url}. Request mode is "no-cors" but the redirect mode is not "follow".'
-    ),
-    CORSErrorReason.UNSUPPORTED_SCHEME: 'Fetch API cannot load {url}. URL scheme "{detail}" is not supported.',
-    CORSErrorReason.LOCAL_RESOURCE: "Not allowed to load local resource: {url}",
-    CORSErrorReason.MIXED_CONTENT: (
-        "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an insecure resource '{url}'. "
-        "This request has been blocked; the content must be served over HTTPS."
-    ),
-    CORSErrorReason.UNSAFE_PORT: _NOT_LOADED + "ERR_UNSAFE_PORT",
-    CORSErrorReason.REDIRECT_DISALLOWED: _NOT_LOADED + "ERR_FAILED",
-    CORSErrorReason.TOO_MANY_REDIRECTS: _NOT_LOADED + "ERR_TOO_MANY_REDIRECTS",
-    CORSErrorReason.INVALID_REDIRECT: _NOT_LOADED + "ERR_INVALID_REDIRECT",
-    CORSErrorReason.UNSAFE_REDIRECT: _NOT_LOADED + "ERR_UNSAFE_REDIRECT",
-    CORSErrorReason.REDIRECT_TO_UNKNOWN_SCHEME: _NOT_LOADED + "ERR_UNKNOWN_URL_SCHEME",
-    CORSErrorReason.REDIRECT_TO_EMBEDDED_CREDENTIALS: "Failed to fetch",
-    CORSErrorReason.NETWORK_ERROR: _NOT_LOADED + "{detail}",
-    CORSErrorReason.UNEXPECTED_PROXY_AUTH: _NOT_LOADED + "ERR_UNEXPECTED_PROXY_AUTH",
-    CORSErrorReason.CORP_NOT_SAME_ORIGIN: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameOrigin",
-    CORSErrorReason.CORP_NOT_SAME_SITE: _NOT_LOADED + "ERR_BLOCKED_BY_RESPONSE.NotSameSite",
-}
-
-#: Chromium says it in other words where a redirect led there.
-_REDIRECTED_FROM_ONES_OWN_ORIGIN = (
-    "Unsafe attempt to load URL {url} from frame with URL {origin}/. Domains, protocols and ports must match."
-)
-
 
 def _as_shown(text: str, engine: Engine) -> str:
-    """What a console makes of a header's bytes: Firefox takes them for UTF-8, WebKit takes what comes of that apart."""
+    """A header's value in the console. Chromium escapes bytes, Firefox decodes UTF-8, WebKit takes that for Latin-1."""
+    if engine == "chromium":
+        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", text)
     text = text.encode("latin-1", "replace").decode(errors="replace")
     return text.encode().decode("latin-1") if engine == "webkit" else text
 
 
 class CORSFailure(Exception):
-    """A check failed. Inside this package only: the browser adds whose request it was and raises :class:`CORSError`."""
+    """A check failed. Private: the browser adds the facts of the request and raises :class:`CORSError`."""
 
     def __init__(
         self,
@@ -201,7 +105,7 @@ class CORSFailure(Exception):
         self.reason = reason
         self.detail = detail
         self.offending = offending
-        #: what the words of one engine or another name besides
+        #: other values that console messages name
         self.facts = facts
         #: the URL to blame, if it is not the one that was being fetched
         self.url = url
@@ -214,17 +118,16 @@ class CORSFailure(Exception):
 class CORSError(TypeError):
     """A browser's ``fetch`` would have rejected here.
 
-    It is a :exc:`TypeError`, because that is all that JavaScript gets to see. Where there was no answer, the
-    :exc:`OSError` is its ``__cause__``.
+    It is a :exc:`TypeError`, as in JavaScript. If there was no answer, its ``__cause__`` is the :exc:`OSError`.
 
     :param reason: a stable code.
-    :param detail: the value, method, header name or network error that is to blame, or nothing.
+    :param detail: the value, method, header name or network error that caused it, or nothing.
     :param url: the URL that was being fetched when it happened.
-    :param initial_url: the URL that ``fetch`` was called with: another one after a redirect.
+    :param initial_url: the URL that ``fetch`` was called with. It differs from *url* after a redirect.
     :param origin: the page's origin, serialized.
     :param offending: the refused method, or every header name that was refused.
-    :param engine: whose console's words :attr:`console_message` has.
-    :param facts: what the engine's words name besides: the response's ``status``, the ``sent_origin`` and so on.
+    :param engine: the engine that :attr:`console_message` quotes.
+    :param facts: other values that the message names: the response's ``status``, the ``sent_origin`` and so on.
     """
 
     def __init__(
@@ -250,13 +153,13 @@ class CORSError(TypeError):
 
     def __str__(self) -> str:
         message = self.console_message
-        if self.url not in message and not message.startswith(_THROWN):
+        if self.url not in message and not message.startswith(THROWN):
             message = f"Failed to fetch: {self.reason}, {self.url} ({message})"
         return f"{message} {self.advice}" if self.advice else message
 
     @property
     def advice(self) -> str:
-        """What to change in the page, where the server is not to blame; else nothing.
+        """What to change in the page, if the page causes the error; otherwise empty.
 
         >>> CORSError(CORSErrorReason.METHOD_DISALLOWED_BY_PREFLIGHT_RESPONSE, "patch", "", "", "").advice
         'Write "PATCH" in the page: browsers send "patch" as it is written.'
@@ -269,35 +172,22 @@ class CORSError(TypeError):
 
     @property
     def is_cors_policy(self) -> bool:
-        """Does Chromium's console say "blocked by CORS policy"? Else something other than CORS is to blame."""
-        return self.reason in _CORS_WORDS
+        """Does Chromium's console say "blocked by CORS policy"? If not, the cause is something other than CORS."""
+        return WORDS["chromium"].get(self.reason, "").startswith(CORS_POLICY)
 
     @property
     def console_message(self) -> str:
-        """The line in the console, as the engine words it; where it prints none, the message of JavaScript's error.
+        """The engine's line in the console; if it prints none, the message of JavaScript's error.
 
-        Firefox and WebKit print a second line that says less; this is the one that names the cause.
+        Firefox and WebKit print a second line that says less; this line names the cause.
 
         >>> print(CORSError(CORSErrorReason.PREFLIGHT_INVALID_STATUS, "", "https://b/", "https://b/", "https://a"))
         Access to fetch at 'https://b/' from origin 'https://a' has been blocked by CORS policy: \
 Response to preflight request doesn't pass access control check: It does not have HTTP ok status.
         """
-        if self.engine != "chromium":
-            words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
-            given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
-            for name in ("detail", "value", "first"):
-                if isinstance(text := given.get(name), str):
-                    given[name] = _as_shown(text, self.engine)
-            return words.format_map(defaultdict(lambda: "(null)", given))
-        if not self.is_cors_policy:
-            words = _OTHER_WORDS[self.reason]
-            if self.reason is CORSErrorReason.DISALLOWED_BY_MODE and self.url != self.initial_url:
-                words = _REDIRECTED_FROM_ONES_OWN_ORIGIN
-            return words.format(url=self.url, origin=self.origin, detail=self.detail)
-        redirected = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
-        detail = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04X}", self.detail)
-        words = _CORS_WORDS[self.reason].format(detail=detail)
-        return (
-            f"Access to fetch at '{self.url}' {redirected}from origin '{self.origin}' "
-            f"has been blocked by CORS policy: {words}"
-        )
+        words = str(self._facts.get("words") or WORDS[self.engine].get(self.reason, FAILED[self.engine]))
+        given = {"url": self.url, "origin": self.origin, "name": self.detail, "detail": self.detail, **self._facts}
+        given["redirected"] = "" if self.url == self.initial_url else f"(redirected from '{self.initial_url}') "
+        if self.engine != "chromium" or self.is_cors_policy:
+            given |= {name: _as_shown(given[name], self.engine) for name in ("detail", "value") if name in given}
+        return words.format_map(defaultdict(lambda: "(null)", given))

@@ -1,6 +1,6 @@
-"""Header lists, and what the Fetch standard says about the values of request headers.
+"""Header lists, and the Fetch standard's rules for the values of request headers.
 
-The rules about names and methods are in :mod:`flask_mcp_cors.core.headers`; these are the client's own.
+The rules for names and methods are in :mod:`flask_mcp_cors.core.headers`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ HTTP_WHITESPACE = "\t\n\r "
 #: https://fetch.spec.whatwg.org/#no-cors-safelisted-request-header-name
 NO_CORS_SAFELISTED = frozenset({"accept", "accept-language", "content-language", "content-type"})
 
-#: With one of these a request is not for an HTTP cache to answer.
+#: An HTTP cache does not handle requests with one of these.
 CONDITIONAL_HEADERS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"})
 
-#: https://fetch.spec.whatwg.org/#request-body-header-name: gone when a redirect turns the request into a GET
+#: https://fetch.spec.whatwg.org/#request-body-header-name: removed when a redirect turns the request into a GET
 REQUEST_BODY_HEADERS = frozenset({"content-encoding", "content-language", "content-location", "content-type"})
 
 _SAFELISTED_ESSENCES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 
-#: What Chromium safelists besides: see :attr:`Quirk.CLIENT_HINTS_SAFELISTED`.
+#: Other names that Chromium safelists: see :attr:`Quirk.CLIENT_HINTS_SAFELISTED`.
 _CLIENT_HINTS = dict.fromkeys(("device-memory", "downlink", "dpr"), re.compile(r"[0-9]+(\.[0-9]+)?"))
 _CLIENT_HINTS |= dict.fromkeys(("rtt", "viewport-width", "width"), re.compile("[0-9]+"))
 _CLIENT_HINTS |= {"ect": re.compile("slow-2g|2g|3g|4g"), "save-data": re.compile("on", re.IGNORECASE)}
@@ -47,7 +47,7 @@ MAX_SAFELISTED_TOTAL = 1024
 
 
 class HeaderList(Mapping[str, str]):
-    """An immutable header list, read without regard to case. Repeated headers are combined with a comma.
+    """An immutable header list; names are case-insensitive. Repeated headers are combined with a comma.
 
     >>> headers = HeaderList([("Vary", "Origin"), ("vary", "Cookie")])
     >>> headers["VARY"], headers.getall("Vary"), list(headers)
@@ -58,12 +58,12 @@ class HeaderList(Mapping[str, str]):
         self.pairs: Pairs = tuple(pairs)
 
     def getall(self, name: str) -> list[str]:
-        """Each value by itself."""
+        """Each value separately."""
         lower = name.lower()
         return [value for other, value in self.pairs if other.lower() == lower]
 
     def without(self, names: Set[str]) -> HeaderList:
-        """A copy that lacks these names, given in lower case."""
+        """A copy without these names, given in lower case."""
         return HeaderList(pair for pair in self.pairs if pair[0].lower() not in names)
 
     def __getitem__(self, name: str) -> str:
@@ -85,13 +85,13 @@ class HeaderList(Mapping[str, str]):
 
 
 class MalformedList(ValueError):
-    """A header that is a list of tokens holds something else."""
+    """A header that must be a list of tokens has a member that is not a token."""
 
 
 def extract_list(headers: HeaderList, name: str) -> tuple[str, ...]:
     """https://fetch.spec.whatwg.org/#extract-header-list-values, of a list of tokens; empty where it is absent.
 
-    :raises MalformedList: a member is no token.
+    :raises MalformedList: a member is not a token.
     """
     members = tuple(split_list(headers.get(name, "")))
     for member in members:
@@ -101,7 +101,7 @@ def extract_list(headers: HeaderList, name: str) -> tuple[str, ...]:
 
 
 def rewrite_range(value: str) -> str:
-    """What :attr:`Quirk.RANGE_IS_REWRITTEN` makes of a ``Range``.
+    """The ``Range`` that :attr:`Quirk.RANGE_IS_REWRITTEN` sends.
 
     >>> rewrite_range("Bytes= 05-10"), rewrite_range("bytes=10-5")
     ('bytes=5-10', 'bytes=10-5')
@@ -119,17 +119,13 @@ def rewrite_range(value: str) -> str:
     return f"bytes={'' if first is None else first}-{'' if last is None else last}"
 
 
-def mime_type_essence(value: str) -> str | None:
-    """The essence of a MIME type, or ``None`` where there is none to be read.
+def mime_type_essence(value: str) -> str:
+    """The essence of a MIME type; a malformed one has no meaning.
 
-    >>> mime_type_essence("Text/Plain ; charset=utf-8"), mime_type_essence("text plain")
-    ('text/plain', None)
+    >>> mime_type_essence("Text/Plain ; charset=utf-8")
+    'text/plain'
     """
-    kind, slash, subtype = value.strip(HTTP_WHITESPACE).partition(";")[0].partition("/")
-    subtype = subtype.rstrip(HTTP_WHITESPACE)
-    if not (slash and is_token(kind) and is_token(subtype)):
-        return None
-    return f"{kind}/{subtype}".lower()
+    return value.partition(";")[0].strip(HTTP_WHITESPACE).lower()
 
 
 def _is_safelisted_range(value: str, quirks: frozenset[Quirk]) -> bool:
@@ -168,7 +164,7 @@ def is_safelisted_request_header(name: str, value: str, quirks: frozenset[Quirk]
 def cors_unsafe_request_header_names(headers: HeaderList, quirks: frozenset[Quirk] = frozenset()) -> list[str]:
     """https://fetch.spec.whatwg.org/#cors-unsafe-request-header-names: in lower case, in the order of *headers*.
 
-    Safelisted ones come last, if they are unsafe because there is too much of them.
+    Safelisted names come last; they are unsafe only if their values are too long together.
 
     >>> cors_unsafe_request_header_names(HeaderList([("X-B", "1"), ("Accept", "text/html"), ("X-A", "2")]))
     ['x-b', 'x-a']

@@ -1,4 +1,4 @@
-"""The values of a fetch: what goes over the network, and what JavaScript gets of it."""
+"""The values of a fetch: what goes over the network, and what JavaScript gets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NetworkRequest:
 
 
 class Body:
-    """A response body: read when it is asked for, as far as it is asked for."""
+    """A response body, read only on demand."""
 
     def __init__(self, source: Iterable[bytes] = ()) -> None:
         self._source = source
@@ -37,7 +37,7 @@ class Body:
         self._read: list[bytes] = []
 
     def chunks(self) -> Iterator[bytes]:
-        """The pieces as they arrive; those that came earlier first."""
+        """The chunks as they arrive, beginning with those already read."""
         position = 0
         while True:
             while position < len(self._read):
@@ -54,11 +54,11 @@ class Body:
             self._read.append(chunk)
 
     def read(self) -> bytes:
-        """All of it. A stream without end is never all there: take :meth:`chunks`."""
+        """The whole body. For an endless stream use :meth:`chunks`."""
         return b"".join(self.chunks())
 
     def close(self) -> None:
-        """Stop: what has not been read is not going to be."""
+        """Stop reading."""
         self._rest = iter(())
         source, self._source = self._source, ()
         if close := getattr(source, "close", None):
@@ -67,7 +67,7 @@ class Body:
 
 @dataclass(frozen=True)
 class NetworkResponse:
-    """A response as it came from the server, whoever may read it."""
+    """A response as it came from the server, with all headers."""
 
     status: int
     headers: HeaderList
@@ -76,12 +76,12 @@ class NetworkResponse:
 
 @dataclass
 class Exchange:
-    """One request on the network and its answer: what the network tab of the developer tools shows."""
+    """One request on the network and its response, as in the network tab of the developer tools."""
 
     request: NetworkRequest
     #: Is it a CORS-preflight request?
     is_preflight: bool
-    #: ``None`` where the network failed.
+    #: ``None`` if the network failed.
     response: NetworkResponse | None = None
 
 

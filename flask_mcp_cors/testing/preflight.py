@@ -1,4 +1,4 @@
-"""The answer to a CORS-preflight request: what it allows, and the cache that remembers it."""
+"""The answer to a CORS-preflight request: what it allows, and the preflight cache."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .headers import MalformedList
 from .quirks import Quirk
 from .urls import OPAQUE
 
-#: Seconds that an answer without a (valid) ``Access-Control-Max-Age`` is kept: the Fetch standard says so.
+#: Seconds that an answer without a valid ``Access-Control-Max-Age`` is kept, according to the Fetch standard.
 DEFAULT_MAX_AGE = 5
 
-#: The standard lets every browser impose a limit. This is Chromium's, and that of a Browser without quirks.
+#: The standard lets each browser set a limit. This is Chromium's, and that of a Browser without quirks.
 MAX_AGE_LIMIT = 7200
 
 
 @dataclass(frozen=True)
 class Question:
-    """What a CORS-preflight request asks, and what its cached answer is looked up by.
+    """What a CORS-preflight request asks; also the key of its cached answer.
 
-    The standard's key has the network partition too. A :class:`Browser` is one page, and so one partition.
+    The standard's key has the network partition, too. A :class:`Browser` is one page, so there is one partition.
     """
 
     origin: str
@@ -77,7 +77,7 @@ class Answer:
         return "*" in self.methods and not with_credentials
 
     def refused_headers(self, question: Question, *, authorization_needs_naming: bool = True) -> tuple[str, ...]:
-        """The header names that this answer does not allow, in the order of the question."""
+        """The header names that this answer does not allow, in the order of *question*."""
         refused = tuple(name for name in question.unsafe_names if name not in self.header_names)
         if question.with_credentials or "*" not in self.header_names:
             return refused
@@ -99,7 +99,7 @@ def parse_max_age(value: str | None, quirks: frozenset[Quirk] = frozenset()) -> 
     return 0 if value and Quirk.BAD_MAX_AGE_IS_ZERO in quirks else DEFAULT_MAX_AGE
 
 
-#: Which cache entry: was it made for a request with credentials, "method" or "header", and the name of that.
+#: Key of a cache entry: was it made for a request with credentials; "method" or "header"; its name.
 _Key = tuple[bool, str, str]
 
 
@@ -116,7 +116,7 @@ class StandardPreflightCache:
         self._entries: dict[tuple[str, str, bool], dict[_Key, _Entry]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
-        """Can the preflight be left out? One that asks for nothing can if an answer was ever kept."""
+        """Can the preflight be omitted? One without unsafe method and names can, if an answer was ever kept."""
         if not any(entry.max_age for entry in self._of(question).values()):
             return False
         if question.method not in SAFELISTED_METHODS and not self._matches(question, "method", question.method, now):
@@ -124,7 +124,7 @@ class StandardPreflightCache:
         return all(self._matches(question, "header", name, now) for name in question.unsafe_names)
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        """Keep a good answer: the standard's "create a new cache entry", or the new age of an old one."""
+        """Keep a good answer: make new cache entries, and give old ones the new age."""
         entries = self._of(question)
         words = [("method", word) for word in answer.methods] + [("header", word) for word in answer.header_names]
         for kind, word in words:
@@ -136,7 +136,7 @@ class StandardPreflightCache:
                 entries[question.with_credentials, kind, word] = _Entry(now, answer.max_age)
 
     def clear(self, question: Question) -> None:
-        """Forget what is known for this origin and URL, with credentials or without."""
+        """Remove the entries for this origin and URL, with credentials and without."""
         for with_credentials in (False, True):
             self._entries.pop((question.origin, question.url, with_credentials), None)
 
@@ -148,8 +148,8 @@ class StandardPreflightCache:
     def _matches(self, question: Question, kind: str, word: str, now: float) -> list[_Key]:
         """https://fetch.spec.whatwg.org/#concept-cache-match-method, and its twin for header names."""
         entries = self._of(question)
-        # An entry made with credentials serves all requests. There * is a word like any other: the standard's text
-        # forgets to say so here, and would let an answer to one method stand for all of them.
+        # An entry made with credentials serves all requests. In it, * is not a wildcard, although the standard's text
+        # omits that here: an answer for one method would then cover all methods.
         keys = [(True, kind, word)]
         if not question.with_credentials:
             keys.append((False, kind, word))
@@ -159,14 +159,14 @@ class StandardPreflightCache:
 
 
 class URLPreflightCache:
-    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, and the other quirks of such a cache, which come with it."""
+    """:attr:`Quirk.ONE_CACHE_ENTRY_PER_URL`, with the other quirks of such a cache."""
 
     def __init__(self, quirks: frozenset[Quirk]) -> None:
         self._quirks = quirks
         self._entries: dict[tuple[str, str], tuple[Answer, bool, float]] = {}
 
     def covers(self, question: Question, now: float) -> bool:
-        """Can the preflight be left out? An answer that does not cover this request is forgotten."""
+        """Can the preflight be omitted? An answer that does not cover this request is removed."""
         found = self._entries.pop((question.origin, question.url), None)
         if found is None:
             return False
@@ -174,7 +174,7 @@ class URLPreflightCache:
         if end <= now or (question.with_credentials and not with_credentials):
             return False
         repeats = Quirk.AUTHORIZATION_REPEATS_PREFLIGHT in self._quirks
-        # In Chromium the answer is read as it was for its own request: with credentials, * is no wildcard.
+        # Chromium reads the answer as for its own request: if that had credentials, * is not a wildcard.
         asked = replace(question, with_credentials=with_credentials) if repeats else question
         if not answer.allows_method(asked.method, with_credentials=asked.with_credentials):
             return False
@@ -184,11 +184,11 @@ class URLPreflightCache:
         return True
 
     def store(self, question: Question, answer: Answer, now: float) -> None:
-        """Keep the answer as a whole, instead of the last one."""
+        """Keep the whole answer, in place of the last one."""
         if question.origin == OPAQUE and Quirk.ORIGIN_NULL_IS_NOT_CACHED in self._quirks:
             return
         self._entries[question.origin, question.url] = (answer, question.with_credentials, now + answer.max_age)
 
     def clear(self, question: Question) -> None:
-        """Forget the answer for this origin and URL."""
+        """Remove the answer for this origin and URL."""
         self._entries.pop((question.origin, question.url), None)

@@ -1,4 +1,4 @@
-"""A fetch's request: made from the arguments of ``fetch()``, changed by redirects.
+"""The request of a fetch: made from the arguments of ``fetch()``, changed by redirects.
 
 https://fetch.spec.whatwg.org/#dom-request and https://fetch.spec.whatwg.org/#concept-http-redirect-fetch
 """
@@ -42,23 +42,23 @@ from .urls import OtherSchemeError
 from .urls import parse_url
 from .urls import URL
 
-#: A redirect to any other scheme is a matter of CORS to Chromium's console, which then lists these.
+#: Chromium's console lists these schemes where a redirect leads to another one.
 CORS_ENABLED_SCHEMES = (
     "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, "
     "isolated-app"
 )
-#: What is no https://webidl.spec.whatwg.org/#es-ByteString has one.
+#: A https://webidl.spec.whatwg.org/#es-ByteString does not have it.
 _BEYOND_A_BYTE = re.compile(r"[^\x00-\xff]")
 
 _UNSAFE_SCHEMES = frozenset({"data", "blob", "about", "file", "filesystem"})
 
-#: A value that is no string becomes one, as in JavaScript.
+#: Values other than strings are converted as in JavaScript.
 Headers = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 @dataclass
 class Request:
-    """https://fetch.spec.whatwg.org/#concept-request, without what CORS does not ask for."""
+    """https://fetch.spec.whatwg.org/#concept-request, as far as CORS needs it."""
 
     url: URL
     method: str
@@ -69,22 +69,23 @@ class Request:
     mode: Mode
     credentials: Credentials
     redirect: Redirect
-    #: becomes ``cors`` or ``opaque`` once another origin is involved, and stays so
+    quirks: frozenset[Quirk]
+    #: ``cors`` or ``opaque`` from the moment that another origin is involved
     response_tainting: ResponseType = "basic"
     tainted_origin: bool = False
     url_list: list[URL] = field(default_factory=list)
-    #: where in ``url_list`` the part begins that ``Sec-Fetch-Site`` is about
+    #: ``Sec-Fetch-Site`` is about ``url_list`` from this index on
     chain_start: int = 0
     #: did this fetch need a preflight, or one of its redirects?
     had_preflight: bool = False
     #: did the last request to this origin say ``Origin``?
     origin_was_sent: bool = False
-    #: why it will not be sent, to be said after the preflight
+    #: why it is not sent; raised after the preflight
     refusal: tuple[CORSErrorReason, str] | None = None
-    #: what the page set, whatever redirects have dropped
+    #: what the page set, including headers that redirects have dropped
     first_headers: HeaderList = field(init=False)
     first_method: str = field(init=False)
-    #: what a preflight is about: :attr:`headers`, but for some engines' quirks
+    #: the headers that a preflight asks for: :attr:`headers`, except for some engines' quirks
     asked_headers: HeaderList = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,30 +100,30 @@ class Request:
 
     @property
     def is_same_origin(self) -> bool:
-        """Is the current URL of the page's own origin?"""
-        return self.origin != OPAQUE and self.origin == self.url.origin
+        """Does the current URL have the page's own origin?"""
+        return self.origin == self.url.origin
 
     @property
     def with_credentials(self) -> bool:
-        """Is the credentials mode *include*, which the CORS check asks more of?"""
+        """Is the credentials mode *include*, for which the CORS check is stricter?"""
         return self.credentials == "include"
 
     def fetch_site(self, chain: Iterable[URL]) -> str:
         """https://w3c.github.io/webappsec-fetch-metadata/#sec-fetch-site-header, of these URLs."""
         origins = {url.origin for url in chain}
-        if self.origin != OPAQUE and origins == {self.origin}:
+        if origins == {self.origin}:
             return "same-origin"
         return "same-site" if all(is_same_site(self.origin, origin) for origin in origins) else "cross-site"
 
-    def parse_location(self, location: str, quirks: frozenset[Quirk]) -> URL:
+    def parse_location(self, location: str) -> URL:
         """https://fetch.spec.whatwg.org/#concept-response-location-url
 
-        :raises CORSFailure: it is no URL.
-        :raises OtherSchemeError: HTTP does not get there.
+        :raises CORSFailure: it is not a URL.
+        :raises OtherSchemeError: it is not an ``http:`` or ``https:`` URL.
         """
-        # The header is bytes, and they are percent-encoded as they are.
+        # The bytes of the header are percent-encoded unchanged.
         raw = location.encode("latin-1")
-        if Quirk.LOCATION_IS_LATIN_1 in quirks:
+        if Quirk.LOCATION_IS_LATIN_1 in self.quirks:
             raw = raw.decode(errors="replace").encode().decode("latin-1").encode()
         try:
             return parse_url(quote(raw, safe=string.printable), self.url)
@@ -131,13 +132,13 @@ class Request:
         except ValueError:
             raise CORSFailure(CORSErrorReason.INVALID_REDIRECT) from None
 
-    def location_url(self, location: str, quirks: frozenset[Quirk]) -> URL:
-        """Where a redirect leads that is followed.
+    def location_url(self, location: str) -> URL:
+        """The URL of a redirect that is followed.
 
-        :raises CORSFailure: not to where HTTP gets; how that is said depends on the request.
+        :raises CORSFailure: it is not an ``http:`` or ``https:`` URL. The reason depends on the request.
         """
         try:
-            return self.parse_location(location, quirks)
+            return self.parse_location(location)
         except OtherSchemeError as error:
             fragment = "" if self.url.fragment is None or "#" in location else f"#{self.url.fragment}"
             if error.scheme in _UNSAFE_SCHEMES:
@@ -151,8 +152,8 @@ class Request:
                 reason = CORSErrorReason.DISALLOWED_BY_MODE
             raise CORSFailure(reason, detail, location + fragment) from None
 
-    def redirect_to(self, url: URL, status: int, quirks: frozenset[Quirk]) -> None:
-        """The second half of HTTP-redirect fetch: what changes when a redirect is followed."""
+    def redirect_to(self, url: URL, status: int) -> None:
+        """Follow a redirect: the second half of HTTP-redirect fetch."""
         crosses = url.origin != self.url.origin
         leaves_home = crosses and self.is_same_origin
         if crosses and not leaves_home:
@@ -163,31 +164,30 @@ class Request:
         if becomes_get:
             self.method = "GET"
             self.body = None
-        # A fragment survives a redirect that names none.
+        # The fragment is kept if the redirect has none.
         self.url = url if url.fragment is not None else url._replace(fragment=self.url.fragment)
         self.url_list.append(self.url)
         dropped = (REQUEST_BODY_HEADERS if becomes_get else frozenset()) | ({NON_WILDCARD} if crosses else frozenset())
         self.headers = self.asked_headers = self.headers.without(dropped)
-        if Quirk.DROPPED_HEADERS_RETURN in quirks:
+        if Quirk.DROPPED_HEADERS_RETURN in self.quirks:
             self.headers = self.asked_headers = self.first_headers.without(dropped)
             if _becomes_get(self.first_method, status):
                 self.headers = self.headers.without(REQUEST_BODY_HEADERS)
         is_cors = self.mode == "cors" and not (self.response_tainting == "basic" and self.is_same_origin)
-        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in quirks:
+        if Quirk.DROPPED_CONTENT_TYPE_RETURNS in self.quirks:
             if not becomes_get and (is_cors or status in (307, 308)):
                 returning = REQUEST_BODY_HEADERS if is_cors else frozenset({"content-type"})
                 gone = {name.lower() for name in self.first_headers.keys() - self.headers.keys()}
                 self.headers = self.first_headers.without(gone - returning)
-            never_left = self.response_tainting == "basic"
-            if never_left and leaves_home and not is_cors and self.credentials == "same-origin":
-                # WebKit begins anew without credentials, and so without what it knew.
+            if leaves_home and not is_cors:
+                # WebKit starts again without credentials, and with the headers that are left.
                 self.first_headers = self.headers
-        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in quirks:
+        if Quirk.PREFLIGHT_ASKS_FOR_DROPPED_HEADERS in self.quirks:
             self.asked_headers = self.first_headers
 
 
 def _becomes_get(method: str, status: int) -> bool:
-    """Does a redirect of this status make a GET of this method?"""
+    """Does a redirect with this status change this method to GET?"""
     return (status in (301, 302) and method == "POST") or (status == 303 and method not in ("GET", "HEAD"))
 
 
@@ -202,12 +202,12 @@ def make_request(
     credentials: Credentials,
     mode: Mode,
     redirect: Redirect,
-    quirks: frozenset[Quirk] = frozenset(),
+    quirks: frozenset[Quirk],
 ) -> Request:
-    """What ``new Request(...)`` does with its arguments.
+    """The request that ``new Request(...)`` makes of its arguments.
 
-    :raises CORSFailure: where a browser would throw.
-    :raises TypeError: for arguments that no browser sees.
+    :raises CORSFailure: a browser would throw.
+    :raises TypeError: ``fetch()`` does not take such arguments.
     """
     for value, choices in ((credentials, Credentials), (mode, Mode), (redirect, Redirect)):
         if value not in get_args(choices):
@@ -227,28 +227,26 @@ def make_request(
     if parsed.userinfo:
         raise CORSFailure(CORSErrorReason.URL_CONTAINS_CREDENTIALS)
     method = _method(method, mode)
-    if (body is not None or json is not None) and method in ("GET", "HEAD"):
-        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD)
-    pairs = _fill(given, mode)
-    if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
-        pairs = [pair for pair in pairs if pair[0].lower() != "user-agent"]
-    names = {name.lower() for name, _ in pairs}
     if json is not None:
         body = json_module.dumps(json)
-        if "content-type" not in names:
-            pairs += _fill([("Content-Type", "application/json")], mode)
-            names = {name.lower() for name, _ in pairs}
+        if not any(name.lower() == "content-type" for name, _ in given):
+            given.append(("Content-Type", "application/json"))
+    if body is not None and method in ("GET", "HEAD"):
+        raise CORSFailure(CORSErrorReason.BODY_DISALLOWED_BY_METHOD, method=method)
+    sent = _fill(given, mode)
+    if Quirk.USER_AGENT_IS_ITS_OWN in quirks:
+        sent = sent.without({"user-agent"})
     if isinstance(body, str):
         body = body.encode()
-        if "content-type" not in names:
-            pairs.append(("Content-Type", "text/plain;charset=UTF-8"))
+        if "Content-Type" not in sent:
+            sent = HeaderList([*sent.pairs, ("Content-Type", "text/plain;charset=UTF-8")])
     if unreachable is not None:
         raise unreachable
-    return Request(parsed, method, HeaderList(pairs), body, origin, mode, credentials, redirect)
+    return Request(parsed, method, sent, body, origin, mode, credentials, redirect, quirks)
 
 
 def _other_scheme(scheme: str, mode: Mode) -> CORSFailure:
-    """What a page is told that fetches something else than HTTP."""
+    """The error for a URL that is neither ``http:`` nor ``https:``."""
     if scheme == "data":
         raise TypeError("a data: URL is fetched without a server, so without CORS: not by this browser")
     if mode == "same-origin":
@@ -284,14 +282,14 @@ def _byte_strings(headers: Headers | None) -> list[tuple[str, str]]:
 
 
 def _to_string(value: object) -> str:
-    """As JavaScript writes what is no string."""
+    """A header value, converted as in JavaScript."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
-    """Append every header that JavaScript may set; the others are dropped without a word, as browsers do."""
+def _fill(given: list[tuple[str, str]], mode: Mode) -> HeaderList:
+    """The headers that JavaScript may set. Browsers drop the others silently."""
     pairs: list[tuple[str, str]] = []
     for name, value in given:
         value = value.strip(HTTP_WHITESPACE)
@@ -302,12 +300,12 @@ def _fill(given: list[tuple[str, str]], mode: Mode) -> list[tuple[str, str]]:
         if is_forbidden_request_header(name) or _overrides_with_forbidden_method(name, value):
             continue
         if mode == "no-cors":
-            # The value that counts is the one that would be the result of appending.
+            # The combined value decides.
             combined = HeaderList([*pairs, (name, value)])[name]
             if name.lower() not in NO_CORS_SAFELISTED or not is_safelisted_request_header(name, combined):
                 continue
         pairs.append((name, value))
-    return pairs
+    return HeaderList(pairs)
 
 
 def _overrides_with_forbidden_method(name: str, value: str) -> bool:

@@ -1,6 +1,6 @@
 """How requests get to the server: into a WSGI application, or over HTTP.
 
-A transport knows nothing of CORS. It sends one request as it is given and hands back what comes.
+A transport knows nothing about CORS. It sends one request unchanged and returns the response.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Literal
 from typing import Protocol
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
+from wsgiref.util import setup_testing_defaults
 
 from werkzeug.wsgi import ClosingIterator
 
@@ -48,7 +49,7 @@ class Transport(Protocol):
 
 
 class TransportError(ConnectionError):
-    """Something answered, and it was not a whole HTTP response.
+    """The server answered, but not with a complete HTTP response.
 
     :param kind: ``"closed"``: nothing came; ``"not_http"``: it is not HTTP; ``"broke_off"``: the body broke off.
     """
@@ -59,10 +60,10 @@ class TransportError(ConnectionError):
 
 
 class WSGITransport:
-    """Calls a WSGI application, whatever host the URL names. An exception in it goes through to the test.
+    """Calls a WSGI application, whatever host the URL names. An exception in the application reaches the test.
 
-    Like a server, it holds the headers back until the first byte of the body. An event stream alone is not waited for:
-    its first event may be for the test to cause.
+    Like a server, it holds the headers back until the first byte of the body, except for an event stream: the test may
+    have to cause the first event.
     """
 
     def __init__(self, app: WSGIApplication) -> None:
@@ -71,7 +72,7 @@ class WSGITransport:
     def send(self, request: NetworkRequest) -> NetworkResponse:
         """Call the application once."""
         status, headers, chunks = _call(self.app, self._environ(request))
-        # The application says more than it sends: a real server would cut this off.
+        # A real server does not send a body here, whatever the application returns.
         bodiless = request.method == "HEAD" or status.startswith(("204", "304"))
         if bodiless:
             chunks.close()
@@ -83,7 +84,6 @@ class WSGITransport:
         path, _, query = url.target.partition("?")
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": request.method,
-            "SCRIPT_NAME": "",
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
             "QUERY_STRING": query,
             "REQUEST_URI": url.target,
@@ -92,22 +92,18 @@ class WSGITransport:
             "SERVER_PORT": str(url.port or DEFAULT_PORTS[url.scheme]),
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.version": (1, 0),
             "wsgi.url_scheme": url.scheme,
             "wsgi.input": io.BytesIO(request.body or b""),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": False,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
         }
         for name in request.headers:
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = request.headers[name]
+        setup_testing_defaults(environ)
         return environ
 
 
 def _call(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], ClosingIterator]:
-    """Call a WSGI application, and go as far into the body as the headers may still change.
+    """Call a WSGI application, and read its body as far as the headers may still change.
 
     https://peps.python.org/pep-3333/#the-start-response-callable
 
@@ -117,65 +113,48 @@ def _call(app: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tup
     body: list[bytes] = []
     is_sent = False
 
-    def write(data: bytes) -> None:
-        nonlocal is_sent
-        is_sent = True
-        body.append(data)
-
     def start_response(
         status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
     ) -> Callable[[bytes], None]:
         nonlocal head
-        if exc_info is not None and is_sent:
-            # It is too late to say anything else than what has been said.
-            try:
-                raise exc_info[1] or RuntimeError
-            finally:
-                exc_info = None
+        if exc_info is not None and (is_sent or any(body)):
+            raise exc_info[1] or RuntimeError  # it is too late for another response
         head = (status, list(headers))
-        return write
+        return body.append
 
     def may_change() -> bool:
         if head is None:
             return True
         is_stream = mime_type_essence(HeaderList(head[1]).get("Content-Type", "")) == "text/event-stream"
-        return not (is_sent or any(body) or is_stream)
+        return not (any(body) or is_stream)
 
-    result = app(environ, start_response)
-    close = getattr(result, "close", None)
-    rest = iter(result)
+    rest = ClosingIterator(app(environ, start_response))
     try:
         while may_change() and (chunk := next(rest, None)) is not None:
             body.append(chunk)
     except BaseException:
-        if close is not None:
-            close()
+        rest.close()
         raise
     is_sent = True
     if head is None:
         raise RuntimeError("the WSGI application did not call start_response")
-    return *head, ClosingIterator(chain(body, rest), close)
+    return *head, ClosingIterator(chain(body, rest), rest.close)
+
+
+_NET_ERRORS: dict[type[OSError], str] = {
+    socket.gaierror: "ERR_NAME_NOT_RESOLVED",
+    ssl.SSLCertVerificationError: "ERR_CERT_AUTHORITY_INVALID",
+    ConnectionRefusedError: "ERR_CONNECTION_REFUSED",
+    ConnectionResetError: "ERR_CONNECTION_RESET",
+    TimeoutError: "ERR_TIMED_OUT",
+}
 
 
 def net_error(error: OSError) -> str:
     """Chromium's name for what went wrong on the network."""
-    match error:
-        case socket.gaierror():
-            return "ERR_NAME_NOT_RESOLVED"
-        case ssl.SSLCertVerificationError():
-            return "ERR_CERT_AUTHORITY_INVALID"
-        case ConnectionRefusedError():
-            return "ERR_CONNECTION_REFUSED"
-        case ConnectionResetError():
-            return "ERR_CONNECTION_RESET"
-        case TimeoutError():
-            return "ERR_TIMED_OUT"
-    match error.__cause__:
-        case http.client.RemoteDisconnected():
-            return "ERR_EMPTY_RESPONSE"
-        case http.client.HTTPException():
-            return "ERR_INVALID_HTTP_RESPONSE"
-    return "ERR_FAILED"
+    if isinstance(error, TransportError):
+        return "ERR_EMPTY_RESPONSE" if error.kind == "closed" else "ERR_INVALID_HTTP_RESPONSE"
+    return next((name for kind, name in _NET_ERRORS.items() if isinstance(error, kind)), "ERR_FAILED")
 
 
 class HTTPTransport:
@@ -190,7 +169,7 @@ class HTTPTransport:
         self.context = context
 
     def send(self, request: NetworkRequest) -> NetworkResponse:
-        """Ask the server, over a connection of its own."""
+        """Send the request over a new connection."""
         url = parse_url(request.url)
         host = url.host.strip("[]")
         connection: http.client.HTTPConnection
@@ -204,7 +183,7 @@ class HTTPTransport:
                 connection.putheader(name, value.encode("latin-1"))
             connection.putheader("Connection", "close")
             connection.endheaders(request.body)
-            sock = connection.sock  # forgotten by the connection as soon as the response is to end with it
+            sock = connection.sock  # getresponse() may remove it from the connection
             response = connection.getresponse()
         except http.client.HTTPException as error:
             connection.close()
@@ -238,12 +217,12 @@ class _Stream:
             return self.response.read1(65536)
 
     def __del__(self) -> None:
-        # As in JavaScript, nobody has to close a response that they do not read to its end.
+        # As in JavaScript, a response need not be closed or read to its end.
         self.close()
 
     def close(self) -> None:
         """Stop reading and close the connection."""
-        # A stream without end is waited for in another thread: shutting the socket down wakes it.
+        # Another thread may be waiting for the stream: shutting the socket down wakes it.
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         with self._reading:

@@ -1,6 +1,6 @@
-"""URLs, their origins and their sites, as far as a CORS client has to tell them apart.
+"""URLs, their origins and their sites.
 
-This is no full URL parser: it reads what people write in tests and what servers write into ``Location``.
+The parser is not a full one: it reads what people write in tests and what servers write into ``Location``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 #: An opaque origin, serialized: that of a sandboxed frame, and of a request whose origin is tainted.
 OPAQUE = "null"
 
-#: What a path, a query and a fragment keep as it is; all else is percent-encoded.
+#: Characters that are not percent-encoded in a path, a query and a fragment.
 _PATH = "!$%&'()*+,/:;=@[]~"
 _QUERY = "!$%&()*+,/:;=?@[]~|^`{}\\"
 _FRAGMENT = _QUERY.replace("`", "") + "'#"
 
 _PERCENT_DOT = re.compile("%2e", re.IGNORECASE)
 
-#: https://url.spec.whatwg.org/#forbidden-domain-code-point; what is percent-encoded passes in Chromium
+#: https://url.spec.whatwg.org/#forbidden-domain-code-point, without percent-encoded bytes, which Chromium accepts
 _FORBIDDEN_IN_HOST = re.compile(r"[\x00-\x20\x7f<>\\^|]|%(?![0-9A-Fa-f]{2})")
 
 #: https://fetch.spec.whatwg.org/#port-blocking: servers of other protocols listen here.
@@ -47,7 +47,7 @@ BAD_PORTS = frozenset((
 
 
 class URL(NamedTuple):
-    """An absolute URL in the form in which browsers compare and print it."""
+    """An absolute URL, normalised as in browsers."""
 
     scheme: str
     userinfo: str
@@ -58,7 +58,7 @@ class URL(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port, as they stand in the ``Host`` header."""
+        """Host and port, as in the ``Host`` header."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
@@ -79,11 +79,11 @@ class URL(NamedTuple):
 
     @property
     def without_fragment(self) -> str:
-        """The URL as a server gets to know it."""
+        """The URL as it is sent."""
         return self._replace(fragment=None).href
 
     def is_potentially_trustworthy(self) -> bool:
-        """May ``Sec-Fetch-*`` go there, and requests from an HTTPS page?
+        """May ``Sec-Fetch-*`` and the requests of an HTTPS page go there?
 
         https://w3c.github.io/webappsec-secure-contexts/#potentially-trustworthy-url
         """
@@ -91,7 +91,7 @@ class URL(NamedTuple):
 
 
 class OtherSchemeError(ValueError):
-    """A URL that HTTP does not get to."""
+    """A URL that is neither ``http:`` nor ``https:``."""
 
     def __init__(self, message: str, scheme: str) -> None:
         super().__init__(message)
@@ -99,15 +99,15 @@ class OtherSchemeError(ValueError):
 
 
 def is_ip_address(host: str) -> bool:
-    """Is this host, as a URL has it, an address and no name?"""
+    """Is this host of a URL an IP address?"""
     return re.fullmatch(r"\[.*\]|[\d.]+", host) is not None
 
 
 def parse_url(text: str, base: URL | None = None) -> URL:
-    """Parse a URL, relative to *base* where it is relative.
+    """Parse a URL; a relative one is relative to *base*.
 
-    :raises OtherSchemeError: it is no ``http:`` or ``https:`` URL.
-    :raises ValueError: it is no URL.
+    :raises OtherSchemeError: it is not an ``http:`` or ``https:`` URL.
+    :raises ValueError: it is not a URL.
 
     >>> parse_url("../b c//?d", parse_url("http://h:80/x/y")).href
     'http://h/b%20c//?d'
@@ -122,7 +122,7 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         if base is not None and base.scheme == scheme and len(found[2]) < 2:
             before = found[2] + rest
         else:
-            # However many slashes there are, they stand for two.
+            # Browsers accept any number of slashes here.
             before = f"{scheme}://{rest}"
     reference = before + question_mark + query
     parts = urlsplit(reference)
@@ -141,7 +141,7 @@ def parse_url(text: str, base: URL | None = None) -> URL:
         target += "?" + quote(parts.query, safe=_QUERY)
     return URL(
         parts.scheme,
-        # An empty password is none.
+        # An empty password does not count.
         parts.netloc.rpartition("@")[0].removesuffix(":"),
         host,
         port,
@@ -151,7 +151,7 @@ def parse_url(text: str, base: URL | None = None) -> URL:
 
 
 def _absolute(reference: str, base: URL) -> str:
-    """Unlike ``urllib``'s, it keeps the empty segments of a path."""
+    """Resolve a relative URL. Unlike ``urljoin``, it keeps empty segments of a path."""
     if reference.startswith("//"):
         return f"{base.scheme}://{reference.lstrip('/')}"
     path = base.target.partition("?")[0]
@@ -182,7 +182,7 @@ def _without_dot_segments(path: str) -> str:
 def _public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList
 
-    # Unlike the pattern check, a browser takes an unknown top-level domain for a public suffix.
+    # To a browser, an unknown top-level domain is a public suffix. The check of patterns differs.
     return PublicSuffixList()
 
 
@@ -196,7 +196,7 @@ def site_of(origin: str) -> str | None:
     try:
         url = parse_url(origin)
     except ValueError:
-        # An application's own scheme has no domains.
+        # Applications' own schemes do not have domains.
         return None if origin == OPAQUE else origin
     registrable = None if is_ip_address(url.host) else _public_suffixes().privatesuffix(url.host)
     return f"{url.scheme}://{registrable or url.host}"

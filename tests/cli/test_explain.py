@@ -144,6 +144,11 @@ def test_mixed_content_is_what_the_console_says_and_the_server_decides_all_the_s
     assert passing["console"].startswith("Mixed Content: ")
 
 
+def test_mixed_content_in_the_words_of_the_chosen_browser() -> None:
+    result = explained("http://evil.test/mcp", "--origin", ORIGIN, "--browser", "firefox")
+    assert result["console"] == "Blocked loading mixed active content “http://evil.test/mcp”"
+
+
 def test_a_port_that_browsers_block() -> None:
     result = explained("https://mcp.example.com:6667/mcp", "--origin", ORIGIN)
     assert result["console"] == "Failed to load resource: net::ERR_UNSAFE_PORT"
@@ -223,7 +228,7 @@ def test_what_no_fetch_takes_is_a_usage_error() -> None:
     for words, message in (
         (["--method", "TRACE"], "'TRACE' HTTP method is unsupported."),
         (["--header", "X Y"], "'X Y' is not a valid header name."),
-        (["--origin", "app.example.com"], "'app.example.com' is no origin as browsers write it: scheme://host"),
+        (["--origin", "app.example.com"], "'app.example.com' is not an origin as browsers write it: scheme://host"),
     ):
         result = CliRunner().invoke(cli, ["explain", "/mcp", "--origin", ORIGIN, *words], obj=info)
         assert result.exit_code == 2
@@ -231,7 +236,7 @@ def test_what_no_fetch_takes_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize("command", ["explain", "routes"])
-def test_an_app_without_the_extension_is_told_so(command: str) -> None:
+def test_an_app_without_the_extension_is_an_error(command: str) -> None:
     words = ["explain", "/", "--origin", ORIGIN] if command == "explain" else ["routes"]
     result = CliRunner().invoke(cli, words, obj=ScriptInfo(create_app=lambda: Flask("bare")))
     assert result.exit_code == 2
@@ -290,7 +295,7 @@ def test_middleware_that_answers_preflights_is_the_answer() -> None:
     assert "Response to preflight request doesn't pass access control check" in result["console"]
     steps = {step["step"]: step["says"] for step in result["steps"]}
     assert steps["preflight"] == (
-        "test_explain.Authentication around the app answers with 401, before the app can; the extension would say "
+        "test_explain.Authentication around the app answers with 401 before the app does; the extension would answer "
         "preflight_allowed; with wrap_wsgi=True, and MCPCors initialised after that layer, it does"
     )
     assert "401" in run("/mcp", "--origin", ORIGIN, app=app)
@@ -317,7 +322,7 @@ def test_a_layer_that_raises_is_named() -> None:
         raise LookupError
 
     says = " ".join(run("/mcp", "--origin", ORIGIN, app=around(lambda inner: raising)).split())
-    assert "raising around the app raises LookupError, before the app can" in says
+    assert "raising around the app raises LookupError before the app does" in says
 
 
 @pytest.mark.parametrize("wrap_wsgi", [True, False])
@@ -388,7 +393,7 @@ def test_a_callable_that_was_asked_with_a_host_that_is_not_served_is_not_to_blam
     app = Flask("tools")
     MCPCors(app, origins=ORIGIN, hosts="mcp.example.com", policies={"/t": lambda request: NOBODY})
     steps = explained("http://backend/t", "--origin", ORIGIN, app=app)["steps"]
-    says = "policies['/t']: a callable, asked with a Host that is not served; mend that first"
+    says = "policies['/t']: a callable, which got a Host that is not served; correct that first"
     assert {"step": "policy", "says": says} in steps
 
 
@@ -418,7 +423,7 @@ def test_the_apps_own_page_needs_no_entry() -> None:
     says = {step["step"]: step["says"] for step in result["steps"]}
     assert result["allowed"] is True
     assert says["origin"] == "the app's own, which needs no entry"
-    assert says["preflight"] == "none: the page has the same origin, so the browser sends it at once"
+    assert says["preflight"] == "none: the page has the same origin, so the browser sends the request at once"
 
 
 def test_a_policy_that_allows_nobody_is_named() -> None:

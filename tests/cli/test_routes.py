@@ -439,8 +439,8 @@ def test_routes_below_a_pattern_of_one_segment_are_a_note() -> None:
         app.add_url_rule(rule, rule, new_view(), methods=["POST"])
     found = findings(app)["pattern_one_segment"]
     assert (found["place"], found["severity"]) == ("paths: /api/*", "note")
-    assert found["sentence"] == "* is one segment, so this does not cover POST /api/items/<int:number>."
-    assert found["fix"] == "write /api/**, if everything below is meant"
+    assert found["sentence"] == "* matches one segment, so this does not cover POST /api/items/<int:number>."
+    assert found["fix"] == "write /api/** to cover everything below"
     app, _ = make(paths=["/api/*"], policies={"/api/*/**": {"origins": "*"}})
     app.add_url_rule("/api/items", "items", new_view())
     app.add_url_rule("/api/items/<int:number>", "item", new_view())
@@ -453,7 +453,7 @@ def test_a_pattern_in_other_case_is_said_to_be_like_the_route() -> None:
     assert findings(app)["pattern_without_route"]["sentence"].endswith("Routes like it: /mcp.")
 
 
-def test_of_many_patterns_without_a_route_ten_are_told() -> None:
+def test_of_many_patterns_without_a_route_ten_are_reported() -> None:
     app, _ = make(policies={f"/tenants/{number}": None for number in range(5000)})
     assert len(json.loads(run(app, "--json").output)["findings"]) == 10
 
@@ -474,7 +474,7 @@ def test_any_host_is_found_where_nobody_said_so() -> None:
     MCPCors(app, origins=ORIGIN)
     found = findings(app)["any_host"]
     assert found["severity"] == "warning"
-    assert found["fix"] == 'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant'
+    assert found["fix"] == 'set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" to allow this'
     meant = Flask("tools", static_folder=None)
     MCPCors(meant, origins=ORIGIN, hosts="*")
     assert findings(meant) == {}
@@ -592,7 +592,7 @@ def test_a_hook_that_stops_some_methods_of_an_mcp_route_is_named_with_these(wher
     app.add_url_rule("/open", "open", new_view(), methods=["POST"])
     found = findings(app)["hook_before_guard"]
     methods = {"flask-wtf": "POST DELETE", "own": "POST"}[where]
-    assert found["sentence"].endswith(f"so clients get no challenge that says how to log in: {methods} /mcp.")
+    assert found["sentence"].endswith(f"so clients get no challenge that tells them how to log in: {methods} /mcp.")
     if where == "own":
         assert found["fix"] == "let the function return None for these routes"
         return
@@ -709,7 +709,7 @@ def test_the_list_of_commands_is_not_cut(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("group", [cli, main])
-def test_the_version_is_told(group: Any) -> None:
+def test_the_version(group: Any) -> None:
     assert CliRunner().invoke(group, ["--version"]).output == f"Flask-MCP-CORS, version {__version__}\n"
 
 

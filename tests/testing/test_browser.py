@@ -456,42 +456,6 @@ class TestCORSCheck:
 
 
 class TestQuirks:
-    @pytest.mark.parametrize(
-        "headers",
-        [{"DPR": "1.5"}, {"Save-Data": "on"}, {"ECT": "4g"}, {"Width": "5"}, {"User-Agent": "mine"}],
-        ids=lambda headers: next(iter(headers)),
-    )
-    def test_chromium_asks_for_no_permission(
-        self, browser: Browser, chromium_like: Browser, headers: dict[str, str]
-    ) -> None:
-        chromium_like.fetch("/mcp", headers=headers)
-        assert [exchange.is_preflight for exchange in chromium_like.network] == [False]
-        assert sent(chromium_like)["User-Agent"] != "mine"
-        with pytest.raises(CORSError):
-            browser.fetch("/mcp", headers=headers)
-
-    def test_chromium_judges_repeated_headers_together(self, browser: Browser, chromium_like: Browser) -> None:
-        headers = [("Accept", "a" * 100), ("Accept", "b" * 100)]
-        browser.fetch("/mcp", headers=headers)
-        with pytest.raises(CORSError):
-            chromium_like.fetch("/mcp", headers=headers)
-
-    def test_a_range_too_large_for_chromium(self, browser: Browser, chromium_like: Browser) -> None:
-        browser.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
-        with pytest.raises(CORSError):
-            chromium_like.fetch("/mcp", headers={"Range": f"bytes={'9' * 20}-"})
-
-    def test_chromium_rewrites_a_range(self, browser: Browser, chromium_like: Browser, server: Server) -> None:
-        server.preflight.headers.append(("Access-Control-Allow-Headers", "range, if-range"))
-        for client, method, more, expected in (
-            (browser, "GET", {}, "Bytes= 00-1"),
-            (chromium_like, "GET", {}, "bytes=0-1"),
-            (chromium_like, "HEAD", {}, "Bytes= 00-1"),
-            (chromium_like, "GET", {"If-Range": "x"}, "Bytes= 00-1"),
-        ):
-            client.fetch("/mcp", method, {"Range": "Bytes= 00-1"} | more)
-            assert sent(client)["Range"] == expected
-
     def test_each_quirk_says_what_it_is(self) -> None:
         """That each has its effect is shown in ``test_engine_vectors.py``."""
         assert quirks_table.PAGE.read_text(encoding="utf-8") == quirks_table.table()

@@ -28,6 +28,7 @@ def sent(browser: Browser) -> HeaderList:
         ("s=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", APP, None),
         ("s=1; Path=/other", APP, None),
         ("s=1; Expires=soon", APP, "s=1"),
+        ("s=1; Max-Age=soon; Expires=Thu, 01 Jan 1970 00:00:00 GMT", APP, None),
         ("v", APP, "v"),
         ("s=1; Domain=example.com", APP, "s=1"),
         ("s=1; Domain=com", APP, None),

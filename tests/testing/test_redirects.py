@@ -196,12 +196,6 @@ def test_without_location_it_is_a_response(browser: Browser, server: Server) -> 
         browser.fetch("/mcp", redirect="error")
 
 
-def test_chromium_needs_a_location(chromium_like: Browser, server: Server) -> None:
-    server.actual.status = 302
-    assert chromium_like.fetch("/mcp", redirect="error").status == 302
-    assert chromium_like.fetch("/mcp", redirect="manual").type == "opaqueredirect"
-
-
 def test_chromium_looks_at_a_location_that_it_does_not_follow(
     browser: Browser, chromium_like: Browser, server: Server
 ) -> None:

@@ -1,4 +1,4 @@
-"""What each console says of the usual mistakes: as the engines were seen to say it, and as the documentation has it."""
+"""What each console says about the usual mistakes: as measured in the engines, and as the documentation quotes it."""
 
 from __future__ import annotations
 
@@ -17,126 +17,76 @@ FIREFOX = (
 )
 
 
-def without(server: Server, *names: str) -> None:
-    """Take the headers away from both answers."""
-    lower = {name.lower() for name in names}
-    for answer in (server.preflight, server.actual):
-        answer.headers[:] = [(name, value) for name, value in answer.headers if name.lower() not in lower]
-
-
-def set_both(server: Server, name: str, value: str) -> None:
-    without(server, name)
-    for answer in (server.preflight, server.actual):
-        answer.headers.append((name, value))
-
-
-def no_headers(server: Server) -> None:
-    without(server, "Access-Control-Allow-Origin")
-
-
-def authenticated_preflight(server: Server) -> None:
-    server.preflight.status = 401
-
-
-def other_origin(server: Server) -> None:
-    set_both(server, "Access-Control-Allow-Origin", "https://other.example")
-
-
-def wildcard(server: Server) -> None:
-    set_both(server, "Access-Control-Allow-Origin", "*")
-
-
-def no_credentials(server: Server) -> None:
-    set_both(server, "Access-Control-Allow-Credentials", "false")
-
-
-def redirect(server: Server) -> None:
-    server.preflight.status = 308
-    server.preflight.headers.append(("Location", f"{URL}/"))
-
-
-def no_method(server: Server) -> None:
-    set_both(server, "Access-Control-Allow-Methods", "GET")
-
-
-def no_header(server: Server) -> None:
-    set_both(server, "Access-Control-Allow-Headers", "X-B")
-
-
-def redirect_without_headers(server: Server) -> None:
-    no_headers(server)
-    redirect(server)
-
-
-def redirect_to_another_origin_only(server: Server) -> None:
-    other_origin(server)
-    redirect(server)
-
-
-def no_method_and_no_list(server: Server) -> None:
-    no_method(server)
-    set_both(server, "Access-Control-Allow-Headers", "X A")
+def make_mistake(server: Server, mistake: dict[str, Any]) -> None:
+    """Change status and ``Location`` of the preflight's answer, and ``Access-Control-*`` of both (``None``: remove)."""
+    server.preflight.status = mistake.pop("status", server.preflight.status)
+    if location := mistake.pop("location", None):
+        server.preflight.headers.append(("Location", location))
+    for name, value in mistake.items():
+        for answer in (server.preflight, server.actual):
+            answer.headers[:] = [pair for pair in answer.headers if pair[0] != f"Access-Control-{name}"]
+            answer.headers += [] if value is None else [(f"Access-Control-{name}", value)]
 
 
 @pytest.mark.parametrize(
     ("mistake", "init", "firefox", "webkit"),
     [
         (
-            no_headers,
+            {"Allow-Origin": None},
             {},
             "CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 200.",
             f"Origin {APP} is not allowed by Access-Control-Allow-Origin. Status code: 200",
         ),
         (
-            authenticated_preflight,
+            {"status": 401},
             {"method": "PUT"},
             "CORS preflight response did not succeed). Status code: 401.",
             "Preflight response is not successful. Status code: 401",
         ),
         (
-            other_origin,
+            {"Allow-Origin": "https://other.example"},
             {},
             "CORS header ‘Access-Control-Allow-Origin’ does not match ‘https://other.example’).",
             f"Origin {APP} is not allowed by Access-Control-Allow-Origin. Status code: 200",
         ),
         (
-            no_credentials,
+            {"Allow-Credentials": "false"},
             {"credentials": "include"},
             "expected ‘true’ in CORS header ‘Access-Control-Allow-Credentials’).",
             'Credentials flag is true, but Access-Control-Allow-Credentials is not "true".',
         ),
         (
-            redirect,
+            {"status": 308, "location": f"{URL}/"},
             {"method": "PUT"},
             "CORS request external redirect not allowed).",
             "Preflight response is not successful. Status code: 308",
         ),
         (
-            redirect_without_headers,
+            {"Allow-Origin": None, "status": 308, "location": f"{URL}/"},
             {"method": "PUT"},
             "CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 308.",
             "Preflight response is not successful. Status code: 308",
         ),
         (
-            redirect_to_another_origin_only,
+            {"Allow-Origin": "https://other.example", "status": 308, "location": f"{URL}/"},
             {"method": "PUT"},
             "CORS header ‘Access-Control-Allow-Origin’ does not match ‘https://other.example’).",
             "Preflight response is not successful. Status code: 308",
         ),
         (
-            no_method_and_no_list,
+            {"Allow-Methods": "GET", "Allow-Headers": "X A"},
             {"method": "PUT"},
             "Did not find method in CORS header ‘Access-Control-Allow-Methods’).",
             "Header Access-Control-Allow-Headers has an invalid value: X A",
         ),
         (
-            no_method,
+            {"Allow-Methods": "GET"},
             {"method": "PUT"},
             "Did not find method in CORS header ‘Access-Control-Allow-Methods’).",
             "Method PUT is not allowed by Access-Control-Allow-Methods.",
         ),
         (
-            no_header,
+            {"Allow-Headers": "X-B"},
             {"headers": {"X-A": "1"}},
             "header ‘x-a’ is not allowed according to header ‘Access-Control-Allow-Headers’ from CORS preflight "
             "response).",
@@ -144,8 +94,8 @@ def no_method_and_no_list(server: Server) -> None:
         ),
     ],
 )
-def test_the_words(server: Server, mistake: Any, init: dict[str, Any], firefox: str, webkit: str) -> None:
-    mistake(server)
+def test_the_words(server: Server, mistake: dict[str, Any], init: dict[str, Any], firefox: str, webkit: str) -> None:
+    make_mistake(server, mistake.copy())
     for engine, expected in (("firefox", FIREFOX + firefox), ("webkit", webkit)):
         with pytest.raises(CORSError) as caught:
             Browser(server, quirks=engine).fetch("/mcp", **init)  # type: ignore[arg-type]
@@ -154,7 +104,7 @@ def test_the_words(server: Server, mistake: Any, init: dict[str, Any], firefox: 
 
 def test_a_wildcard_with_credentials(server: Server) -> None:
     """Firefox puts the URL into quotation marks here."""
-    wildcard(server)
+    make_mistake(server, {"Allow-Origin": "*"})
     said = {}
     for engine in ("firefox", "webkit"):
         with pytest.raises(CORSError) as caught:
