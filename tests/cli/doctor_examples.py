@@ -17,11 +17,9 @@ from foreign_servers import Unavailable
 
 from flask_mcp_cors.cli.doctor import examine
 from flask_mcp_cors.cli.doctor import Report
-from flask_mcp_cors.cli.doctor import RULES
 
 FOLDER = Path(__file__).parents[2] / "docs" / "_generated"
 PORT = "8000"
-START, END = "<!-- codes of the doctor -->", "<!-- end of codes -->"
 
 
 def with_port(report: Report, port: str) -> Report:
@@ -50,23 +48,8 @@ def example(server: Server) -> str:
     return f"$ python -m flask_mcp_cors doctor {report.url} --origin {ORIGIN}\n{report.to_text()}\n"
 
 
-def table() -> str:
-    """Every code of the table of findings, for the page."""
-    rows = (f"| {rule.severity or 'error'} | `{code}` | {rule.meaning} |" for code, rule in RULES.items())
-    return "\n".join(["| Severity | Code | What it means |", "|---|---|---|", *rows])
-
-
-def write_table() -> None:
-    """Put the table into the documentation, between its two marks."""
-    page = FOLDER.parent / "doctor.md"
-    before, start, rest = page.read_text(encoding="utf-8").partition(START)
-    _, end, after = rest.partition(END)
-    page.write_text(f"{before}{start}\n\n{table()}\n\n{end}{after}", encoding="utf-8")
-
-
 def main() -> int:
     """Write them all; those that can be started here."""
-    write_table()
     logging.disable(logging.CRITICAL)
     FOLDER.mkdir(parents=True, exist_ok=True)
     missing = 0

@@ -202,7 +202,7 @@ def test_an_old_version_over_streamable_http() -> None:
     assert codes(report) == {"version_negotiated": "note"}
     assert report.is_healthy
     [finding] = [finding for finding in report.findings if finding.code == "version_negotiated"]
-    assert "asked for 2025-11-25 it answers with 2024-11-05" in finding.sentence
+    assert "answers a request for 2025-11-25 with 2024-11-05" in finding.sentence
     verdicts = {revision: verdict for (_, revision), verdict in report.verdicts.items()}
     assert verdicts.pop("2024-11-05") == "connects"
     assert set(verdicts.values()) == {"not spoken"}

@@ -114,7 +114,7 @@ def test_a_front_that_drops_what_makes_a_preflight() -> None:
     report = examined(behind(drop))
     finding = next(finding for finding in report.findings if finding.severity == "error")
     assert finding.code == "origin_lost"
-    assert "as OPTIONS without Access-Control-Request-Method is" in finding.sentence
+    assert "like OPTIONS without Access-Control-Request-Method" in finding.sentence
     assert "header_not_allowed" not in codes(report)
 
 
@@ -291,4 +291,4 @@ def test_a_stub_that_gives_every_message_an_empty_result() -> None:
     assert codes(report) == {"not_mcp": "error"}
     assert set(report.verdicts.values()) == {"not spoken"}
     [finding] = [finding for finding in report.findings if finding.code == "not_mcp"]
-    assert "initialize names no protocolVersion" in finding.sentence
+    assert "initialize has no protocolVersion" in finding.sentence

@@ -168,7 +168,7 @@ def test_metadata_behind_a_redirect() -> None:
         report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     [finding] = [finding for finding in report.findings if finding.code == "redirected"]
     assert finding.severity == "error"
-    assert finding.fix.startswith(f"answer at {url}{place}, without a redirect")
+    assert finding.fix.startswith(f"answer at {url}{place} without a redirect")
 
 
 def test_an_authorization_server_without_https() -> None:
@@ -179,7 +179,7 @@ def test_an_authorization_server_without_https() -> None:
         app.add_url_rule("/.well-known/oauth-protected-resource/mcp", "document", lambda: document)
         report = examine(f"{url}/mcp", [ORIGIN], timeout=3)
     assert codes(report)["barred"] == "error"
-    assert "Mixed Content: " in next(finding.sentence for finding in report.findings if finding.code == "barred")
+    assert "Mixed Content: " in str(next(finding.console for finding in report.findings if finding.code == "barred"))
 
 
 def test_discovery_that_pages_cannot_read() -> None:

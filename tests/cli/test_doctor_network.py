@@ -28,6 +28,8 @@ from werkzeug.wrappers import Response
 
 from flask_mcp_cors.__main__ import cli
 from flask_mcp_cors.cli.doctor import examine
+from flask_mcp_cors.cli.doctor import probes
+from flask_mcp_cors.cli.doctor import wire
 
 
 @contextmanager
@@ -155,9 +157,7 @@ def test_one_request_is_counted_in_the_singular() -> None:
 
 
 def test_localhost_where_two_servers_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flask_mcp_cors.cli.doctor.probes import surroundings
-
-    monkeypatch.setattr(surroundings, "_listens", lambda address, port: True)
+    monkeypatch.setattr(probes, "_listens", lambda address, port: True)
     with serving_wsgi(make_app()) as url:
         report = examine(f"{url.replace('127.0.0.1', 'localhost')}/mcp", [ORIGIN], timeout=2)
     assert codes(report) == {"localhost_twice": "note"}
@@ -173,12 +173,10 @@ class V6Server(HTTPServer):
 
 
 def test_a_name_that_does_not_resolve_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from flask_mcp_cors.cli.doctor.probes import surroundings
-
     answered = threading.Event()
-    monkeypatch.setattr(surroundings, "RESOLVING", 0.01)
+    monkeypatch.setattr(wire, "RESOLVING", 0.01)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: answered.wait(10) and [])
-    assert not surroundings.is_local("mcp.example.com")
+    assert not wire.is_local("mcp.example.com")
     answered.set()
 
 
@@ -259,9 +257,9 @@ def test_exit_status_and_streams() -> None:
         (["http://127.0.0.1:1/mcp"], "Missing option '--origin'"),
         (["ftp://x/mcp", "--origin", ORIGIN], "is not an http: or https: URL"),
         (["http://me:secret@x/mcp", "--origin", ORIGIN], "use --token"),
-        (["http://x/mcp", "--origin", f"{ORIGIN}/"], "is no origin as browsers write it"),
+        (["http://x/mcp", "--origin", f"{ORIGIN}/"], "is not an origin as browsers write it"),
         (["http://x/mcp", "--origin", ORIGIN, "--header", "X-Tenant"], "write --header 'NAME: VALUE'"),
-        (["http://x/mcp", "--origin", ORIGIN, "--cacert", __file__], "holds no certificate in PEM form"),
+        (["http://x/mcp", "--origin", ORIGIN, "--cacert", __file__], "does not contain a certificate in PEM form"),
     ],
 )
 def test_wrong_arguments(words: list[str], says: str) -> None:

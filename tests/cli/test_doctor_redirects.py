@@ -71,7 +71,7 @@ def test_https_behind_preflights_that_are_answered() -> None:
     report = examined(app)
     assert codes(report) == {"redirected": "error"}
     # No TLS at this port: the doctor asks before it gives a URL to clients.
-    assert f"{report.url.replace('http:', 'https:')} has none" in found(report, "redirected").fix
+    assert f"finds none at {report.url.replace('http:', 'https:')}" in found(report, "redirected").fix
 
 
 def test_a_redirect_without_cors_headers_has_a_line_in_the_console() -> None:
@@ -79,7 +79,7 @@ def test_a_redirect_without_cors_headers_has_a_line_in_the_console() -> None:
     assert codes(report) == {"redirected": "error"}
     finding = found(report, "redirected")
     assert "No 'Access-Control-Allow-Origin' header is present" in str(finding.console)
-    assert f"{report.url.replace('http:', 'https:')} has none" in finding.fix
+    assert f"finds none at {report.url.replace('http:', 'https:')}" in finding.fix
 
 
 def test_a_redirected_preflight_says_it_all() -> None:
@@ -148,7 +148,7 @@ def test_a_location_that_is_no_url() -> None:
 def test_a_redirect_to_nowhere() -> None:
     report = examined(redirecting(302, "", "GET", "POST", "DELETE"))
     assert codes(report) == {"redirected": "error"}
-    assert "(302) to no place at all." in found(report, "redirected").sentence
+    assert "(302) to no URL." in found(report, "redirected").sentence
 
 
 def test_what_only_browsers_get_is_mcp() -> None:

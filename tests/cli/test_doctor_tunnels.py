@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_mcp_cors.cli.doctor.fronts import front_of
+from flask_mcp_cors.cli.doctor.stacks import front_of
 from flask_mcp_cors.testing import HeaderList
 from flask_mcp_cors.testing import NetworkResponse
 

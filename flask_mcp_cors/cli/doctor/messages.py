@@ -23,13 +23,14 @@ Headers = dict[str, str]
 
 _CLIENT = {"name": "flask-mcp-cors doctor", "version": __version__}
 _META = "io.modelcontextprotocol/"
-_ACCEPT = "application/json, text/event-stream"
+_JSON = "application/json"
+_ACCEPT = f"{_JSON}, text/event-stream"
 
 INITIALIZED: Message = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
 class Revision(NamedTuple):
-    """A protocol revision, as far as it shows in HTTP. The table of revisions says all of it."""
+    """What HTTP shows of a protocol revision."""
 
     name: str
     methods: tuple[str, ...]
@@ -37,12 +38,12 @@ class Revision(NamedTuple):
 
     @property
     def is_stateless(self) -> bool:
-        """Does every request stand for itself, with parts of the message mirrored in headers?"""
+        """Has it no sessions, and headers that repeat parts of each message?"""
         return "Mcp-Method" in self.header_names
 
     @property
     def is_two_endpoints(self) -> bool:
-        """Is it HTTP with SSE, where an event of a GET stream says where to POST?"""
+        """Is it HTTP+SSE, in which an event of the GET stream names the URL for POST?"""
         return "DELETE" not in self.methods and not self.is_stateless
 
     @property
@@ -51,7 +52,7 @@ class Revision(NamedTuple):
         return "MCP-Protocol-Version" in self.header_names
 
     def is_agreed_in(self, result: Mapping[str, Any] | None) -> bool:
-        """Does the answer to the first message say that the server speaks this revision?"""
+        """Does this result of the first message say that the server speaks this revision?"""
         if not self.is_stateless:
             return negotiated(result) == self.name
         versions = (result or {}).get("supportedVersions")
@@ -62,12 +63,12 @@ REVISIONS = tuple(
     Revision(name, settings["allow_methods"], settings["allow_headers"]) for name, settings in MCP_REVISIONS.items()
 )
 
-#: What a client asks for that opens sessions: the server may answer with an older one.
+#: What a client that uses sessions asks for. The server may answer with an older revision.
 NEWEST_WITH_SESSIONS = [r for r in REVISIONS if not r.is_stateless and not r.is_two_endpoints][-1]
 
 
 def negotiated(result: Mapping[str, Any] | None) -> str | None:
-    """The protocol version in the answer to ``initialize``, which the server may have chosen itself.
+    """The protocol version in the result of ``initialize``, which the server chooses.
 
     >>> negotiated({"protocolVersion": "2024-11-05"}), negotiated({}), negotiated({"protocolVersion": "a header: x"})
     ('2024-11-05', None, None)
@@ -77,18 +78,18 @@ def negotiated(result: Mapping[str, Any] | None) -> str | None:
 
 
 def first_message(revision: Revision) -> Message:
-    """What a client of this revision begins with."""
+    """The first message of a client of this revision."""
     return request(revision, "server/discover") if revision.is_stateless else initialize(revision.name)
 
 
 def initialize(revision: str) -> Message:
-    """The first message of every revision that has sessions."""
+    """The first message of each revision with sessions."""
     params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": _CLIENT}
     return {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
 
 
 def request(revision: Revision, method: str) -> Message:
-    """A request that only reads, ``tools/list`` or ``server/discover``."""
+    """A request that only reads: ``tools/list`` or ``server/discover``."""
     message: Message = {"jsonrpc": "2.0", "id": 2, "method": method}
     if revision.is_stateless:
         meta = {"protocolVersion": revision.name, "clientCapabilities": {}, "clientInfo": _CLIENT}
@@ -96,35 +97,28 @@ def request(revision: Revision, method: str) -> Message:
     return message
 
 
-def post_headers(revision: Revision, message: Message, token: str | None, session: str | None = None) -> Headers:
-    """What a client's JavaScript sets for a message."""
-    headers = {"Accept": _ACCEPT, "Content-Type": "application/json"} | authorization(token)
-    if revision.names_itself and message["method"] != "initialize":
+def client_headers(
+    revision: Revision, message: Message | None = None, *, token: str | None = None, session: str | None = None
+) -> Headers:
+    """The headers that a client's JavaScript sets for a message; without one, for the ``GET`` stream and ``DELETE``."""
+    accept = {"Accept": "text/event-stream"} if message is None else {"Accept": _ACCEPT, "Content-Type": _JSON}
+    headers = accept | authorization(token)
+    if revision.names_itself and (message is None or message["method"] != "initialize"):
         headers["MCP-Protocol-Version"] = revision.name
-    if revision.is_stateless:
+    if revision.is_stateless and message is not None:
         headers["Mcp-Method"] = message["method"]
     if session is not None:
         headers["Mcp-Session-Id"] = session
     return headers
 
 
-def stream_headers(revision: Revision, token: str | None, session: str | None) -> Headers:
-    """What it sets for the ``GET`` that opens a stream, and for ``DELETE``."""
-    headers = {"Accept": "text/event-stream"} | authorization(token)
-    if revision.names_itself:
-        headers["MCP-Protocol-Version"] = revision.name
-    if session is not None:
-        headers["Mcp-Session-Id"] = session
-    return headers
-
-
 def authorization(token: str | None) -> Headers:
-    """The bearer token, where there is one."""
+    """The header with the bearer token, if there is one."""
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def events(data: bytes) -> Iterator[tuple[str, str]]:
-    """The whole events of an event stream: type and data.
+    """The complete events of an event stream: type and data.
 
     >>> list(events(b"event: endpoint\\ndata: /messages\\n\\ndata: not whole"))
     [('endpoint', '/messages')]
@@ -143,7 +137,7 @@ def events(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def parse_json(text: str | bytes) -> object:
-    """The value of a JSON text; ``None`` where it is none, or nested without end."""
+    """The value of a JSON text; ``None`` if it is not JSON, or nested too deeply."""
     try:
         return cast(object, json.loads(text, parse_constant=_refuse))
     except (ValueError, RecursionError):
@@ -151,11 +145,11 @@ def parse_json(text: str | bytes) -> object:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _holds_nan(text: str) -> bool:
-    """Is it JSON but for NaN and Infinity, which Python writes and no browser reads?"""
+    """Is it JSON except for NaN and Infinity, which Python writes and browsers reject?"""
     try:
         return _is_response(json.loads(text))
     except (ValueError, RecursionError):
@@ -165,20 +159,20 @@ def _holds_nan(text: str) -> bool:
 #: Where a JSON-RPC response begins.
 _ENVELOPE = re.compile(r'\{\s*"(?:jsonrpc|id|result|error)"')
 
-#: What is wrong with an answer where clients go on all the same.
+#: Faults of an answer that clients tolerate.
 LENIENT_FAULTS = ("answer_in_array", "id_is_text")
 
 
 class Reading(NamedTuple):
-    """What a body holds: the JSON-RPC response as far as it can be made out, and what is wrong with it."""
+    """The JSON-RPC response in a body, read leniently, and what is wrong with it."""
 
     message: Message | None
-    #: A code of the table of findings, or nothing.
+    #: The code of a finding, or nothing.
     fault: str = ""
 
 
 def read_message(body: bytes, content_type: str, sent: Message | None = None) -> Reading:
-    """The JSON-RPC response in a body, plain or as an event, to the message *sent*.
+    """The JSON-RPC response to the message *sent*, from a body of JSON or of events.
 
     >>> read_message(b'data: {"jsonrpc": "2.0", "id": 1, "result": {}}\\n\\n', "text/event-stream")
     Reading(message={'jsonrpc': '2.0', 'id': 1, 'result': {}}, fault='')
@@ -196,13 +190,13 @@ def read_message(body: bytes, content_type: str, sent: Message | None = None) ->
             return _checked(value, "content_type_wrong", sent)
         if not values and b"data:" in body:
             return Reading(None, "answer_unended")
-        pairs = zip(found, values, strict=True)
+        pairs = list(zip(found, values, strict=True))
         # The transport of 2024 names its endpoint in the data of an event.
         unread = [data for (kind, data), value in pairs if value is None and data.strip() and kind != "endpoint"]
         if not responses and unread:
             return Reading(None, "json_nan" if any(map(_holds_nan, unread)) else "event_not_json")
-        named = [_is_response(value) for (kind, _), value in zip(found, values, strict=True) if kind == "message"]
-        return _checked(responses[0] if responses else None, "" if any(named) else "event_named", sent)
+        is_message = any(kind == "message" and _is_response(value) for (kind, _), value in pairs)
+        return _checked(responses[0] if responses else None, "" if is_message else "event_named", sent)
     text = body.decode("utf-8-sig", "replace")
     value, fault = parse_json(text), ""
     if text.startswith(("data:", "event:", "id:")) and (read := read_message(body, "text/event-stream", sent)).message:
@@ -234,7 +228,7 @@ def _first_json(text: str) -> object:
 
 
 def beside_json(text: str) -> str:
-    """What stands in front of a JSON-RPC response, or behind it.
+    """What else a body has, in front of the JSON-RPC response or behind it.
 
     >>> beside_json('Warning: x {"id": 1}'), beside_json('{"id": 1} int(3)')
     ('in front: Warning: x', 'behind: int(3)')
@@ -249,7 +243,7 @@ def beside_json(text: str) -> str:
 
 
 def _checked(value: object, fault: str, sent: Message | None) -> Reading:
-    """The envelope of JSON-RPC, as clients check it."""
+    """Check the JSON-RPC envelope as clients do."""
     if isinstance(value, list) and len(value) == 1 and _is_response(value[0]):
         value, fault = value[0], fault or "answer_in_array"
     if not isinstance(value, dict):
@@ -258,7 +252,7 @@ def _checked(value: object, fault: str, sent: Message | None) -> Reading:
         bare = {"protocolVersion", "supportedVersions", "tools"} & set(value)
         return Reading({"result": value}, fault or "envelope_missing") if bare else Reading(None)
     if value.get("jsonrpc") != "2.0":
-        # Many errors are no JSON-RPC, and need not be: the status says enough.
+        # An error need not be JSON-RPC: the status says enough.
         fault = fault or ("jsonrpc_missing" if "result" in value else "")
     if sent is not None and "result" in value and (asked := sent.get("id")) is not None:
         given = value.get("id")
@@ -272,7 +266,7 @@ def _checked(value: object, fault: str, sent: Message | None) -> Reading:
 
 
 def malformed(method: str, result: object) -> str:
-    """What of a result is not as the MCP schema has it, as far as clients check; nothing, if all is well.
+    """Where a result departs from the MCP schema, as far as clients check; nothing, if it conforms.
 
     >>> malformed("initialize", {"protocolVersion": "2025-11-25", "capabilities": [], "serverInfo": {}})
     'capabilities is an array and not an object'
@@ -286,8 +280,8 @@ def malformed(method: str, result: object) -> str:
         capabilities, server = result.get("capabilities"), result.get("serverInfo")
         due += [("capabilities", capabilities, dict), ("serverInfo", server, dict)]
         if isinstance(capabilities, dict):
-            named = ((name, capabilities[name]) for name in ("tools", "prompts", "resources") if name in capabilities)
-            due += [(f"capabilities.{name}", value, dict) for name, value in named]
+            names = ("tools", "prompts", "resources")
+            due += [(f"capabilities.{name}", capabilities.get(name, {}), dict) for name in names]
         if isinstance(server, dict):
             due += [(f"serverInfo.{key}", server.get(key), str) for key in ("name", "version")]
     if method == "tools/list":
@@ -298,22 +292,19 @@ def malformed(method: str, result: object) -> str:
             due += [("a tool", tool, dict), ("inputSchema of a tool", schema, dict)]
             if isinstance(schema, dict):
                 due.append(("inputSchema.type of a tool", schema.get("type"), str))
-                due += [("inputSchema.properties of a tool", schema[k], dict) for k in ("properties",) if k in schema]
+                due.append(("inputSchema.properties of a tool", schema.get("properties", {}), dict))
     for name, value, kind in due:
         if not isinstance(value, kind):
-            return f"{name} is missing" if value is None else f"{name} is {_kind(value)} and not {_KINDS[kind]}"
+            found = _KINDS.get(type(value), "a number or a boolean")
+            return f"{name} is missing" if value is None else f"{name} is {found} and not {_KINDS[kind]}"
     return ""
 
 
 _KINDS: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string"}
 
 
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "a number or a boolean")
-
-
 def words_of(body: bytes) -> str:
-    """What an error's body says, in one line: the message of a JSON-RPC error, or the text; of a page nothing.
+    """The text of an error's body in one line: the message of a JSON-RPC error, or plain text; of a page nothing.
 
     >>> words_of(b'{"jsonrpc": "2.0", "error": {"code": 403, "message": "This origin is not allowed."}}')
     'This origin is not allowed.'
@@ -327,14 +318,14 @@ def words_of(body: bytes) -> str:
 
 
 def param_headers(tools: object) -> list[str]:
-    """The ``Mcp-Param-*`` headers that calls of these tools would carry: their schemas say so.
+    """The ``Mcp-Param-*`` headers for calls of these tools, from their schemas.
 
     >>> schema = {"properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
     >>> param_headers([{"name": "look_up", "inputSchema": schema}])
     ['Mcp-Param-Region']
     """
     names: list[str] = []
-    # No recursion: a server may nest as it likes.
+    # Without recursion: a server may nest too deeply for it.
     rest = [tools]
     while rest:
         value = rest.pop()

@@ -1,4 +1,4 @@
-"""A page in a browser, as the doctor drives it: every fetch ends in a value, whatever happens."""
+"""A page in a browser, as the doctor uses it: each fetch returns its outcome and raises nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from typing import Literal
 
@@ -31,15 +32,15 @@ from .wire import Undecodable
 from .wire import Unsendable
 from .wire import Wire
 
-#: How much of a body is read at most.
+#: The most bytes that are read of a body.
 MAX_BODY = 1 << 20
 
-#: Seconds in which bytes that come in one go have come.
+#: Bytes within so many seconds were sent at once.
 AT_ONCE = 0.3
 
 Engine = Literal["chromium", "firefox", "webkit"]
 
-#: When to stop reading a body that has not ended.
+#: Is enough of the body there to stop reading?
 Enough = Callable[[bytes], bool]
 
 
@@ -61,7 +62,7 @@ class _PreflightsOnly:
 
 
 class Watched(threading.Thread):
-    """A stream in a thread of its own: its first bytes, whatever comes right behind them, and whether it ends then."""
+    """A stream in its own thread: its first bytes, those that come at once after them, and whether it ends then."""
 
     def __init__(self, response: NetworkResponse) -> None:
         super().__init__(daemon=True)
@@ -73,7 +74,7 @@ class Watched(threading.Thread):
 
     def run(self) -> None:
         """Read until the stream ends, or goes on after its first bytes."""
-        with suppress(OSError, ValueError):  # closed from outside: nothing has come
+        with suppress(OSError, ValueError):  # end() has closed it
             for chunk in self._response.body.chunks():
                 now = time.monotonic() - self._start
                 self._first = self._first or now
@@ -83,9 +84,9 @@ class Watched(threading.Thread):
             self._is_ended = True
 
     def end(self, patience: float) -> Fetched:
-        """What has come by then.
+        """Stop, and return what has come.
 
-        :param patience: seconds, from the beginning of the stream.
+        :param patience: seconds to wait, from the beginning of the stream.
         """
         self.join(max(0.0, self._start + patience - time.monotonic()))
         self._response.body.close()
@@ -94,13 +95,13 @@ class Watched(threading.Thread):
 
 
 class Page:
-    """A page of *origin*. Its preflight cache lives as long as it does."""
+    """A page of *origin*, with its preflight cache."""
 
     def __init__(self, wire: Wire, origin: str, url: str, engine: Any = "chromium") -> None:
         self.origin = origin
         self._wire = wire
         self._url = url
-        self._engine = engine  # Any: the browser says which engines it knows
+        self._engine = engine  # Any: the browser checks its name
         self._browser = Browser(wire, origin, url, quirks=engine)
 
     def fetch(
@@ -114,17 +115,17 @@ class Page:
         enough: Enough | None = None,
         patience: float | None = None,
     ) -> Fetched:
-        """Call ``fetch()`` and read the body, or of a stream as much as is *enough*.
+        """Call ``fetch()`` and read the body, or *enough* of a stream.
 
         Redirects are not followed: both official TypeScript clients set ``redirect: "manual"``.
 
-        :param patience: seconds after which a body that has not ended is left alone.
+        :param patience: seconds to wait for the body.
         """
         read = _Reader(self._wire, enough or _is_answered, patience)
         return _fetch(self._browser, read, Fetched(method, url, sent=message), headers or {}, body)
 
     def watch(self, url: str, headers: Headers) -> Watched | None:
-        """Open a ``GET`` stream that is read beside everything else."""
+        """Open a ``GET`` stream and read it in the background."""
         pairs = [("Host", parse_url(url).authority), ("Origin", self.origin), *headers.items()]
         with suppress(OSError):
             watched = Watched(self._wire.send(NetworkRequest("GET", url, HeaderList(pairs), None)))
@@ -133,7 +134,7 @@ class Page:
         return None
 
     def ask(self, url: str, method: str, headers: Headers) -> Fetched:
-        """Send the preflight of such a fetch and nothing else. ``status`` is 0 where the browser would go on."""
+        """Send only the preflight of such a fetch. ``status`` is 0 if it passes."""
         browser = Browser(_PreflightsOnly(self._wire), self.origin, self._url, quirks=self._engine)
         return _fetch(browser, _Reader(self._wire, _is_answered, None), Fetched(method, url), headers)
 
@@ -147,13 +148,13 @@ def _fetch(browser: Browser, read: _Reader, fetched: Fetched, headers: Headers, 
         read(fetched, response.body, browser.network[-1].response)
         fetched.status = None if response.type == "opaqueredirect" else response.status
     except (OSError, ValueError) as error:
-        fetched.fault = fault_of(error if isinstance(error, OSError) else Unsendable(str(error)), url)
+        fetched.fault = fault_of(error if isinstance(error, OSError) else Unsendable(str(error)))
     except TypeError as error:
         cause = error.__cause__ or error.__context__
         if isinstance(cause, _NotSent):
             fetched.status = 0
         elif isinstance(cause, OSError):
-            fetched.fault = fault_of(cause, url)
+            fetched.fault = fault_of(cause)
         elif isinstance(error, CORSError) and error.is_cors_policy:
             fetched.blocked = error
         else:
@@ -164,36 +165,36 @@ def _fetch(browser: Browser, read: _Reader, fetched: Fetched, headers: Headers, 
 
 
 def _is_answered(body: bytes) -> bool:
-    """Has the one event come that a POST's stream is for? It may stay open after that."""
+    """Has the event come that answers a POST? Its stream may stay open after that."""
     found = list(events(body))
     if any(kind == "endpoint" for kind, _ in found):
-        return True  # the transport of 2024: nothing more comes for a POST
+        return True  # the transport of 2024
     return any(read_message(f"data: {data}\n\n".encode(), "text/event-stream").message for _, data in found)
 
 
+@dataclass
 class _Reader:
-    """Reads a body as far as it is there in time and needed, and closes it."""
+    """Reads a body until it ends, is enough or takes too long, and closes it."""
 
-    def __init__(self, wire: Wire, enough: Enough, patience: float | None) -> None:
-        self.wire = wire
-        self._enough = enough
-        self._patience = patience
+    wire: Wire
+    enough: Enough
+    patience: float | None
 
     def __call__(self, fetched: Fetched, content: Body, response: NetworkResponse | None) -> None:
-        """Note the body, decoded, and how it ended."""
+        """Note the decoded body, and how it ended."""
         chunks, close = content.chunks(), content.close
         headers = HeaderList() if response is None else response.headers
-        # A little less than the time-out of the socket, which would make an error of a stream that is only quiet.
+        # A little less than the time-out of the socket, which would turn a quiet stream into an error.
         patience = 0.9 * min(self.wire.timeout, self.wire.seconds_left)
-        patience = patience if self._patience is None else min(patience, self._patience)
-        rung = threading.Event()
+        patience = patience if self.patience is None else min(patience, self.patience)
+        is_over = threading.Event()
 
-        def ring() -> None:
-            rung.set()
+        def stop() -> None:
+            is_over.set()
             close()
 
-        # Closing it from outside is what wakes a reader of a stream that is quiet.
-        alarm = threading.Timer(patience, ring)
+        # Only closing the body wakes a thread that waits for the next bytes of it.
+        alarm = threading.Timer(patience, stop)
         alarm.daemon = True
         alarm.start()
         body, length, is_whole = b"", 0, False
@@ -202,15 +203,15 @@ class _Reader:
             for chunk in chunks:
                 length += len(chunk)
                 body += chunk if decoder is None else decoder.decompress(chunk, MAX_BODY)
-                if len(body) > MAX_BODY or self._enough(body):
+                if len(body) > MAX_BODY or self.enough(body):
                     break
             else:
-                is_whole = not rung.is_set()
+                is_whole = not is_over.is_set()
         except zlib.error as error:
             raise Undecodable(printable(headers.get("Content-Encoding", ""), 40)) from error
         except (OSError, ValueError) as error:
-            # Closed by the alarm: what came so far is what there is. Else it broke off.
-            if not rung.is_set():
+            # If the alarm has closed it, what came so far counts.
+            if not is_over.is_set():
                 if isinstance(error, ConnectionError):
                     raise TransportError("broke_off", "the connection was reset in the body") from error
                 raise
@@ -227,7 +228,7 @@ def _announced(headers: HeaderList) -> int:
 
 
 def _decoder(headers: HeaderList) -> Any:
-    """What undoes the compression: browsers do it silently, so servers apply it to them alone."""
+    """What undoes the compression. Servers often compress only for browsers."""
     coding = headers.get("Content-Encoding", "").strip().lower()
     return zlib.decompressobj(47) if coding in ("gzip", "x-gzip", "deflate") else None
 
@@ -244,7 +245,7 @@ def send_plain(
     patience: float | None = None,
     enough: Enough | None = None,
 ) -> Fetched:
-    """Send a request as ``curl`` would: no preflight, no ``Origin`` that is not in *headers*, everything readable."""
+    """Send a request as ``curl`` would: without a preflight, only with these *headers*, and everything is readable."""
     data = body if message is None else json.dumps(message).encode()
     pairs = [("Host", host), *headers.items()]
     if data is not None:
@@ -259,7 +260,7 @@ def send_plain(
         _Reader(wire, enough or _is_answered, patience)(fetched, response.body, response)
         fetched.status = response.status
     except OSError as error:
-        fetched.fault = fault_of(error, url)
+        fetched.fault = fault_of(error)
     fetched.exchanges = (exchange,)
     fetched.waited = wire.waited
     return fetched

@@ -1,4 +1,4 @@
-"""The network, bounded: so many requests, so many seconds, and one clear reason where there is no answer."""
+"""The network, with limits on requests and seconds, and one clear reason if there is no answer."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from http.client import InvalidURL
+from ipaddress import ip_address
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
+from ...core.hosts import is_loopback
 from ...testing import HeaderList
 from ...testing import HTTPTransport
 from ...testing import NetworkRequest
 from ...testing import NetworkResponse
 from ...testing.transport import TransportError
-from ..terminal import printable
 
-#: After that many requests without an answer in time there is nothing more to learn.
+#: After so many requests without an answer in time the doctor stops.
 MAX_SILENCES = 4
 
-#: Seconds that a request has to have had before it counts as unanswered, at the end of all the time.
+#: At the end of the total time, a request that had fewer seconds than these does not count as unanswered.
 FAIR_TIME = 3.0
 
-#: What a browser accepts, as far as the standard library can decode it. Servers compress only where it is asked for.
+#: Seconds for a name to resolve.
+RESOLVING = 3.0
+
+#: The codings of browsers that the standard library can decode. Servers compress only if a request names one.
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip, deflate")
 
 
@@ -43,35 +49,34 @@ def tls_context(cacert: str | None, *, insecure: bool) -> ssl.SSLContext | None:
     try:
         context.load_verify_locations(cacert)
     except ssl.SSLError:
-        raise ValueError(f"{cacert} holds no certificate in PEM form") from None
+        raise ValueError(f"{cacert} does not contain a certificate in PEM form") from None
     return context
 
 
 class Exhausted(OSError):
-    """There will be no more requests: the time or the number is used up, or the server stays silent."""
+    """The time or the number of requests is used up, or the server does not answer."""
 
 
 class Unsendable(OSError):
-    """The URL cannot be asked: it is malformed, or no host can have this name."""
+    """The URL is malformed, or its host name is not possible."""
 
 
 class Undecodable(OSError):
-    """The body is not what its ``Content-Encoding`` says."""
+    """The body does not match its ``Content-Encoding``."""
 
 
 class Fault(NamedTuple):
-    """Why there was no whole HTTP answer."""
+    """Why there was no complete HTTP answer."""
 
     code: str
-    sentence: str
-    fix: str
+    detail: str = ""
 
 
 class Wire:
-    """A transport for :class:`~flask_mcp_cors.testing.Browser` with an end to everything.
+    """A transport for :class:`~flask_mcp_cors.testing.Browser` with limits.
 
-    :param timeout: seconds until a response has begun, however slowly it trickles in.
-    :param limit: how many requests are sent at most.
+    :param timeout: seconds until a response begins.
+    :param limit: the most requests that are sent.
     :param total: seconds for all of them together.
     :param context: how certificates are verified.
     """
@@ -82,7 +87,7 @@ class Wire:
         self.sent = 0
         #: How long the last response took to begin.
         self.waited = 0.0
-        #: An origin that is called at another address: ``localhost`` is two.
+        #: An origin, and the address at which to call it: ``localhost`` has two.
         self.instead = ("", "")
         self._silences = 0
         self._has_answer = False
@@ -93,7 +98,7 @@ class Wire:
 
     @property
     def seconds_left(self) -> float:
-        """Until the whole examination has to be over."""
+        """Seconds until the end of the examination."""
         return max(0.0, self._end - time.monotonic())
 
     @property
@@ -121,7 +126,7 @@ class Wire:
         self.sent += 1
         timeout = min(self.timeout, self.seconds_left)
         if self._has_answer:
-            # One request that hangs leaves time for others; a server that is slow gets the time that it has needed.
+            # A request that hangs leaves time for others; a slow server gets as long as it has needed before.
             timeout = min(timeout, max(FAIR_TIME, self.seconds_left / 2, 1.5 * self._slowest))
         headers, url = request.headers, request.url
         if "Accept-Encoding" not in headers:
@@ -139,7 +144,7 @@ class Wire:
         except TimeoutError:
             self._silences += 1
             if self._has_answer and timeout < min(self.timeout, max(FAIR_TIME, self._slowest)):
-                raise Exhausted("no more time") from None  # a server that has answered was not given its time
+                raise Exhausted("no more time") from None  # the server may have answered later
             raise
         self._has_answer = True
         self._slowest = max(self._slowest, self.waited)
@@ -147,7 +152,7 @@ class Wire:
 
 
 class _Call(threading.Thread):
-    """One request in a thread of its own: a server that sends a byte now and then cannot hold the doctor up."""
+    """One request in its own thread, so that a server that sends single bytes cannot hold the doctor up."""
 
     def __init__(self, transport: HTTPTransport, request: NetworkRequest) -> None:
         super().__init__(daemon=True)
@@ -158,11 +163,11 @@ class _Call(threading.Thread):
         self._result: NetworkResponse | Exception | None = None
 
     def run(self) -> None:
-        """Send it, and keep what comes."""
+        """Send it, and keep the response or the error."""
         result: NetworkResponse | Exception
         try:
             result = self._transport.send(self._request)
-        except Exception as error:  # whatever it is: raised again where somebody waits for it
+        except Exception as error:  # take() raises it again
             result = error
         with self._lock:
             self._result = result
@@ -170,9 +175,9 @@ class _Call(threading.Thread):
                 result.body.close()
 
     def take(self) -> NetworkResponse:
-        """The response that has come.
+        """The response, if it has come.
 
-        :raises TimeoutError: none has.
+        :raises TimeoutError: it has not.
         """
         with self._lock:
             self._abandoned = self._result is None
@@ -186,47 +191,62 @@ class _Call(threading.Thread):
             raise self._result
 
 
-_KINDS = {
-    "closed": (
-        "{url} closes the connection without an answer.",
-        "check the port; if it speaks TLS there, write https:",
-    ),
-    "not_http": (
-        "What answers at {url} does not speak HTTP.",
-        "check the port in the URL; if the server speaks TLS there, write https:",
-    ),
-    "broke_off": ("A response of {url} ends in the middle.", "see the log of server and proxies"),
+def fault_of(error: Exception) -> Fault:
+    """The fault that an error of the network stands for."""
+    if isinstance(error, TransportError):
+        return Fault(error.kind)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Fault("certificate", error.verify_message.rstrip("."))
+    if isinstance(error, ssl.SSLError):
+        return Fault("tls", error.reason or "handshake failed")
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return Fault(code, str(error))
+    return Fault("network", getattr(error, "strerror", None) or type(error).__name__)
+
+
+_CODES: dict[type[Exception], str] = {
+    Exhausted: "gave_up",
+    Unsendable: "url_malformed",
+    UnicodeError: "url_malformed",
+    Undecodable: "undecodable",
+    ConnectionRefusedError: "refused",
+    ConnectionResetError: "closed",
+    socket.gaierror: "dns",
+    TimeoutError: "timeout",
 }
 
 
-def fault_of(error: Exception, url: str) -> Fault:
-    """What an error of the network means, and what to look at."""
-    url = printable(url, 200)
-    if isinstance(error, Exhausted):
-        return Fault("gave_up", "The doctor stopped: its time is over, or too many requests had no answer.", "")
-    if isinstance(error, (Unsendable, UnicodeError)):
-        return Fault("url_malformed", f"{url} is not a URL that can be asked.", "write a whole URL, with a valid host")
-    if isinstance(error, Undecodable):
-        words = f"The body of an answer of {url} is not encoded as its Content-Encoding says: {error}."
-        return Fault("undecodable", words, "send Content-Encoding with bodies that are so encoded, by one layer only")
-    if isinstance(error, TransportError):
-        sentence, fix = _KINDS[error.kind]
-        return Fault(error.kind, sentence.format(url=url), fix)
-    if isinstance(error, ConnectionRefusedError):
-        return Fault("refused", f"Nothing listens at {url}: the connection is refused.", "start it; check the port")
-    if isinstance(error, socket.gaierror):
-        return Fault("dns", f"The name in {url} does not resolve.", "check the spelling and the DNS record")
-    if isinstance(error, ssl.SSLCertVerificationError):
-        words = f"The certificate of {url} is not valid: {error.verify_message.rstrip('.')}."
-        fix = "install a valid certificate, for browsers refuse this one (for your own CA: --cacert)"
-        return Fault("certificate", words, fix)
-    if isinstance(error, ssl.SSLError):
-        words = f"There is no TLS at {url} ({error.reason or 'handshake failed'})."
-        return Fault("tls", words, "if the server speaks plain HTTP on this port, write http:")
-    if isinstance(error, TimeoutError):
-        fix = "see in the server's log whether it hangs; --timeout and --total wait longer"
-        return Fault("timeout", f"No answer from {url} in time.", fix)
-    if isinstance(error, ConnectionResetError):
-        return Fault("closed", *(words.format(url=url) for words in _KINDS["closed"]))
-    reason = getattr(error, "strerror", None) or type(error).__name__
-    return Fault("network", f"No connection to {url}: {reason}.", "check address and network")
+def is_local(host: str) -> bool:
+    """Is this host on this machine or in a private network?
+
+    >>> [is_local(host) for host in ("localhost", "127.0.0.1", "192.168.0.9", "[fe80::1]", "8.8.8.8")]
+    [True, True, True, True, False]
+    """
+    if is_loopback(host):
+        return True
+    with suppress(ValueError):
+        return _is_private(host.strip("[]"))
+    return any(map(_is_private, _addresses(host)))
+
+
+def _addresses(host: str) -> list[str]:
+    """The addresses of a name; none, if that takes too long. A look-up has no other time limit."""
+    found: list[str] = []
+
+    def look_up() -> None:
+        with suppress(OSError, UnicodeError):
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(address[0]).partition("%")[0] for *_, address in answers)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(RESOLVING)
+    return list(found)
+
+
+def _is_private(text: str) -> bool:
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return not address.is_global

@@ -1,20 +1,26 @@
-"""What is asked, and in which order. A probe adds to the evidence; it says nothing about it.
+"""The probes, and their order. A probe adds to the evidence and does not judge it.
 
-Only messages that read are sent: ``initialize``, ``server/discover``, ``tools/list``, notifications, ``GET``, the
-``DELETE`` of an own session and messages that are broken. Never ``tools/call``. The token goes to the endpoint alone;
-a made-up one shows how wrong tokens are answered.
+Probes send only messages that read: ``initialize``, ``server/discover``, ``tools/list``, notifications, ``GET``, the
+``DELETE`` of their own sessions and broken messages, never ``tools/call``. The token goes only to the endpoint; a
+made-up one tests the answer to invalid tokens.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import closing
 from urllib.parse import urljoin
 
 from ....core.headers import ALLOW_ORIGIN
+from ....core.hosts import is_loopback
 from ....core.origins import is_serialized_origin
+from ....testing.quirks import Quirk
+from ....testing.quirks import QUIRKS
+from ....testing.urls import BAD_PORTS
 from ....testing.urls import DEFAULT_PORTS
 from ....testing.urls import parse_url
 from ...findings import Severity
@@ -22,32 +28,29 @@ from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fact
 from ..evidence import Fetched
-from ..fronts import front_of
-from ..messages import authorization
+from ..messages import client_headers
 from ..messages import first_message
 from ..messages import initialize
 from ..messages import negotiated
 from ..messages import NEWEST_WITH_SESSIONS
-from ..messages import post_headers
 from ..messages import Revision
 from ..messages import REVISIONS
 from ..page import Engine
 from ..page import Page
 from ..page import send_plain
 from ..report import Report
+from ..stacks import front_of
+from ..wire import is_local
 from ..wire import Wire
 from .asking import Asker
 from .conversations import BLOCKED
 from .conversations import Conversations
 from .conversations import has_event
 from .conversations import PATIENCE
+from .foreign import ForeignPages
 from .login import Login
-from .preflights import Preflights
-from .strangers import Strangers
-from .surroundings import look_around
-from .surroundings import may_ask
 
-#: Enough for every probe, and an end for a server that answers everything with a riddle.
+#: Upper limit, in case a server never stops redirecting or challenging.
 REQUESTS_PER_ORIGIN = 120
 
 
@@ -66,19 +69,19 @@ def examine(
 ) -> Report:
     """Examine the MCP endpoint at *url* as browser clients on pages of *origins*.
 
-    :param token: a bearer token, for servers that want one.
+    :param token: a bearer token, for servers that require one.
     :param headers: more headers for the endpoint: an API key, a tenant.
     :param timeout: seconds for each request.
     :param total: seconds for all of them.
-    :param browser: whose rules hold.
-    :param login: follow the login as far as a client can without a person, registration included.
+    :param browser: whose rules apply.
+    :param login: follow the login as far as a client can without a person, including registration.
     :param context: how certificates are verified.
     :param say: takes a line whenever there is progress.
-    :raises ValueError: *url* or an origin is none that a browser has.
+    :raises ValueError: *url* is not valid in a browser, or an origin is not.
     """
     for origin in origins:
         if not is_serialized_origin(origin):
-            raise ValueError(f"{origin!r} is no origin as browsers write it: scheme://host, with no slash at the end")
+            raise ValueError(f"{origin!r} is not an origin as browsers write it: scheme://host, no slash at the end")
     parsed = parse_url(url if "://" in url else f"http://{url}")
     if parsed.userinfo:
         raise ValueError("a browser's fetch refuses a URL with user and password; use --token")
@@ -90,8 +93,8 @@ def examine(
 
 
 def gather(asker: Asker, *, login: bool) -> None:
-    """Ask everything, the most important first."""
-    ev, preflights, strangers = asker.ev, Preflights(asker), Strangers(asker)
+    """Run all probes, the most important first."""
+    ev, foreign = asker.ev, ForeignPages(asker)
     may_be_asked = look_around(ev)
     for fact in ev.found("localhost_once"):
         if ev.url.scheme == "http":
@@ -104,17 +107,17 @@ def gather(asker: Asker, *, login: bool) -> None:
         if not is_reachable or not may_ask(ev, origin, asker.browser):
             ev.verdicts.update({(origin, revision.name): BLOCKED for revision in REVISIONS})
             continue
-        talk = Conversations(asker, asker.page(origin), preflights)
+        talk = Conversations(asker, asker.page(origin))
         pages.append(talk)
-        # The newest first: where the time runs out, the oldest are left out.
+        # The newest first: if the time runs out, the oldest are left out.
         for revision in reversed(ev.revisions):
             may_ask_it = asker.may_go_on(f"{revision.name} from {origin}")
             ev.verdicts[origin, revision.name] = talk.converse(revision) if may_ask_it else "not asked"
             if ev.verdicts[origin, revision.name] == CONNECTS:
-                strangers.ask_first()
+                foreign.ask_first()
     if not is_reachable:
         return
-    strangers.ask_first()
+    foreign.ask_first()
     for talk in pages:
         if ev.token is not None and asker.may_go_on("the answer without a token"):
             _without_token(asker, talk.page)
@@ -124,7 +127,7 @@ def gather(asker: Asker, *, login: bool) -> None:
         if ev.wants_login and asker.may_go_on("the login"):
             Login(asker, talk.page).follow(registers=login)
     for talk in pages:
-        strangers.ask_as_look_alikes(talk.page.origin)
+        foreign.ask_as_look_alikes(talk.page.origin)
     for talk in pages:
         if CONNECTS in {verdict for (origin, _), verdict in ev.verdicts.items() if origin == talk.page.origin}:
             talk.ask_for_errors()
@@ -137,28 +140,25 @@ def _ask_both_localhosts(asker: Asker) -> None:
     """Two programs may share the port: browsers reach the one at ``::1``."""
     ev = asker.ev
     port = ev.url.port or DEFAULT_PORTS[ev.url.scheme]
-    message = initialize(NEWEST_WITH_SESSIONS.name)
     answers = []
     for place in (f"[::1]:{port}", f"127.0.0.1:{port}"):
         asker.wire.instead = (ev.url.origin, f"http://{place}")
-        answers.append(asker.plain(f"at {place}", "POST", asker.headers(NEWEST_WITH_SESSIONS, message), message))
-        asker.end_session(answers[-1], NEWEST_WITH_SESSIONS)
+        answers.append(asker.first(f"at {place}", NEWEST_WITH_SESSIONS, {}))
     asker.wire.instead = ("", "")
     is_mcp = [f.result is not None or f.status == 401 for f in answers]
-    is_heard = answers[0].fault is None or answers[0].fault.code != "refused"
-    if is_heard and is_mcp == [False, True]:
+    if answers[0].fault_code != "refused" and is_mcp == [False, True]:
         ev.facts.append(Fact("localhost_other", "", str(port), str(answers[0].status or "nothing")))
 
 
 def _is_there(asker: Asker) -> bool:
-    """Ask without a browser, as ``curl`` would: what the server speaks, and whether it is one."""
+    """Ask without a browser, as ``curl`` would: is it an MCP server, and which revisions does it speak?"""
     ev = asker.ev
     for revision in reversed(REVISIONS):
         asker.say(f"{revision.name} without a browser")
         last = _speak(asker, revision)
-        if last.fault is not None and last.fault.code not in ("timeout", "gave_up", "broke_off"):
+        if last.fault_code not in ("", "timeout", "gave_up", "broke_off"):
             last.weight = Severity.ERROR
-            if last.fault.code in ("closed", "network"):
+            if last.fault_code in ("closed", "network"):
                 asker.plain("GET beside it", "GET", {}, patience=PATIENCE)
             return False
         front = front_of(last.network)
@@ -179,12 +179,12 @@ def _is_there(asker: Asker) -> bool:
 
 
 def _look_elsewhere(asker: Asker, location: str | None) -> None:
-    """Where a redirect leads, and the usual places: does MCP answer there?"""
+    """Does MCP answer where a redirect leads, or at the usual URLs?"""
     ev, message = asker.ev, initialize(NEWEST_WITH_SESSIONS.name)
     path = ev.url.target.partition("?")[0].rstrip("/")
     places = [f"{path}/mcp", "/mcp", "/mcp/"]
     if location and path and location.partition("?")[0].rstrip("/").endswith(path):
-        places.insert(0, location)  # one to another path may lead to a login
+        places.insert(0, location)  # a redirect to another path may lead to a login
     for place in places:
         try:
             parsed = parse_url(urljoin(ev.href, place))
@@ -195,27 +195,23 @@ def _look_elsewhere(asker: Asker, location: str | None) -> None:
             continue
         if not asker.may_go_on(f"whether MCP is at {url}"):
             return
-        # The token goes to nobody whom the user has not named.
-        headers = post_headers(NEWEST_WITH_SESSIONS, message, None)
+        # Without the token, which goes only to the URL that the user names.
+        headers = client_headers(NEWEST_WITH_SESSIONS, message)
         asker.note(send_plain(asker.wire, url, "POST", parsed.authority, headers, message), "elsewhere")
 
 
 def _speak(asker: Asker, revision: Revision) -> Fetched:
-    """The first message of a revision, without a browser."""
+    """Send the first message of a revision, without a browser."""
     if revision.is_two_endpoints:
-        headers = {"Accept": "text/event-stream"} | authorization(asker.ev.token)
-        step = "GET stream of 2024"
+        headers, step = asker.headers(revision), "GET stream of 2024"
         return asker.plain(step, "GET", headers, revision=revision, patience=PATIENCE, enough=has_event)
-    message = first_message(revision)
-    headers = asker.headers(revision, message)
-    fetched = asker.plain(str(message["method"]), "POST", headers, message, revision=revision)
-    if not revision.is_stateless:
-        asker.end_session(fetched, revision)
+    fetched = asker.first(str(first_message(revision)["method"]), revision, {})
+    fetched.revision = revision.name
     return fetched
 
 
 def _as_negotiated(ev: Evidence) -> None:
-    """A version older than Streamable HTTP, negotiated over it: the official clients go on with that."""
+    """Note a version that is older than Streamable HTTP, if negotiated over it: the official clients accept that."""
     versions = {negotiated(f.result) for f in ev.plain if f.step == "initialize"}
     ev.revisions = tuple(
         NEWEST_WITH_SESSIONS._replace(name=r.name) if r.is_two_endpoints and r.name in versions else r
@@ -224,17 +220,79 @@ def _as_negotiated(ev: Evidence) -> None:
 
 
 def _without_token(asker: Asker, page: Page) -> None:
-    """What somebody without the token is told: that is where a login begins."""
+    """Send a message without the token: a login begins with the answer to it."""
     message = initialize(NEWEST_WITH_SESSIONS.name)
-    headers = post_headers(NEWEST_WITH_SESSIONS, message, None)
+    headers = client_headers(NEWEST_WITH_SESSIONS, message) | asker.more
     plain = asker.plain("without a token", "POST", headers, message)
     asker.end_session(plain, NEWEST_WITH_SESSIONS)
     if plain.status in (401, 403):
-        fetched = asker.page(page.origin).fetch(asker.ev.href, "POST", headers | asker.more, message=message)
+        fetched = asker.page(page.origin).fetch(asker.ev.href, "POST", headers, message=message)
         weight = Severity.ERROR if fetched.is_rejected else None
         asker.note(fetched, "initialize without a token", page.origin, NEWEST_WITH_SESSIONS, weight)
         if fetched.failed_at_preflight:
             step = "behind, without a token"
             behind = asker.plain(step, "POST", headers | {"Origin": page.origin}, message, origin=page.origin)
             if behind.status == 401 and ALLOW_ORIGIN not in behind.headers:
-                behind.weight = Severity.ERROR  # whoever mends the preflight meets this next
+                behind.weight = Severity.ERROR  # the next fault, once the preflight is repaired
+
+
+def look_around(evidence: Evidence) -> bool:
+    """Note what the URL itself shows. Can pages call it at all?"""
+    url = evidence.url
+    evidence.is_local = is_local(url.host)
+    if url.port in BAD_PORTS:
+        evidence.facts.append(Fact("port_blocked", "", str(url.port)))
+        return False
+    if url.host in ("0.0.0.0", "[::]"):
+        evidence.facts.append(Fact("unspecified_address", "", url.host))
+    if url.host == "localhost":
+        _both_localhosts(evidence)
+    elif other := {"127.0.0.1": "::1", "[::1]": "127.0.0.1"}.get(url.host):
+        _other_loopback(evidence, other)
+    if evidence.is_local:
+        for origin in evidence.origins:
+            _local_network_access(evidence, origin)
+    return True
+
+
+def may_ask(evidence: Evidence, origin: str, engine: Engine) -> bool:
+    """May a page of *origin* send anything to the URL in this engine?"""
+    url, strict = evidence.url, Quirk.LOOPBACK_IS_MIXED_CONTENT in QUIRKS[engine]
+    if origin.startswith("https:") and (url.scheme == "http" if strict else not url.is_potentially_trustworthy()):
+        evidence.facts.append(Fact("mixed_content", origin))
+        return False
+    return True
+
+
+def _local_network_access(evidence: Evidence, origin: str) -> None:
+    try:
+        page = parse_url(origin)
+    except ValueError:
+        return  # the scheme of an application
+    if not is_loopback(page.host):
+        step = "local_network_access" if page.is_potentially_trustworthy() else "local_network_insecure"
+        evidence.facts.append(Fact(step, origin))
+
+
+def _both_localhosts(evidence: Evidence) -> None:
+    """Note which addresses of ``localhost`` are in use: browsers try ``::1`` and then ``127.0.0.1``."""
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    listening = [shown for address, shown in (("::1", "[::1]"), ("127.0.0.1",) * 2) if _listens(address, port)]
+    if len(listening) == 2:
+        evidence.facts.append(Fact("localhost_twice", "", str(port)))
+    elif listening:
+        evidence.facts.append(Fact("localhost_once", "", f"{listening[0]}:{port}"))
+
+
+def _other_loopback(evidence: Evidence, other: str) -> None:
+    port = evidence.url.port or DEFAULT_PORTS[evidence.url.scheme]
+    if not _listens(evidence.url.host.strip("[]"), port) and _listens(other, port):
+        evidence.facts.append(Fact("other loopback", "", f"{'[::1]' if other == '::1' else other}:{port}"))
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        with closing(socket.create_connection((address, port), timeout=1)):
+            return True
+    except OSError:
+        return False

@@ -1,4 +1,4 @@
-"""Sending: every request of a probe goes through here, and is noted under its step."""
+"""Sending: all probes send through the :class:`Asker`, which adds each fetch to the evidence under its step."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from ...findings import Severity
 from ..evidence import CONNECTS
 from ..evidence import Evidence
 from ..evidence import Fetched
-from ..messages import authorization
+from ..messages import client_headers
 from ..messages import first_message
 from ..messages import Headers
 from ..messages import Message
 from ..messages import negotiated
-from ..messages import post_headers
 from ..messages import Revision
 from ..messages import REVISIONS
 from ..page import Engine
@@ -26,7 +25,7 @@ from ..wire import Wire
 class Asker:
     """What all probes of one examination share.
 
-    :param more: headers of the user, for the endpoint only.
+    :param more: the user's headers, for the endpoint only.
     :param say: takes a line whenever there is progress.
     """
 
@@ -38,11 +37,11 @@ class Asker:
         self.more = more
         self.browser = browser
         self.say = say
-        #: Sessions that probes have opened, and the headers that end each.
+        #: For each session that a probe has opened, the headers that end it.
         self._opened: list[Headers] = []
 
     def may_go_on(self, what: str) -> bool:
-        """Is there time for this? If not, that is noted."""
+        """Is there time for this? If not, the evidence says so."""
         self.say(what)
         if self.wire.is_exhausted:
             self.ev.not_asked.append(what)
@@ -60,9 +59,9 @@ class Asker:
         revision: Revision | None = None,
         weight: Severity | None = None,
     ) -> Fetched:
-        """Remember a fetch.
+        """Add a fetch to the evidence.
 
-        :param weight: how bad it is if it is rejected.
+        :param weight: how bad it is if it fails.
         """
         fetched.step, fetched.origin, fetched.weight = step, origin, weight
         fetched.revision = "" if revision is None else revision.name
@@ -80,9 +79,9 @@ class Asker:
         patience: float | None = None,
         enough: Enough | None = None,
     ) -> Fetched:
-        """A request to the endpoint as ``curl`` would send it.
+        """Send a request to the endpoint as ``curl`` would.
 
-        :param origin: the page that it is about; the header is one of *headers*.
+        :param origin: the page that the step is about. It does not set the header ``Origin``.
         """
         headers = headers | self.more
         host = headers.pop("Host", self.ev.url.authority)
@@ -90,47 +89,44 @@ class Asker:
         return self.note(fetched, step, origin, revision)
 
     def again(self, fetched: Fetched, origin: str) -> None:
-        """The same preflight without a browser, which drops its body."""
+        """Send the same preflight without a browser, to read its body."""
         sent = fetched.exchanges[-1].request
         headers = dict(sent.headers.items())
         again = send_plain(self.wire, sent.url, "OPTIONS", headers.pop("Host"), headers)
         self.note(again, "preflight again", origin)
 
     def first(self, step: str, revision: Revision, headers: Headers, origin: str = "") -> Fetched:
-        """A first message without a browser, with these headers; the session that it opens is ended."""
+        """Send a first message without a browser, with these headers too. The session that it opens is ended later."""
         message = first_message(revision)
-        headers = self.headers(revision, message) | headers
-        fetched = self.plain(step, "POST", headers, message, origin=origin)
+        fetched = self.plain(step, "POST", self.headers(revision, message) | headers, message, origin=origin)
         self.end_session(fetched, revision)
         return fetched
 
-    def headers(self, revision: Revision, message: Message, session: str | None = None) -> Headers:
-        """What a client's JavaScript sets for a message."""
-        return post_headers(revision, message, self.ev.token, session)
+    def headers(self, revision: Revision, message: Message | None = None, session: str | None = None) -> Headers:
+        """The headers that a client's JavaScript sets at the endpoint, and the user's."""
+        return client_headers(revision, message, token=self.ev.token, session=session) | self.more
 
     @property
     def announced_token(self) -> str | None:
-        """The token that preflights announce: the names count, no value is ever sent with one."""
+        """A token for preflights, which send the name of its header and not its value."""
         return "TOKEN" if self.ev.token is None and self.ev.wants_login else self.ev.token
 
     def end_session(self, fetched: Fetched, revision: Revision) -> None:
-        """End the session that a probe has opened, if it has: later, for that may be the server's only one."""
-        session = None if fetched.network is None else fetched.network.headers.get("Mcp-Session-Id")
+        """End the session that a probe has opened, if any. That waits: it may be the server's only one."""
+        session = fetched.network_headers.get("Mcp-Session-Id")
         if session is not None:
-            headers = {"Mcp-Session-Id": session} | authorization(self.ev.token)
-            if revision.names_itself:
-                headers["MCP-Protocol-Version"] = negotiated(fetched.result) or revision.name
-            self._opened.append(headers)
+            agreed = revision._replace(name=negotiated(fetched.result) or revision.name)
+            self._opened.append(self.headers(agreed, session=session))
 
     def end_sessions(self) -> None:
-        """End them all; not the only one of a server, which would serve nobody any more."""
+        """End them all. A server with a single session keeps it, because it would serve nobody after that."""
         for headers in () if self.ev.is_single else self._opened:
             if not self.wire.is_exhausted:
                 self.plain("DELETE of a probe", "DELETE", headers)
 
     @property
     def spoken(self) -> Revision | None:
-        """A revision to ask in: one that is spoken, to a page at least, or that might be after a login."""
+        """The newest revision that the server speaks, to a page at least, or may speak after a login."""
         connected = {name for (_, name), verdict in self.ev.verdicts.items() if verdict == CONNECTS}
         usable = [r for r in self.ev.revisions if not r.is_two_endpoints]
         spoken = [r for r in usable if self.ev.speaks(r) is not False or r.name in connected]
@@ -145,3 +141,22 @@ class Asker:
         """Does the server open a session when this revision is agreed on?"""
         answers = (f for f in self.ev.plain if negotiated(f.result) == revision.name)
         return any("Mcp-Session-Id" in f.headers for f in answers)
+
+
+class Probe:
+    """Asks on behalf of one page."""
+
+    def __init__(self, asker: Asker, page: Page) -> None:
+        self.asker = asker
+        self.ev = asker.ev
+        self.page = page
+
+    def works(self, place: str, what: str) -> None:
+        """Note what works for this page."""
+        self.ev.works.append((self.page.origin, place, what))
+
+    def note(
+        self, fetched: Fetched, step: str, weight: Severity | None = None, revision: Revision | None = None
+    ) -> Fetched:
+        """Add a fetch to the evidence for this page."""
+        return self.asker.note(fetched, step, self.page.origin, revision, weight)

@@ -1,4 +1,4 @@
-"""Conversations as a client in a page has them, revision by revision; and whether a page can read errors."""
+"""The conversations of a client in a page, revision by revision; and whether a page can read errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ...findings import Severity
 from ..evidence import CONNECTS
 from ..evidence import Fetched
 from ..evidence import lost_in
-from ..findings import is_failed
+from ..messages import client_headers
 from ..messages import events
 from ..messages import Headers
 from ..messages import initialize
@@ -17,27 +17,26 @@ from ..messages import LENIENT_FAULTS
 from ..messages import Message
 from ..messages import NEWEST_WITH_SESSIONS
 from ..messages import param_headers
-from ..messages import post_headers
 from ..messages import request
 from ..messages import Revision
-from ..messages import stream_headers
 from ..page import Enough
 from ..page import Page
 from ..page import send_plain
 from ..page import Watched
 from .asking import Asker
+from .asking import Probe
 from .preflights import Preflights
 
-#: Seconds that a stream may stay quiet before it is left alone. A quiet stream is not broken.
+#: Seconds to wait for the first event of a stream. A quiet stream is not broken.
 PATIENCE = 1.5
 
-#: Seconds for one that is looked at beside everything else.
+#: Seconds to watch a stream in the background.
 WATCH = 3.5
 
-#: Seconds for such a stream to open, after one that has opened at once; and for an answer while it is open.
+#: Seconds for that stream to open, and for an answer while it is open.
 OPENING, MEANWHILE = 2.0, 4.0
 
-#: How often a session is asked for again: a load balancer sends some of these to another worker.
+#: How often a message is repeated in a session: a load balancer sends some of them to another worker.
 REPEATS = 4
 
 BLOCKED = "cannot connect"
@@ -46,26 +45,24 @@ LOGIN = "log in first"
 NOT_SPOKEN = "not spoken"
 
 
-class Conversations:
+class Conversations(Probe):
     """The conversations of one page."""
 
-    def __init__(self, asker: Asker, page: Page, preflights: Preflights) -> None:
-        self.asker = asker
-        self.ev = asker.ev
-        self.page = page
-        self.preflights = preflights
+    def __init__(self, asker: Asker, page: Page) -> None:
+        super().__init__(asker, page)
+        self._preflights = Preflights(asker, page)
         self._watched: Watched | None = None
-        #: The session whose stream is watched: it is ended last.
+        #: The session of the watched stream, which is ended last.
         self._session: tuple[Revision, str | None] | None = None
 
     def converse(self, revision: Revision) -> str:
-        """Talk as a client of this revision does; how it ended."""
+        """Talk as a client of this revision does, and return the verdict."""
         speaks = self.ev.speaks(revision)
         if revision.is_two_endpoints:
             return self._two_endpoints(revision) if speaks or self.ev.is_stream_moved else NOT_SPOKEN
         if speaks is False and any(self.ev.speaks(other) for other in self.ev.revisions):
             if revision.is_stateless:
-                headers = post_headers(revision, request(revision, "server/discover"), self.asker.announced_token)
+                headers = self._announced(revision, "server/discover")
                 self._ask(revision, "first question", "POST", headers, None)
             return NOT_SPOKEN
         if not self._may_post(revision):
@@ -73,20 +70,19 @@ class Conversations:
         return self._stateless(revision) if revision.is_stateless else self._with_session(revision)
 
     def ask_for_errors(self) -> None:
-        """Errors have to be readable as well: a broken body, an unknown session, an unknown path."""
+        """Can the page read errors: of a broken body, an unknown session, an unknown path?"""
         page, revision = self.page, self._newest
         if not self.asker.may_go_on(f"errors from {page.origin}"):
             return
-        headers = self.asker.headers(revision, INITIALIZED) | self.asker.more
-        broken = page.fetch(self.ev.href, "POST", headers, body='{"jsonrpc": ')
-        self.asker.note(broken, "broken body", page.origin)
+        broken = page.fetch(self.ev.href, "POST", self.asker.headers(revision, INITIALIZED), body='{"jsonrpc": ')
+        self.note(broken, "broken body")
         if self.asker.has_sessions:
             message = request(revision, "tools/list")
-            headers = self.asker.headers(revision, message, "unknown-to-the-server") | self.asker.more
+            headers = self.asker.headers(revision, message, "unknown-to-the-server")
             unknown = page.fetch(self.ev.href, "POST", headers, message=message)
-            self.asker.note(unknown, "unknown session", page.origin)
+            self.note(unknown, "unknown session")
         url = urljoin(self.ev.href, "/no-such-path-of-the-doctor")
-        self.asker.note(page.fetch(url, "GET"), "unknown path", page.origin)
+        self.note(page.fetch(url, "GET"), "unknown path")
 
     # --- sending ------------------------------------------------------------------------------------------------
 
@@ -102,34 +98,33 @@ class Conversations:
         enough: Enough | None = None,
         patience: float | None = None,
     ) -> Fetched:
-        """Fetch as the page does; look closer where it is stopped."""
-        fetched = self.page.fetch(
-            self.ev.href, method, headers | self.asker.more, message=message, enough=enough, patience=patience
-        )
+        """Fetch as the page does; if that is stopped, look closer."""
+        fetched = self.page.fetch(self.ev.href, method, headers, message=message, enough=enough, patience=patience)
         return self._looked_at(fetched, step, revision, weight)
 
     def _ask(self, revision: Revision, step: str, method: str, headers: Headers, weight: Severity | None) -> Fetched:
-        """The preflight of such a fetch, and nothing else."""
-        return self._looked_at(self.page.ask(self.ev.href, method, headers | self.asker.more), step, revision, weight)
+        """Send the preflight of such a fetch only."""
+        return self._looked_at(self.page.ask(self.ev.href, method, headers), step, revision, weight)
 
     def _looked_at(self, fetched: Fetched, step: str, revision: Revision, weight: Severity | None) -> Fetched:
-        self.asker.note(fetched, step, self.page.origin, revision, weight)
-        self.preflights.look_closer(self.page, fetched)
+        self.note(fetched, step, weight, revision)
+        self._preflights.look_closer(fetched)
         return fetched
 
-    def _works(self, revision: Revision, what: str) -> None:
-        self.ev.works.append((self.page.origin, revision.name, what))
+    def _announced(self, revision: Revision, method: str, session: str | None = None) -> Headers:
+        """The headers of a message, for its preflight only."""
+        token, message = self.asker.announced_token, request(revision, method)
+        return client_headers(revision, message, token=token, session=session) | self.asker.more
 
     def _may_post(self, revision: Revision) -> bool:
-        """Ask for every header at once that the client is going to send with a message."""
-        session = "SESSION" if self.asker.opens_session(revision) else None
-        headers = post_headers(revision, request(revision, "tools/list"), self.asker.announced_token, session)
+        """Send a preflight for all the headers that the client is going to send with its messages."""
+        headers = self._announced(revision, "tools/list", "SESSION" if self.asker.opens_session(revision) else None)
         if revision.is_stateless:
             headers["Mcp-Name"] = "tool"
         return not self._ask(revision, "tools/list", "POST", headers, Severity.ERROR).is_rejected
 
     def _ended(self, fetched: Fetched, revision: Revision) -> str | None:
-        """The verdict where a first message was not answered with what it asks for."""
+        """The verdict if a first message did not get what it asks for."""
         if fetched.status == 401 and self.ev.token is None:
             fetched.weight = None
             return LOGIN
@@ -137,7 +132,7 @@ class Conversations:
             return BLOCKED
         if fetched.status == 401:
             return REFUSED
-        if is_failed(fetched):
+        if fetched.is_failed:
             if self.ev.speaks(revision) is False:
                 fetched.weight = None
                 return NOT_SPOKEN
@@ -155,13 +150,13 @@ class Conversations:
                 return verdict
             if method == "server/discover" and not revision.is_agreed_in(listed.result):
                 return NOT_SPOKEN
-        self._works(revision, "server/discover, tools/list")
+        self.works(revision.name, "server/discover, tools/list")
         names = param_headers((listed.result or {}).get("tools") if listed else None)
-        headers = post_headers(revision, request(revision, "tools/list"), self.asker.announced_token)
-        headers |= {"Mcp-Name": "tool"} | dict.fromkeys(names or ["Mcp-Param-Doctor"], "x")
+        headers = self._announced(revision, "tools/list") | {"Mcp-Name": "tool"}
+        headers |= dict.fromkeys(names or ["Mcp-Param-Doctor"], "x")
         asked = self._ask(revision, "params", "POST", headers, Severity.ERROR if names else None)
         if not asked.is_rejected:
-            self._works(revision, "Mcp-Param-* headers are allowed")
+            self.works(revision.name, "Mcp-Param-* headers are allowed")
         return CONNECTS
 
     def _with_session(self, revision: Revision) -> str:
@@ -169,7 +164,7 @@ class Conversations:
         first = self._fetch(revision, "initialize", "POST", self.asker.headers(revision, message), message=message)
         if verdict := self._ended(first, revision):
             return verdict
-        session = None if first.network is None else first.network.headers.get("Mcp-Session-Id")
+        session = first.network_headers.get("Mcp-Session-Id")
         is_over = False
         try:
             if not revision.is_agreed_in(first.result):
@@ -177,17 +172,19 @@ class Conversations:
             is_readable = session is None or "mcp-session-id" in first.headers
             verdict, done = CONNECTS if is_readable else BLOCKED, ["initialize"]
             for step in (INITIALIZED, request(revision, "tools/list")):
-                name = str(step["method"])
-                fetched = self._fetch(revision, name, "POST", self.asker.headers(revision, step, session), message=step)
+                name, headers = str(step["method"]), self.asker.headers(revision, step, session)
+                fetched = self._fetch(revision, name, "POST", headers, message=step)
                 if fetched.is_rejected:
                     return BLOCKED
-                if is_failed(fetched):
+                if fetched.is_failed:
                     if session is not None:
                         self._is_lost(revision, session, fetched)
-                    elif first.network is not None and "Set-Cookie" in first.network.headers:
-                        self._with_cookie(revision, step, first.network.headers.getall("Set-Cookie"))
-                    if fetched.status == 400:
-                        self._without_version(revision, step, session)
+                    elif cookies := first.network_headers.getall("Set-Cookie"):
+                        # Pages do not send the cookie of the session.
+                        cookie = "; ".join(value.partition(";")[0] for value in cookies)
+                        self._resend("with its cookie", revision, step, headers | {"Cookie": cookie})
+                    if fetched.status == 400 and headers.pop("MCP-Protocol-Version", None) is not None:
+                        self._resend("without its version", revision, step, headers)
                     if fetched.reading.fault not in LENIENT_FAULTS:
                         return REFUSED
                 done.append(name)
@@ -196,44 +193,36 @@ class Conversations:
             if revision == self._newest:
                 if session is not None and self._is_lost(revision, session):
                     verdict = REFUSED
-                # The verdict stands: what follows is less than a client needs.
+                # What follows does not change the verdict: clients work without it.
                 self.ev.verdicts[self.page.origin, revision.name] = verdict
                 done += self._stream(revision, session)
                 done += [] if self._watched else self._end(revision, session)
                 is_over = True
-            self._works(revision, ", ".join(done))
+            self.works(revision.name, ", ".join(done))
             return verdict
         finally:
             if not is_over:
                 self.asker.end_session(first, revision)
 
-    def _with_cookie(self, revision: Revision, message: Message, cookies: list[str]) -> None:
-        """Is the session in a cookie? No page sends it; this does."""
-        cookie = "; ".join(value.partition(";")[0] for value in cookies)
-        headers = self.asker.headers(revision, message) | {"Origin": self.page.origin, "Cookie": cookie}
-        self.asker.plain("with its cookie", "POST", headers, message, origin=self.page.origin, revision=revision)
-
-    def _without_version(self, revision: Revision, message: Message, session: str | None) -> None:
-        """Is it refused for the header that names the version?"""
-        headers = self.asker.headers(revision, message, session) | {"Origin": self.page.origin}
-        if headers.pop("MCP-Protocol-Version", None) is not None:
-            step = "without its version"
-            self.asker.plain(step, "POST", headers, message, origin=self.page.origin, revision=revision)
+    def _resend(self, step: str, revision: Revision, message: Message, headers: Headers) -> None:
+        """Send a refused message again, without a browser and with other headers."""
+        headers = headers | {"Origin": self.page.origin}
+        self.asker.plain(step, "POST", headers, message, origin=self.page.origin, revision=revision)
 
     @property
     def _newest(self) -> Revision:
-        """The newest revision with sessions that the server speaks: only there the stream is waited for."""
+        """The newest revision with sessions that the server speaks; only its stream is tested."""
         usable = [r for r in self.ev.revisions if not r.is_stateless and not r.is_two_endpoints]
         return next((r for r in reversed(usable) if self.ev.speaks(r)), NEWEST_WITH_SESSIONS)
 
     def _is_lost(self, revision: Revision, session: str, unanswered: Fetched | None = None) -> bool:
-        """Is the session known to one worker only? Then some requests are answered and some are not."""
+        """Does only one worker know the session? Then some requests are answered and some are not."""
         message = request(revision, "tools/list")
-        headers = self.asker.headers(revision, message, session) | self.asker.more
+        headers = self.asker.headers(revision, message, session)
         answers = []
         for _ in range(REPEATS):
             again = self.page.fetch(self.ev.href, "POST", headers, message=message)
-            answers.append(self.asker.note(again, "session again", self.page.origin, revision))
+            answers.append(self.note(again, "session again", None, revision))
         if unanswered is not None and "id" in (unanswered.sent or {}):
             answers.append(unanswered)
         is_lost = bool(lost_in(answers))
@@ -242,25 +231,24 @@ class Conversations:
         return is_lost
 
     def _stream(self, revision: Revision, session: str | None) -> list[str]:
-        """The ``GET`` that opens a stream for messages of the server's own."""
-        headers = stream_headers(revision, self.ev.token, session)
-        # Its preflight alone: this page's cache may hold one of POST that covers it, and a later page's does not.
-        asked = self.page.ask(self.ev.href, "GET", headers | self.asker.more)
+        """Open the ``GET`` stream, for messages that the server sends on its own."""
+        headers = self.asker.headers(revision, session=session)
+        # Its preflight separately: the page's cache may hold one of POST that covers it.
+        asked = self.page.ask(self.ev.href, "GET", headers)
         if asked.is_rejected:
             named = headers | {"Origin": self.page.origin}
             behind = self.asker.plain("GET stream, behind", "GET", named, patience=PATIENCE, enough=has_event)
-            # Where there is no stream, nobody misses its preflight.
+            # Without a stream, its preflight does not matter.
             weight = None if behind.status == 405 else Severity.WARNING
             opened = self._looked_at(asked, "GET stream", revision, weight)
         else:
             opened = self._fetch(
                 revision, "GET stream", "GET", headers, weight=Severity.WARNING, enough=has_event, patience=PATIENCE
             )
-        is_late = opened.fault is not None and opened.fault.code == "timeout" and not opened.failed_at_preflight
-        if is_late:
-            opened.weight = None  # a row of its own
-        coding = "" if opened.network is None else opened.network.headers.get("Content-Encoding", "")
-        if is_late or (coding not in ("", "identity") and not has_event(opened.body)):
+        if opened.is_unanswered:
+            opened.weight = None  # stream_delayed reports it
+        coding = opened.network_headers.get("Content-Encoding", "")
+        if opened.is_unanswered or (coding not in ("", "identity") and not has_event(opened.body)):
             plain = headers | {"Accept-Encoding": "identity", "Origin": self.page.origin}
             step = "GET stream uncompressed"
             self.asker.plain(step, "GET", plain, origin=self.page.origin, patience=PATIENCE, enough=bool)
@@ -282,34 +270,34 @@ class Conversations:
         return done
 
     def _ask_meanwhile(self, revision: Revision, session: str | None, headers: Headers, *, is_quiet: bool) -> None:
-        """Send a message while a stream is open, as clients do. Go on watching that stream if it is quiet."""
+        """Send a message while a stream is open, as clients do. If the stream is quiet, go on watching it."""
         with self.asker.wire.hurried(OPENING):
-            # No answer: the one worker may not have noticed yet that the stream before has ended.
-            watched = self.page.watch(self.ev.href, headers | self.asker.more | {"Accept-Encoding": "identity"})
+            # This may fail: a single worker may not have noticed yet that the stream before has ended.
+            watched = self.page.watch(self.ev.href, headers | {"Accept-Encoding": "identity"})
         with self.asker.wire.hurried(MEANWHILE):
             message = request(revision, "tools/list")
-            named = self.asker.headers(revision, message, session) | self.asker.more
+            named = self.asker.headers(revision, message, session)
             asked = self.page.fetch(self.ev.href, "POST", named, message=message)
-        self.asker.note(asked, "during the stream", self.page.origin, revision)
+        self.note(asked, "during the stream", None, revision)
         if watched is not None and is_quiet and asked.fault is None:
             self._watched, self._session = watched, (revision, session)
         elif watched is not None:
             watched.end(0)
 
     def end_watch(self) -> None:
-        """What has come of the stream by now, or soon; and the end of its session."""
+        """Note what the watched stream has sent, and end its session."""
         if self._watched is not None and self._session is not None:
             seen = self._watched.end(min(WATCH, self.asker.wire.seconds_left))
             seen.url = self.ev.href
-            self.asker.note(seen, "GET stream, watched", self.page.origin)
+            self.note(seen, "GET stream, watched")
             for what in self._end(*self._session):
-                self._works(self._session[0], what)
+                self.works(self._session[0].name, what)
 
     def _end(self, revision: Revision, session: str | None) -> list[str]:
-        """``DELETE``, which ends the session. A client that may not is still a client."""
+        """End the session with ``DELETE``. A client that is not allowed to still works."""
         if session is None:
             return ["no session to end"]
-        headers = stream_headers(revision, self.ev.token, session)
+        headers = self.asker.headers(revision, session=session)
         ended = self._fetch(revision, "DELETE of the session", "DELETE", headers, weight=Severity.WARNING)
         if ended.is_rejected:
             self.asker.plain("DELETE of a probe", "DELETE", headers)
@@ -317,9 +305,8 @@ class Conversations:
         return ["DELETE" if ended.status != 405 else "no DELETE (405, which is allowed)"]
 
     def _two_endpoints(self, revision: Revision) -> str:
-        """HTTP with SSE: an event of the GET stream says where messages go, and the answers come over the stream."""
-        headers = stream_headers(revision, self.ev.token, None) | self.asker.more
-        message = initialize(revision.name)
+        """HTTP+SSE: an event of the GET stream names the URL for messages, and answers come over the stream."""
+        headers, message = self.asker.headers(revision), initialize(revision.name)
         sent: list[Fetched] = []
 
         def is_answered(body: bytes) -> bool:
@@ -341,11 +328,11 @@ class Conversations:
         if sent[0].is_rejected:
             return BLOCKED
         if sent[0].status == 0:
-            self._works(revision, "GET stream names its endpoint, which may be POSTed to")
+            self.works(revision.name, "GET stream names its endpoint, which may be POSTed to")
             return CONNECTS
         if (sent[0].status or 0) >= 400 or b'"result"' not in opened.body:
             return REFUSED
-        self._works(revision, "GET stream names its endpoint, and initialize is answered over the stream")
+        self.works(revision.name, "GET stream names its endpoint, and initialize is answered over the stream")
         return CONNECTS
 
     def _post_to(self, revision: Revision, endpoint: str, message: Message) -> Fetched:
@@ -353,24 +340,24 @@ class Conversations:
             url = urljoin(self.ev.href, endpoint)
         except ValueError:
             url = endpoint
+        headers = self.asker.headers(revision, message)
         if self.ev.is_own(url):
-            headers = self.asker.headers(revision, message) | self.asker.more
             posted = self.page.fetch(url, "POST", headers, message=message)
             posted.sent = None  # the answer comes over the stream
         else:
-            # The token goes to nobody whom the user has not named.
-            headers = post_headers(revision, message, self.asker.announced_token)
-            posted = self.page.ask(url, "POST", headers)
+            # The token and the user's headers go only to the server that the user names.
+            posted = self.page.ask(url, "POST", client_headers(revision, message, token=self.asker.announced_token))
         weight = Severity.ERROR if posted.is_rejected else None
         if posted.failed_at_preflight and posted.blocked is not None and self.ev.is_own(url):
-            # Is it CORS, or is nothing there?
-            pairs = self.asker.headers(revision, message) | self.asker.more | {"Origin": self.page.origin}
-            behind = send_plain(self.asker.wire, url, "POST", self.ev.url.authority, pairs, message, patience=PATIENCE)
-            self.asker.note(behind, "message of 2024, behind", self.page.origin, revision)
+            # Is it CORS, or is there no such URL?
+            headers |= {"Origin": self.page.origin}
+            host = self.ev.url.authority
+            behind = send_plain(self.asker.wire, url, "POST", host, headers, message, patience=PATIENCE)
+            self.note(behind, "message of 2024, behind", None, revision)
             weight = None if behind.status in (404, 405, 410) else weight
-        return self.asker.note(posted, "message of 2024", self.page.origin, revision, weight)
+        return self.note(posted, "message of 2024", weight, revision)
 
 
 def has_event(body: bytes) -> bool:
-    """Has a whole event come?"""
+    """Has a complete event come?"""
     return any(events(body))

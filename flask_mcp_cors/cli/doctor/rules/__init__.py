@@ -1,19 +1,19 @@
-"""The table of findings: what was seen, under which code, in which words, and what to change.
+"""The table of findings: for each code when it applies, its sentence, and what to change.
 
-``failures`` are read in order for every request that failed; the first row that fits says why. ``observations`` look
-at the whole evidence. Both only read. The documentation's table of codes is made from these rows.
+The first row of ``failures`` that fits a failed request says why it failed. ``observations`` judge all of the evidence.
+Each code is also in a table of ``docs/doctor.md``, which says what it means.
 """
 
 from .admission import ADMISSION
 from .answers import ANSWERS
+from .answers import MESSAGES
 from .answers import REFUSALS
-from .case import Case
 from .conversations import ENDS
 from .conversations import WAYS
 from .login import LOGIN
-from .messages import MESSAGES
 from .network import NETWORK
 from .preflights import PREFLIGHTS
+from .rule import Case
 from .rule import EVERYTHING
 from .rule import Rule
 from .rule import Table

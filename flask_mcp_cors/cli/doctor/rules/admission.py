@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....core.headers import ALLOW_CREDENTIALS
+from ....core.headers import ALLOW_HEADERS
 from ....core.headers import ALLOW_ORIGIN
 from ....core.headers import MAX_AGE
 from ....core.headers import split_list
@@ -34,21 +35,26 @@ from .rule import warning
 _DOT = "another character for a dot"
 _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Options", "Strict-Transport-Security")
 
-_NAME_ORIGINS = "name the origins that may call in an exact list, and refuse others with 403"
+_NAME_ORIGINS = "list the origins that may call, in full, and refuse others with 403"
 _NAME_HOSTS = (
-    "serve your own host names only, 421 or 403 for others (MCPCors: hosts; MCP SDKs: allowed_hosts; FastMCP: only "
-    "with host_origin_protection=True beside it)"
+    "serve only your own host names, and answer 421 or 403 for others (MCPCors: hosts; MCP SDKs: allowed_hosts; "
+    "FastMCP: host_origin_protection=True too)"
 )
-_SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps it for two hours at most)"
+_COMPARE = "compare the whole origin with an exact list"
+_SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps the answer for two hours at most)"
+
+
+def _allowed(headers: HeaderList) -> tuple[str | None, str | None]:
+    """The origin that the headers allow, and whether they allow credentials."""
+    return headers.get(ALLOW_ORIGIN), headers.get(ALLOW_CREDENTIALS)
 
 
 def _has_credentials(f: Fetched) -> bool:
-    """Is the foreign origin echoed, with credentials?"""
-    return f.headers.get(ALLOW_ORIGIN) == FOREIGN_ORIGIN and f.headers.get(ALLOW_CREDENTIALS) == "true"
+    return _allowed(f.headers) == (FOREIGN_ORIGIN, "true")
 
 
 def _served(*, to_pages: bool) -> Seen:
-    """A foreign origin is served: *to_pages*, or only to what is no browser, because its preflight fails."""
+    """A foreign origin is served: *to_pages*, or not in browsers, because its preflight fails."""
 
     def seen(ev: Evidence) -> Iterator[Values]:
         f = ev.first("foreign origin")
@@ -61,16 +67,16 @@ def _served(*, to_pages: bool) -> Seen:
         allowed = f.headers.get(ALLOW_ORIGIN)
         may_read = allowed in ("*", FOREIGN_ORIGIN)
         at_home = ev.is_local and ev.token is None
-        # * on purpose: no cookie counts, and either a token is wanted, or at least the Host is checked.
+        # * on purpose: cookies have no effect, and the server requires a token, or checks the Host at least.
         checks_host = not any(f.result is not None for f in ev.of("foreign host", "foreign host, no origin"))
         is_public = allowed == "*" and (ev.wants_login or (checks_host and ev.first("foreign host") is not None))
         heads = [response.headers for response, _ in ev.responses()]
         proxy = proxy_in(stacks_of(ev.responses()))
-        # Where another origin gets other headers, Origin does arrive, unless it is a proxy that sends them.
+        # If another origin gets other headers, Origin arrives, unless a proxy sends them.
         is_told_apart = any(head.get(ALLOW_ORIGIN) not in (None, allowed) for head in heads)
         is_seen = is_told_apart and proxy == A_PROXY and not any("Via" in head for head in heads)
         hint = "" if may_read or is_seen else f"see whether {proxy} in front drops Origin, and let it pass Origin on"
-        # A list that never sees another origin answers as if it had.
+        # Code that sends its single origin without looking answers in the same way.
         is_same = bool(hint) and allowed is not None and allowed in ev.origins
         hint = f"; if the server does validate it: {hint}" if hint and not is_same else hint
         grave = Severity.ERROR if at_home and to_pages else Severity.WARNING
@@ -87,7 +93,7 @@ def _served(*, to_pages: bool) -> Seen:
 
 
 def _let_in(ev: Evidence, kind: str) -> list[str]:
-    """The look-alikes of a kind that get CORS headers."""
+    """The look-alikes of this kind that get CORS headers."""
     let_in = []
     for f in ev.of(f"look-alike: {kind}"):
         asked = f.exchanges[0].request.headers.get("Origin", "")
@@ -100,20 +106,20 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         has_credentials = any(r.headers.get(ALLOW_CREDENTIALS) == "true" for r, _ in ev.responses())
         is_open = has_credentials or (not ev.wants_login and ev.token is None)
-        # Where every subdomain is allowed, a name that ends like an allowed one may be one of these.
+        # If all subdomains are allowed, a name that ends like an allowed one may be a subdomain.
         parents = tuple(origin.partition("://evil")[2] for origin in _let_in(ev, "subdomain"))
-        # Whatever ends as an allowed origin does is let in: that is one hole, and not a dot's.
+        # If only the end is compared, the origins with another character for a dot are let in for that reason.
         endings = tuple(filter(None, (origin.partition("://evil")[2] for origin in _let_in(ev, "host as suffix"))))
         found = {kind: _let_in(ev, kind) for kind in kinds}
-        # Whatever follows the host is let in, a port too; or whatever is in front of it, another scheme too.
+        # If anything may follow the host, so may a port; if anything may precede it, so may another scheme.
         if _let_in(ev, "host as prefix") or _let_in(ev, "host in the middle"):
             found.pop("another port", None)
         if _let_in(ev, "host in the middle") or any(not o.endswith(parents) for o in _let_in(ev, "host as suffix")):
             found.pop("another scheme", None)
         if found.get("host as prefix") and len(found[_DOT]) < sum(min(MAX_DOTS, o.count(".")) for o in ev.origins):
-            del found[_DOT]  # a comparison that ends before that dot lets both in
+            del found[_DOT]  # the comparison ends before that dot
         if found.get("host in the middle"):
-            # An origin that holds the host anywhere explains all the others.
+            # If the host may be anywhere, that explains all the others.
             found = {"host in the middle": [origin for let_in in found.values() for origin in let_in]}
         for kind, let_in in found.items():
             others = {"host as suffix": parents, _DOT: parents + endings}.get(kind, ())
@@ -125,39 +131,41 @@ def _holes(*kinds: str, is_grave: bool = False) -> Seen:
     return seen
 
 
-#: Kind of look-alike → how such a list comes to be, and how it is closed.
+#: Kind of look-alike → what such a server does, and the cure.
 _HOLES = {
     "host as prefix": (
-        "the start of the origin is compared (startswith, or a regular expression without an end)",
-        "compare the whole origin with an exact list; anchor a regular expression at its end ($, fullmatch)",
+        "the server compares the start of the origin (startswith, or a regular expression without an end)",
+        f"{_COMPARE}; anchor a regular expression at its end ($, fullmatch)",
     ),
     "host as suffix": (
-        "the end of the origin is compared (endswith, a wildcard without its dot, or a regular expression with .*)",
-        "compare the whole origin with an exact list; in a wildcard keep the dot before the domain",
+        "the server compares the end of the origin (endswith, a wildcard without its dot, or a regular expression with "
+        ".*)",
+        f"{_COMPARE}; in a wildcard keep the dot before the domain",
     ),
     _DOT: (
         "a dot in a regular expression stands for any character",
-        r"compare the whole origin with an exact list, or escape each dot (\., re.escape)",
+        rf"{_COMPARE}, or escape each dot (\., re.escape)",
     ),
     "host in the middle": (
-        "the origin is searched for the host anywhere (in, contains, an unanchored regular expression)",
-        "compare the whole origin with an exact list; anchor a regular expression at both ends",
+        "the server searches the origin for the host (in, contains, an unanchored regular expression)",
+        f"{_COMPARE}; anchor a regular expression at both ends",
     ),
     "a part of it": (
-        "the origin is searched for in a text (in or indexOf on a string that should be a list)",
+        "the server searches a text for the origin (in or indexOf on a string that should be a list)",
         "make it a list, and compare the whole origin with each entry",
     ),
     "null": (
-        "It is on the list; sandboxed frames and local files send it",
-        "take null off the list: compare with an exact list of whole origins",
+        "null is on the list; sandboxed frames and local files send it",
+        f"take null off the list: {_COMPARE}",
     ),
     "another scheme": (
-        "the host or the end of the origin is compared, not the scheme: who controls the network can put a page there",
-        "compare the whole origin, scheme included, with an exact list",
+        "the server compares the host or the end of the origin, not the scheme: anybody who controls the network can "
+        "serve a page there",
+        f"{_COMPARE}, scheme included",
     ),
     "another port": (
-        "the port is not compared: another program on that host may serve a page there",
-        "compare the whole origin, port included, with an exact list",
+        "the server does not compare the port: another program on that host may serve a page there",
+        f"{_COMPARE}, port included",
     ),
 }
 
@@ -182,43 +190,40 @@ def _host_not_checked(ev: Evidence) -> Fits:
 
 
 def _vary(ev: Evidence) -> Fits:
-    """An answer that depends on Origin has to say so, or a cache hands it to another page."""
+    """Does an answer depend on Origin, and not say so? A cache may send it to another page."""
     foreign = ev.first("foreign origin")
     if foreign is None or foreign.network is None:
         return False
     for f in ev.fetches:
-        response = f.network
-        if response is None or not f.origin or f.url != ev.href or f.method == "OPTIONS":
+        if f.network is None or not f.origin or f.url != ev.href or f.method == "OPTIONS":
             continue
-        if response.status == 401 != foreign.network.status:
+        if f.network.status == 401 and foreign.network.status != 401:
             continue
-        allowed = response.headers.get(ALLOW_ORIGIN)
-        varies = {name.lower() for name in split_list(response.headers.get("Vary", ""))}
-        if allowed not in (None, "*", foreign.network.headers.get(ALLOW_ORIGIN)) and not varies & {"origin", "*"}:
+        allowed = f.network_headers.get(ALLOW_ORIGIN)
+        varies = {name.lower() for name in split_list(f.network_headers.get("Vary", ""))}
+        if allowed not in (None, "*", foreign.network_headers.get(ALLOW_ORIGIN)) and not varies & {"origin", "*"}:
             return True
     return False
 
 
-def _repeated(ev: Evidence) -> Iterator[Values]:
-    names = dict.fromkeys(name for r, _ in ev.responses() for name in _SINGLE if len(r.headers.getall(name)) > 1)
-    yield from ({"header": name} for name in names)
-
-
-def _star_credentials(ev: Evidence) -> Fits:
-    heads = (response.headers for response, _ in ev.responses())
-    return any(head.get(ALLOW_ORIGIN) == "*" and head.get(ALLOW_CREDENTIALS) == "true" for head in heads)
-
-
 def _no_nosniff(ev: Evidence) -> Fits:
-    answers = [f.network for f in ev.fetches if f.network is not None and f.url == ev.href]
-    return bool(answers) and not any("X-Content-Type-Options" in response.headers for response in answers)
+    answers = [f.network_headers for f in ev.fetches if f.network is not None and f.url == ev.href]
+    return bool(answers) and not any("X-Content-Type-Options" in headers for headers in answers)
 
 
 def _passed(ev: Evidence) -> Iterator[tuple[Fetched, HeaderList]]:
-    """The preflights of the endpoint that passed, and the headers of their answers."""
+    """The preflights of the endpoint that pass, and the headers of their answers."""
     for f in ev.fetches:
         if f.preflight is not None and not f.is_rejected and f.url == ev.href:
             yield f, f.preflight.headers
+
+
+def _max_ages(ev: Evidence) -> list[str | None]:
+    return [head.get(MAX_AGE) for _, head in _passed(ev)]
+
+
+def _is_positive(age: str) -> bool:
+    return age.isdecimal() and int(age) > 0
 
 
 def _star_authorization(ev: Evidence) -> Fits:
@@ -227,141 +232,110 @@ def _star_authorization(ev: Evidence) -> Fits:
     return any(Answer.from_headers(head, QUIRKS["chromium"]).refused_headers(asked) for head in heads)
 
 
-def _not_cached(ev: Evidence) -> Fits:
-    ages = [head.get(MAX_AGE) for _, head in _passed(ev)]
-    return bool(ages) and all(age is None for age in ages)
-
-
-def _max_age(ev: Evidence) -> Fits:
-    ages = (head.get(MAX_AGE, "") for _, head in _passed(ev))
-    bad = next((age for age in ages if age and (not age.isdecimal() or int(age) == 0)), None)
-    return bad is not None and {"age": bad}
-
-
 ADMISSION: dict[str, Observation] = {
     "any_origin_with_credentials": error(
-        "any origin is allowed, with credentials",
         each("foreign origin", where=_has_credentials),
         "Any web site may call this server with the visitor's cookies and read the answers: it echoes the Origin "
         f"{FOREIGN_ORIGIN} and allows credentials.",
-        "name the origins in a list; MCP with bearer tokens does not need Access-Control-Allow-Credentials",
+        f"name the origins in a list; MCP with bearer tokens does not need {ALLOW_CREDENTIALS}",
         "origins",
     ),
     "foreign_origin_served": warning(
-        "requests from any origin are served",
         _served(to_pages=True),
-        "{who} can call this server{with}{read}: the Origin {foreign} is served. MCP says: servers MUST validate "
-        "Origin and answer 403.",
+        "{who} can call this server{with}{read}: requests with the Origin {foreign} are answered. MCP says: servers "
+        "MUST validate Origin and answer 403.",
         "{order}",
     ),
     "origin_not_validated": warning(
-        "requests from any origin are served; browsers stop them at the preflight only",
         _served(to_pages=False),
-        "The Origin {foreign} is not refused. Browsers stop such a page at the preflight. MCP says: servers MUST "
+        "The server does not refuse the Origin {foreign}. Only the preflight stops such a page. MCP says: servers MUST "
         "validate Origin and answer 403.",
         "{order}",
     ),
     "foreign_origin_unknown": note(
-        "the 401 comes before Origin validation",
         each("foreign origin", where=lambda f: f.status == 401 and not _has_credentials(f)),
-        "Whether foreign origins are refused does not show without a token: the 401 comes first.",
+        "Without a token the doctor cannot test whether foreign origins are refused: the server answers 401 first.",
         "pass --token",
     ),
     "lookalike_allowed": error(
-        "an origin that only looks like an allowed one is let in",
         _holes("host as prefix", "host as suffix", _DOT, "host in the middle", "a part of it", is_grave=True),
         "An origin that only looks like an allowed one is let in: {let_in}. Probably {how}.",
         "{hole_cure}",
         "origins",
     ),
     "null_allowed": error(
-        "the origin null is let in",
         _holes("null", is_grave=True),
-        "The origin null is let in. {how}.",
+        "The origin null is let in: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "other_scheme_allowed": warning(
-        "the origin with the other scheme is let in",
         _holes("another scheme", is_grave=True),
-        "{let_in} is let in as well: {how}.",
+        "{let_in} is let in too: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "other_port_allowed": warning(
-        "the origin with any port is let in",
         _holes("another port", is_grave=True),
-        "{let_in} is let in as well: {how}.",
+        "{let_in} is let in too: {how}.",
         "{hole_cure}",
         "origins",
     ),
     "subdomains_allowed": note(
-        "subdomains of an allowed origin are let in",
         _subdomains,
-        "Subdomains are let in, too: {let_in}.",
-        "if only one host is meant, write its origin without a wildcard",
+        "Subdomains are let in too: {let_in}.",
+        "to allow a single host, write its origin without a wildcard",
     ),
     "dns_rebinding": error(
-        "a local server answers for any Host",
         once(_rebinding),
-        "This local server answers requests for any Host ({host}). A web site whose name is made to lead to this "
-        "address (DNS rebinding) can use it like its own, whatever CORS says.",
+        "This local server answers requests for any Host ({host}). With DNS rebinding, any web site can use it as its "
+        "own origin, and CORS does not prevent that.",
         _NAME_HOSTS,
     ),
     "host_not_checked": warning(
-        "a local server answers for any Host where no Origin is sent",
         once(_host_not_checked),
-        "Without an Origin, this local server answers requests for any Host ({host}). A web site whose name is made "
-        "to lead to this address (DNS rebinding) sends its GET requests so. Its POST carries an Origin, and is "
-        "refused ({status}).",
+        "Without an Origin, this local server answers requests for any Host ({host}). With DNS rebinding, any web site "
+        "can send GET requests without Origin. Its POST has an Origin, and is refused ({status}).",
         _NAME_HOSTS,
     ),
     "foreign_host_unknown": note(
-        "the 401 comes before the check of Host",
         each("foreign host, no origin", where=lambda f: f.status == 401),
-        "Whether a foreign Host is refused does not show without a token: the 401 comes first.",
+        "Without a token the doctor cannot test whether a foreign Host is refused: the server answers 401 first.",
         "pass --token",
     ),
     "vary_missing": warning(
-        "Vary: Origin is missing",
         once(_vary),
-        f"{ALLOW_ORIGIN} differs by Origin, but Vary: Origin is missing: a cache may hand it to another page.",
+        f"{ALLOW_ORIGIN} depends on Origin, but Vary: Origin is missing: a cache may send it to another page.",
         "send Vary: Origin with every response",
     ),
     "header_repeated": warning(
-        "a header is sent twice",
-        _repeated,
+        lambda ev: ({"header": h} for h in _SINGLE if any(len(r.headers.getall(h)) > 1 for r, _ in ev.responses())),
         "{header} is sent more than once: two layers set it, often app and proxy.",
-        "let one layer send it (nginx: take add_header out, or proxy_hide_header)",
+        "let only one layer send it (nginx: remove add_header, or use proxy_hide_header)",
     ),
     "wildcard_with_credentials": warning(
-        "* together with credentials",
-        once(_star_credentials),
-        f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * where a page "
-        'fetches with credentials: "include", and only there the other header matters.',
-        f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; where cookies are meant, name the origins",
+        once(lambda ev: any(_allowed(r.headers) == ("*", "true") for r, _ in ev.responses())),
+        f"{ALLOW_ORIGIN}: * and {ALLOW_CREDENTIALS}: true contradict each other: browsers refuse * if a page "
+        'fetches with credentials: "include", and otherwise they ignore the second header.',
+        f"leave {ALLOW_CREDENTIALS} out: bearer tokens do not need it; if you use cookies, name the origins",
     ),
     "wildcard_authorization": warning(
-        "* is to cover Authorization",
         once(_star_authorization),
-        "Access-Control-Allow-Headers is *, which does not cover Authorization (Fetch standard). Chromium, Firefox "
-        "and WebKit still let it pass; Chromium warns and repeats the preflight before every request.",
-        "name Authorization: Access-Control-Allow-Headers: *, Authorization",
+        f"{ALLOW_HEADERS} is *, which does not cover Authorization (Fetch standard). Chromium, Firefox and WebKit "
+        "still accept it; Chromium warns and repeats the preflight before every request.",
+        f"name Authorization: {ALLOW_HEADERS}: *, Authorization",
     ),
     "max_age_unused": warning(
-        "Access-Control-Max-Age is 0, negative or not a number",
-        once(_max_age),
-        f"{MAX_AGE} is {{age}}: a browser keeps no answer to a preflight, and asks before every request.",
+        once(lambda ev: next(({"age": age} for age in _max_ages(ev) if age and not _is_positive(age)), None)),
+        f"{MAX_AGE} is {{age}}: browsers do not cache the answer to a preflight and send one before every request.",
         _SEND_MAX_AGE,
     ),
     "preflight_not_cached": note(
-        "no Access-Control-Max-Age",
-        once(_not_cached),
-        f"Preflights have no {MAX_AGE}: browsers keep the answer for a few seconds only, and then ask again.",
+        once(lambda ev: set(_max_ages(ev)) == {None}),
+        f"Answers to preflights have no {MAX_AGE}: browsers cache them for a few seconds only.",
         _SEND_MAX_AGE,
     ),
     "nosniff_missing": note(
-        "X-Content-Type-Options is missing",
         once(_no_nosniff),
         "Responses lack X-Content-Type-Options: nosniff.",
         "send it with every response",

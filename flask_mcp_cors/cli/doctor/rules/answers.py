@@ -1,19 +1,26 @@
-"""Failures at the message itself: the preflight passed or was not needed, and the answer is not what a client needs."""
+"""Failures at the message: its preflight passed or was not needed, and its answer is not what a client needs."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 
 from ....core.headers import ALLOW_ORIGIN
+from ...findings import Severity
 from ...terminal import printable
 from ..evidence import CONNECTS
 from ..evidence import is_login_error
-from ..evidence import LoginStep
 from ..evidence import lost_in
 from ..evidence import sessions_asked
+from ..messages import beside_json
+from ..messages import events
+from ..messages import LENIENT_FAULTS
+from ..messages import malformed
 from ..messages import REVISIONS
 from ..stacks import own_page_of
-from .case import Case
+from .rule import ANSWER_401
+from .rule import Case
 from .rule import Failure
 from .rule import fatal
 from .rule import Fits
@@ -30,7 +37,7 @@ _VERSION_WORDS = re.compile("protocol.?version", re.IGNORECASE)
 _SESSION_WORDS = re.compile("session|not initialized", re.IGNORECASE)
 _LOGIN_WORDS = r"log ?in|sign ?in|password|anmeld"
 _OWN_LIST = (
-    "put the page's origin on the server's own list of origins, too (MCP SDKs: allowed_origins / allowedOrigins of "
+    "add the page's origin to the server's own list of origins too (MCP SDKs: allowed_origins / allowedOrigins of "
     "their transport security)"
 )
 
@@ -41,7 +48,7 @@ def _csrf(c: Case) -> Fits:
     if "cross-origin" in found[0].lower():
         trust = f"; or trust {c.f.origin} in it (Go: CrossOriginProtection.AddTrustedOrigin)"
         return {"why": "which looks at Origin and Sec-Fetch-Site", "trust": trust}
-    return {"why": "which wants a token from a form, and an MCP client has none", "trust": ""}
+    return {"why": "which requires a token from a form, and an MCP client has none", "trust": ""}
 
 
 def _changed_header(c: Case) -> Fits:
@@ -59,39 +66,40 @@ def _server_error(c: Case) -> Fits:
     if not c.f.blocked:
         return {"unreadable": "", "readable": "", "topic": ""}
     unreadable = f", without {ALLOW_ORIGIN}, so the console blames CORS"
-    return {"unreadable": unreadable, "readable": "; to make errors readable send the CORS headers on every response"}
+    return {"unreadable": unreadable, "readable": "; to make errors readable, send the CORS headers on every response"}
 
 
 def _unreadable(c: Case) -> Fits:
     if not _has_no_cors(c):
         return False
-    if c.f.step in tuple(LoginStep):
-        order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and no cookie counts there (PUBLIC_METADATA)"
+    if c.is_login:
+        order = f"send {ALLOW_ORIGIN}: * for {c.f.url}: it is public, and uses no cookies (PUBLIC_METADATA)"
         return {"only": "", "order": order, "topic": ""}
     if c.is_html and c.others_have_cors and c.f.method != "POST":
-        # The page of another layer: CORS headers on it would cure nothing.
+        # The page of another layer: CORS headers on it would not help.
         if c.status in (403, 405):
             only = f": {c.proxy} or another layer in front refuses {c.f.method} with a page of its own"
             order = f"let {c.proxy} pass {c.f.method} {c.f.url} on to the server: look for a list of methods"
             return {"only": only, "order": order, "topic": ""}
         if c.status == 200 and c.f.method == "GET":
-            return {"only": ": an HTML page in place of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
+            return {"only": ": an HTML page instead of a stream or a 405", "order": PASS_ERRORS, "topic": ""}
     such = f"errors such as this {c.status} and streams too" if c.status >= 400 else f"this {c.status} and errors too"
-    order, only, words = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}", "", {}
+    order = f"{SEND_ORIGIN.format(origin=c.f.origin)} on every response, {such}"
     if c.status < 400 and "nginx" in c.stacks:
-        # For these add_header needs no always.
+        # For this status add_header needs no "always".
         order += "; a location or if with an add_header of its own drops those of the outer block: repeat them in it"
-        words = {"topic": ""}
-    elif c.others_have_cors:
-        only = "; other answers of the server have it"
-    elif any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
-        only = "; no answer but the preflight's has it: CORS handles OPTIONS only, or comes behind the route"
-        order += ": apply CORS before the routes, and to what is written past the framework, such as streams"
-    return {"only": only, "order": order, **words}
+        return {"only": "", "order": order, "topic": ""}
+    if c.others_have_cors:
+        return {"only": "; other answers of the server have it", "order": order}
+    if any(f.preflight for f in c.evidence.fetches if f.origin == c.f.origin):
+        only = "; only the answer to the preflight has it: the CORS code handles OPTIONS only, or runs after the route"
+        order += ": apply CORS before the routes, and to what bypasses the framework, such as streams"
+        return {"only": only, "order": order}
+    return {"only": "", "order": order}
 
 
 def _needs_cookie(c: Case) -> Fits:
-    """Is a message of a session refused that is served with the cookie that ``initialize`` set?"""
+    """Is the message served only with the cookie that ``initialize`` sets?"""
     if c.status < 400 or (served := c.served("with its cookie")) is None:
         return False
     return {"cookie": served.exchanges[-1].request.headers.get("Cookie", "").partition("=")[0]}
@@ -100,17 +108,15 @@ def _needs_cookie(c: Case) -> Fits:
 def _forbidden(c: Case) -> Fits:
     if c.status != 403 or c.f.origin or c.evidence.token is not None or c.is_preflight:
         return False
-    login = "answer 401 with WWW-Authenticate: Bearer to requests without a token"
-    layer = "see which layer (firewall, deny rule, allow list) refuses them"
+    layer = "find the layer (firewall, deny rule, allow list) that refuses them"
     if c.is_html:
         guess = f"The answer is an HTML page: {c.proxy} or another layer refuses it before the MCP server sees it."
-        return {"guess": guess, "order": f"{layer} in {c.proxy}; if a login is meant: {login}"}
-    guess = "If the server wants a login, 401 is due: a client starts its login at 401 only."
-    return {"guess": guess, "order": f"{login}; if no login is meant, {layer}"}
+        return {"guess": guess, "order": f"{layer} in {c.proxy}; if a login is required: {ANSWER_401}"}
+    guess = "If the server requires a login, it must answer 401: a client starts its login only then."
+    return {"guess": guess, "order": f"{ANSWER_401}; if no login is required, {layer}"}
 
 
 def _page_in_place(c: Case) -> Fits:
-    """A page, to a client whose first message has been answered."""
     if not c.f.sent or c.f.is_rejected or not c.is_html or c.status >= 400:
         return False
     title = re.search(r"<(title|h1)[^>]*>([^<]*)", c.text, re.IGNORECASE)
@@ -119,25 +125,25 @@ def _page_in_place(c: Case) -> Fits:
 
 
 def _no_result(c: Case) -> Fits:
-    """Whatever was not said of it by then."""
+    """Everything that no other row explains."""
     if c.f.is_rejected:
         return False
-    what, fix = f"is not answered with a result: {c.quoted}", "see the server's log: this is not CORS"
+    what, fix = f"does not get a result: {c.quoted}", "see the server's log: this is not CORS"
     method = (c.f.sent or {}).get("method")
     if "event-stream" in c.headers.get("Content-Type", "") and not c.f.is_ended:
-        what = "is answered with an event stream, and no response to it comes in that stream"
+        what = "gets an event stream, and no response to it comes in that stream"
         fix = "send the response to a POST in the stream that answers it, not in the GET stream, and end that stream"
     elif method not in (None, "initialize") and isinstance((c.f.message or {}).get("error"), dict):
-        fix = f"implement {method}, or leave it out of the capabilities; send errors of JSON-RPC with status 200"
+        fix = f"implement {method}, or leave it out of the capabilities; send JSON-RPC errors with status 200"
     return {"what": what, "fix": fix}
 
 
 def _second_list(c: Case) -> Fits:
-    # With its Origin, but without what else a browser sends, it is served: then Origin is not the cause.
+    # If it is served with its Origin and without a browser's other headers, Origin is not the cause.
     if c.is_preflight or not c.f.origin or c.f.step == "behind" or c.is_answered_behind:
         return False
     if c.f.is_rejected:
-        # Without Origin the same message is served, so that is what is refused.
+        # Without Origin the same message is served, so Origin is the cause.
         return _has_no_cors(c) and c.status == 403 and c.is_posted and bool(c.f.sent)
     return c.status in (403, 421) and c.f.step != "notifications/initialized"
 
@@ -146,34 +152,26 @@ def _session_refused(c: Case) -> Fits:
     if c.status not in (400, 404) or not c.f.sent or c.f.step == "initialize" or not _SESSION_WORDS.search(c.text):
         return False
     named = c.f.exchanges[-1].request.headers.get("Mcp-Session-Id", "")
-    what = "it carries the Mcp-Session-Id of initialize: "
     if named.lower() in ("null", "undefined", "none"):
-        what = f"the answer to initialize has Mcp-Session-Id: {named}, which is no id"
+        what = f"the answer to initialize has Mcp-Session-Id: {named}, which is not a valid id"
         fix = "make an id for each session when it is opened, and send that in Mcp-Session-Id"
     elif not named:
-        what = (
-            "the answer to initialize carries no Mcp-Session-Id: something in front removes that header, or the server "
-        )
-        what += "never sends it"
-        fix = f"let {c.proxy} pass Mcp-Session-Id of the responses on (nginx: no proxy_hide_header), or send it"
+        what = "the answer to initialize has no Mcp-Session-Id: something in front removes it, or the server sends none"
+        fix = f"let {c.proxy} pass on Mcp-Session-Id of the responses (nginx: no proxy_hide_header), or send it"
     elif CONNECTS in c.evidence.verdicts.values() or any(map(lost_in, sessions_asked(c.evidence))):
-        what = "other sessions are served: each session is known to the worker that opened it, and to no other"
-        fix = SHARE_SESSIONS
+        what, fix = "other sessions are served: only the worker that opened a session knows it", SHARE_SESSIONS
     elif "not initialized" in c.text.lower():
-        what += "the server has not kept what it opened there"
+        what = "it carries the Mcp-Session-Id of initialize: the server has not kept that session"
         fix = (
-            "keep the transport of each session and find it by Mcp-Session-Id, in place of a new one for each request "
+            "keep the transport of each session and find it by Mcp-Session-Id, instead of making a new one for each "
+            "request (TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several "
+            f"workers: {SHARE_SESSIONS}"
         )
-        fix += (
-            "(TypeScript SDK: a map of transports; or stateless: sessionIdGenerator: undefined); with several workers: "
-        )
-        fix += SHARE_SESSIONS
     else:
-        what += "no worker keeps that session" if c.status == 404 else "something in front removes that header"
-        fix = (
-            f"let {c.proxy} pass the request header Mcp-Session-Id on; keep sessions where every worker finds them, or "
-        )
-        fix += "route by Mcp-Session-Id"
+        cause = "no worker keeps that session" if c.status == 404 else "something in front removes that header"
+        what = f"it carries the Mcp-Session-Id of initialize: {cause}"
+        fix = f"let {c.proxy} pass on the request header Mcp-Session-Id; keep sessions where every worker finds them, "
+        fix += "or route by Mcp-Session-Id"
     return {"what": what, "fix": fix}
 
 
@@ -193,22 +191,23 @@ def _no_mcp(c: Case) -> Fits:
     error, result = message.get("error"), message.get("result")
     if isinstance(error, dict) and error.get("code") == -32700:
         what = f"{url} answers valid JSON with a parse error (-32700): the body of initialize gets lost"
-        fix = "hand on the body that was read before (Express with express.json(): handleRequest(req, res, req.body)), "
+        fix = "pass on the body that was read before (Express with express.json(): handleRequest(req, res, req.body)), "
         return {"what": what, "fix": f"{fix}and see whether a proxy drops it"}
     if isinstance(error, dict):
-        what = f'{url} answers JSON-RPC, but initialize with the error "{printable(str(error.get("message")), 80)}"'
+        words = printable(str(error.get("message")), 80)
+        what = f'{url} speaks JSON-RPC, but answers initialize with the error "{words}"'
         fix = "this is another service with JSON-RPC, or an MCP server without initialize: give the URL of the MCP "
         return {"what": what, "fix": f"{fix}endpoint (port and path)"}
     if "result" in message:
-        what = f"{url} answers JSON-RPC, but the result of initialize names no protocolVersion"
+        what = f"{url} speaks JSON-RPC, but the result of initialize has no protocolVersion"
         is_named = isinstance(result, dict) and isinstance(result.get("protocolVersion"), str)
         fix = "answer initialize with protocolVersion, capabilities and serverInfo"
         return not is_named and {"what": what, "fix": fix}
-    what = f"{url} answers no MCP message, not even without a browser: POST initialize gives {c.quoted}"
+    what = f"{url} does not answer MCP messages, even without a browser: POST initialize gives {c.quoted}"
     path, elsewhere = c.evidence.url.target.partition("?")[0], c.evidence.elsewhere
     if (asked := _ASKED_PATH.search(c.text)) and asked[1] != path:
-        what += f". The server behind was asked for {asked[1]}, and not for {path}: {c.proxy} cuts the path"
-        fix = f"let {c.proxy} pass the path on as it came (nginx: proxy_pass without a path; Caddy: handle and not "
+        what += f". The server behind got the path {asked[1]} instead of {path}: {c.proxy} cuts the path"
+        fix = f"let {c.proxy} pass on the whole path (nginx: proxy_pass without a path; Caddy: handle and not "
         return {"what": what, "fix": fix + "handle_path)" + (f", or give clients {elsewhere}" if elsewhere else "")}
     if elsewhere is not None:
         return {"what": what, "fix": f"check the path: MCP answers at {elsewhere}, so give clients that URL"}
@@ -216,7 +215,7 @@ def _no_mcp(c: Case) -> Fits:
         what += f". That is {proxy}'s own answer: the request does not reach a server behind it"
         return {"what": what, "fix": f"pass {path} on to the MCP server in {proxy} (nginx: a location with proxy_pass)"}
     often = "" if path.rstrip("/").endswith("/mcp") else ", often …/mcp"
-    return {"what": what, "fix": f"check the path: the URL is that of the MCP endpoint{often}"}
+    return {"what": what, "fix": f"check the path: the URL must be that of the MCP endpoint{often}"}
 
 
 def _unknown_version(c: Case) -> Fits:
@@ -226,33 +225,28 @@ def _unknown_version(c: Case) -> Fits:
 
 REFUSALS: dict[str, Failure] = {
     "csrf": of_messages(
-        "a CSRF check refuses POST",
         _csrf,
         "{name} is refused by a CSRF check ({quoted}), {why}.",
-        "exempt the MCP endpoint from the CSRF check, if its Origin is validated and no cookie logs in there{trust}",
+        "exempt the MCP endpoint from the CSRF check, if it validates Origin and does not accept cookies{trust}",
         "csrf",
     ),
     "status_wrong": fatal(
-        "a result has a status of 400 or more",
         lambda c: bool(c.f.sent) and c.f.status is not None and c.f.status >= 400 and c.f.result is not None,
-        "The answer to {name} holds a result, but its status is {status}: clients take that for an error.",
-        "answer a result with the status 200",
+        "The answer to {name} contains a result, but its status is {status}: clients treat that as an error.",
+        "send results with the status 200",
     ),
     "server_error": fatal(
-        "a message ends in a server error",
         _server_error,
         "{name} ends in a server error ({quoted}){unreadable}. This is not CORS: the application fails.",
         "see the server's log for the exception{readable}",
         "every",
     ),
     "request_refused": of_messages(
-        "CORS lets the page through, and a second check refuses its Origin",
         _second_list,
         "CORS lets the page through, but {name} is refused for its Origin: {quoted}.",
         _OWN_LIST,
     ),
     "response_without_cors": Failure(
-        f"a response lacks {ALLOW_ORIGIN}, though the preflight passed",
         _unreadable,
         f"The response to {{name}} ({{url}}, {{status}}) lacks {ALLOW_ORIGIN}, so JavaScript gets neither status nor "
         f"body{{only}}.",
@@ -260,150 +254,236 @@ REFUSALS: dict[str, Failure] = {
         "every",
     ),
     "challenge_unreadable_too": Failure(
-        "behind a preflight that fails the 401 lacks CORS headers, too",
         lambda c: c.f.step.startswith("behind") and c.status == 401,
-        f"Behind the preflight, too, the 401 to POST initialize lacks {ALLOW_ORIGIN}: JavaScript cannot read it, and "
+        f"Besides the preflight, the 401 to POST initialize lacks {ALLOW_ORIGIN} too: JavaScript cannot read it, and "
         "no login starts.",
         f"{SEND_ORIGIN} on every response, the 401 too: put CORS before the login",
         "every",
     ),
     "token_not_received": of_messages(
-        "the answer to a token does not say that it is wrong: it may not arrive",
         lambda c: c.status == 401 and c.evidence.token is not None and _is_unsaid(c),
-        "The token is sent, and {name} is answered 401 as without one: the challenge has no error, so no credential "
-        "may have arrived. A proxy or server in front that drops Authorization is the usual cause.",
+        "{name} with the token is answered 401 as without one: the challenge has no error, so the token may not have "
+        "arrived. The usual cause is a proxy or server in front that drops Authorization.",
         "let {proxy} forward Authorization (mod_wsgi: WSGIPassAuthorization On; CGI: CGIPassAuth On); if it does, "
-        "check whether the token is of this server",
+        "check whether the token is for this server",
         "proxy_headers",
     ),
     "token_refused": of_messages(
-        "the token is not accepted",
         lambda c: c.status == 401 and c.evidence.token is not None,
         "{url} does not accept the token: {name} is answered {quoted}.",
         "pass a valid one in --token",
     ),
     "forbidden_without_token": of_messages(
-        "403 to a request without token and Origin: 401 is due where a login is meant",
         _forbidden,
         "{name} without a browser, with neither token nor Origin, is answered {quoted}. {guess}",
         "{order}",
     ),
     "request_refused_too": Failure(
-        "behind a preflight that fails the message is refused for its Origin, too",
         lambda c: c.f.step == "behind",
-        "Behind the preflight, too, the message itself is refused for its Origin: {quoted}.",
+        "Besides the preflight, the message itself is refused for its Origin too: {quoted}.",
         _OWN_LIST,
     ),
 }
 
 ANSWERS: dict[str, Failure] = {
     "tls_expected": fatal(
-        "the port speaks TLS, and was asked in plain HTTP",
         lambda c: c.status == 400 and bool(_TLS_WORDS.search(c.text)),
-        "{name} is answered 400: the port speaks TLS (HTTPS), and the URL says http:.",
+        "{name} is answered 400: the port expects TLS (HTTPS), but the URL says http:.",
         "write https: in the URL",
     ),
     "answer_empty": fatal(
-        "a request is answered without a body",
         lambda c: bool(c.f.sent) and not c.f.is_rejected and 200 <= c.status < 300 and not c.f.body.strip(),
         "{name} is answered {status} with an empty body: the client waits for its result.",
         "answer a request (a message with an id) with 200 and a JSON-RPC response; 202 is for notifications. If every "
-        "path is answered so, give the path of {url} a route, in {proxy} too. If the response is sent elsewhere, such "
+        "path gets this answer, give the path of {url} a route, in {proxy} too. If the response goes elsewhere, such "
         "as to a stream or a log, return it",
     ),
     "request_header_changed": fatal(
-        "406 or 415: the server does not see Accept or Content-Type as it was sent",
         _changed_header,
-        "{name} is answered {quoted}, though the client sent {header} as MCP asks for: something on the way changes "
-        "it, or the server wants another.",
+        "{name} is answered {quoted}, though the client sent {header} as MCP requires: something on the way changes "
+        "it, or the server requires another.",
         "let {proxy} pass {header} on as it came; accept application/json with text/event-stream (Accept) and "
         "application/json (Content-Type)",
     ),
     "session_single": fatal(
-        "initialize is answered once, and refused from then on",
         lambda c: c.f.step == "initialize" and c.status >= 400 and not c.is_preflight and c.evidence.is_single,
-        "{name} was answered a moment ago, and is refused now ({quoted}): the server has one session, or one "
-        "transport, for everybody.",
-        "make a transport for each session, when initialize comes without Mcp-Session-Id (MCP SDKs: a map of "
-        "transports by session id; or a stateless one for each request)",
+        "{name} was answered a moment ago, and is refused now ({quoted}): the server has a single session or "
+        "transport for everybody.",
+        "make a transport for each session when initialize comes without Mcp-Session-Id (MCP SDKs: a map of transports "
+        "by session id; or a stateless one for each request)",
     ),
     "session_in_cookie": Failure(
-        "a message is refused because the session is in a cookie",
         _needs_cookie,
-        "{name} is refused ({quoted}), and served with the cookie that initialize sets ({cookie}): the server keeps "
-        "the session in a cookie. Pages send none to another origin, and MCP clients keep none.",
-        "send the session's id in Mcp-Session-Id with the answer to initialize, and find the session by that header",
+        "{name} is refused ({quoted}), but served with the cookie that initialize sets ({cookie}): the server keeps "
+        "the session in a cookie. Pages do not send it to another origin, and MCP clients do not keep it.",
+        "send the id of the session in Mcp-Session-Id with the answer to initialize, and find it by that header",
         explains=("no_result",),
     ),
     "session_not_received": Failure(
-        "a message of a session is refused as one without, or of an unknown session",
         _session_refused,
         "{name} is refused for its session ({quoted}), and {what}.",
         "{fix}",
         explains=("no_result", "delete_not_405"),
     ),
     "version_refused": Failure(
-        "a message is refused for its MCP-Protocol-Version",
         lambda c: (
             c.status == 400 and (bool(_VERSION_WORDS.search(c.text)) or c.served("without its version") is not None)
         ),
         "{name} is refused for its protocol version, on which initialize has agreed ({quoted}).",
-        "accept in MCP-Protocol-Version every version that initialize answers with, and messages without that header",
+        "accept every version that initialize agrees on in MCP-Protocol-Version, and messages without that header",
     ),
     "notification_refused": Failure(
-        "a notification is not accepted",
         lambda c: c.f.step == "notifications/initialized" and c.status >= 400,
         "{name} is refused ({quoted}): clients stop there.",
         "answer notifications with 202 and no body",
     ),
     "login_page": fatal(
-        "a login page, or another page, in place of a 401",
         lambda c: _is_page(c, _LOGIN_WORDS),
-        "{name} is answered {status} with an HTML page that asks to log in, in place of 401 to a request without "
-        "token.",
+        "{name} without a token is answered {status} with an HTML page that asks to log in, instead of 401.",
         "answer 401 with WWW-Authenticate: Bearer, not a page",
     ),
     "not_mcp_page": fatal(
-        "an HTML page is served for every path",
         _is_page,
-        "{url} answers no MCP message: {name} gives {status} and an HTML page, as a single-page app or a web server "
-        "does for every path.",
-        "check the URL and its path: it is that of the MCP endpoint, often …/mcp; let the proxy or development server "
-        "route that path to the MCP server",
+        "{url} does not answer MCP messages: {name} gives {status} and an HTML page, as a single-page app or a web "
+        "server does for every path.",
+        "check the URL and its path: it must be that of the MCP endpoint, often …/mcp; let the proxy or development "
+        "server route that path to the MCP server",
     ),
     "error_in_place_of_401": fatal(
-        "a JSON-RPC error with status 200 asks for a token, in place of a 401",
         lambda c: c.evidence.token is None and not c.is_preflight and is_login_error(c.f),
-        "{name} without a token is answered {quoted}: an error of JSON-RPC, where the status 401 is due. A client "
-        "starts its login at 401 only.",
-        "answer 401 with WWW-Authenticate: Bearer to requests without a token",
+        "{name} without a token is answered {quoted}: a JSON-RPC error, where the status must be 401. A client starts "
+        "its login only at 401.",
+        ANSWER_401,
     ),
     "not_mcp": fatal(
-        "not an MCP endpoint",
         _no_mcp,
         "{what}.",
         "{fix}",
     ),
     "version_unknown": fatal(
-        "initialize is answered with a version that clients do not know",
         _unknown_version,
         "initialize is answered with the protocol version {version}, which clients do not know.",
         f"answer with the version that the client asks for, or another of {', '.join(r.name for r in REVISIONS)}",
     ),
     "page_in_place": Failure(
-        "a message is answered with an HTML page",
         _page_in_place,
-        '{name} is answered {status} with an HTML page in place of JSON ("{words}"): a bot protection, an error page '
-        "or a login answers in the server's place.",
-        "exempt {url} from what answers with that page, in {proxy} or in the app; answer errors as JSON, with a "
-        "status of 400 or more",
+        '{name} is answered {status} with an HTML page instead of JSON ("{words}"): a bot protection, an error page '
+        "or a login answers instead of the server.",
+        "exempt {url} from what sends that page, in {proxy} or in the app; send errors as JSON, with a status of 400 "
+        "or more",
         explains=("no_conversation",),
     ),
     "no_result": Failure(
-        "a message has no result",
         _no_result,
         "{name} {what}.",
         "{fix}",
     ),
-    "cors_error": Failure("another reason of the browser", lambda c: True, "{console}", "see what the console says"),
+    "cors_error": Failure(lambda c: True, "{console}", "see the browser's console"),
+}
+
+
+def _fault(code: str) -> Callable[[Case], Fits]:
+    def seen(c: Case) -> Fits:
+        if c.f.is_rejected or not c.f.sent or c.f.reading.fault != code:
+            return False
+        kind = c.headers.get("Content-Type", "")
+        length = c.headers.get("Content-Length")
+        counts_letters = length == str(len(c.f.body)) and not c.f.body.isascii()
+        is_stream = c.text.startswith(("data:", "event:", "id:"))
+        return {
+            "type": c.f.headers.get("content-type", "") or "missing",
+            "id": c.f.sent.get("id"),
+            "given": json.dumps((c.f.message or {}).get("id")),
+            "beside": beside_json(c.text),
+            "kind": "an event stream" if is_stream else "JSON",
+            "framed": "" if is_stream or "event-stream" not in kind else "; or begin each line with data:",
+            "due": "text/event-stream" if is_stream else "application/json",
+            "event": ", ".join(kind for kind, _ in events(c.f.body) if kind != "message"),
+            "letters": " It ends at its Content-Length, which seems to count characters." if counts_letters else "",
+            "what": malformed(str(c.f.sent.get("method")), c.f.result),
+        }
+
+    return seen
+
+
+#: Code → sentence and cure.
+_ROWS = {
+    "body_short": (
+        "The answer to {name} is shorter than its Content-Length: it is incomplete.",
+        "send the length of the encoded body as Content-Length, or leave it out; see the log for what interrupts it",
+    ),
+    "json_twice": (
+        "The answer to {name} is a JSON string with the JSON of the answer in it: it is encoded twice.",
+        "return the object and not its text (FastAPI, Flask: no json.dumps before JSONResponse or jsonify)",
+    ),
+    "json_surrounded": (
+        "The answer to {name} has other text beside the JSON ({beside}), so clients cannot parse it.",
+        "keep everything else out of the body: warnings (PHP: display_errors off), print(), a log to stdout",
+    ),
+    "json_cut": (
+        "The answer to {name} is JSON that is cut off: it cannot be parsed.{letters}",
+        "send the whole body: Content-Length counts bytes, not characters (Node: Buffer.byteLength, Python: "
+        "len(text.encode())); see the log, and the limits of buffers on the way",
+    ),
+    "answer_unended": (
+        "The event that answers {name} has no empty line at its end, so browsers never deliver it.",
+        "end each event with an empty line (two line ends), and flush",
+    ),
+    "content_type_wrong": (
+        "The answer to {name} is {kind}, but its Content-Type is {type}: clients refuse that.",
+        "send Content-Type: {due}{framed}",
+    ),
+    "envelope_missing": (
+        "The answer to {name} is a bare result without the JSON-RPC envelope.",
+        'wrap it: {{"jsonrpc": "2.0", "id": …, "result": …}}',
+    ),
+    "jsonrpc_missing": (
+        'The answer to {name} lacks "jsonrpc": "2.0", so clients do not accept it as a message.',
+        'add "jsonrpc": "2.0" to every answer',
+    ),
+    "answer_in_array": (
+        "The answer to {name} is in an array, a batch, which MCP has not allowed since 2025-06-18.",
+        "answer with a single object",
+    ),
+    "id_is_text": (
+        "The answer to {name} has the id {id} of the request as a string, and not as the number that was sent.",
+        "answer with the id exactly as it came",
+    ),
+    "id_differs": (
+        "The answer to {name} has the id {given} and not the request's ({id}), so the client waits forever.",
+        "answer with the id of the request",
+    ),
+    "json_nan": (
+        "The answer to {name} contains NaN or Infinity, which is not JSON: JSON.parse throws in every client.",
+        "write null instead of NaN and Infinity (Python: json.dumps(…, allow_nan=False) finds them)",
+    ),
+    "json_invalid": (
+        "The answer to {name} has the Content-Type {type}, but it is not JSON ({start}).",
+        "write JSON (Python: json.dumps and not str), and nothing else to the body",
+    ),
+    "event_named": (
+        "The event that answers {name} has another type than message (event: {event}). Clients read only message "
+        "events, so they wait forever.",
+        "leave the event: line out, or write event: message",
+    ),
+    "event_not_json": (
+        "The event that answers {name} has no valid JSON ({start}).",
+        "write the JSON on one line, or begin each of its lines with data:",
+    ),
+    "result_and_error": (
+        'The answer to {name} has both "result" and "error". JSON-RPC allows one of them; the official TypeScript '
+        "client drops the answer and waits.",
+        'leave "error" out of an answer that has a result, even if it is null',
+    ),
+    "result_malformed": (
+        "The result of {name} does not conform to the MCP schema, so clients refuse it: {what}.",
+        "write it as the MCP schema requires (in PHP an empty array becomes []: write new stdClass for an object)",
+    ),
+}
+
+MESSAGES = {
+    code: Failure(_fault(code), sentence, cure, severity=Severity.WARNING)
+    if code in LENIENT_FAULTS
+    else fatal(_fault(code), sentence, cure)
+    for code, (sentence, cure) in _ROWS.items()
 }

@@ -1,4 +1,4 @@
-"""Observations on the way to the server, and on conversations that go on, but not as they should."""
+"""Observations on the address of the server, and on conversations that work, but not as they should."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from .rule import SHARE_SESSIONS
 from .rule import Values
 from .rule import warning
 
-#: Seconds after which a stream that begins has begun late.
+#: A stream that begins after so many seconds is late.
 LATE = 4.0
 
-#: Seconds after which a preflight is slow, if messages are not.
+#: A preflight of so many seconds is slow, if messages are not.
 SLOW = 1.5
 
 
 def _session_hidden(f: Fetched) -> Fits:
-    if not (f.origin and f.network and f.result and "Mcp-Session-Id" in f.network.headers):
+    if not (f.origin and f.result and "Mcp-Session-Id" in f.network_headers):
         return False
-    exposed = f.network.headers.get(EXPOSE_HEADERS, "missing")
+    exposed = f.network_headers.get(EXPOSE_HEADERS, "missing")
     if f.preflight is not None and "mcp-session-id" in f.preflight.headers.get(EXPOSE_HEADERS, "").lower():
-        exposed += "; the preflight has it, where it does not count"
+        exposed += "; the preflight has it, where it has no effect"
     return "mcp-session-id" not in f.headers and {"exposed": exposed}
 
 
@@ -51,12 +51,12 @@ def _is_not_utf8(f: Fetched) -> bool:
     try:
         f.body.decode()
     except UnicodeDecodeError as error:
-        return error.reason != "unexpected end of data"  # that is a body cut short
+        return error.reason != "unexpected end of data"  # a body that is cut off
     return False
 
 
 def _preflight_slow(ev: Evidence) -> Fits:
-    # Where only a preflight was asked for, that is all the time that it took.
+    # Fetches of which only the preflight was sent, so that the time is the preflight's.
     asked = [f.waited for f in ev.fetches if f.status == 0 and f.url == ev.href and f.preflight is not None]
     posted = min((f.waited for f in ev.plain if f.method == "POST" and f.status is not None), default=0.0)
     is_slow = bool(asked) and min(asked) > max(SLOW, 4 * posted)
@@ -75,15 +75,14 @@ def _is_stream(f: Fetched) -> bool:
 
 def _is_delayed(f: Fetched) -> bool:
     """Does it begin late, or never?"""
-    is_never = f.fault is not None and f.fault.code == "timeout" and not f.failed_at_preflight
-    return is_never or (_is_stream(f) and f.waited > LATE)
+    return f.is_unanswered or (_is_stream(f) and f.waited > LATE)
 
 
 def _stream_delayed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         if _is_delayed(f):
-            ends = " It then ends at once: something collects the whole response first." if f.is_ended else ""
-            until = "for as long as it was watched" if f.fault else f"for {f.waited:.0f} seconds"
+            ends = " Then it ends at once: something collects the whole response first." if f.is_ended else ""
+            until = "for as long as the doctor waited" if f.fault else f"for {f.waited:.0f} seconds"
             yield at(f, what=f"sends nothing, not even its status, {until}", ends=ends)
     for f in ev.of("GET stream, watched"):
         held = len(f.body.replace(b"\r\n", b"\n").strip().split(b"\n\n"))  # comments, too
@@ -96,8 +95,8 @@ def _stream_compressed(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("GET stream"):
         plain = ev.first("GET stream uncompressed", origin=f.origin)
         is_more = plain is not None and len(plain.body) > len(f.body)
-        coding = "" if f.network is None else f.network.headers.get("Content-Encoding", "")
-        # The head of the compression comes, and nothing of what is in it.
+        coding = f.network_headers.get("Content-Encoding", "")
+        # Compressed bytes arrive, and nothing can be decoded from them yet.
         is_head_only = bool(coding) and f.received > 0 and not f.body and not f.is_ended
         if (_is_stream(f) and not any(events(f.body)) and (is_more or is_head_only)) or (is_more and _is_delayed(f)):
             yield at(f, coding=coding or "Content-Encoding")
@@ -105,16 +104,16 @@ def _stream_compressed(ev: Evidence) -> Iterator[Values]:
 
 def _stream_blocks(ev: Evidence) -> Iterator[Values]:
     for f in ev.of("during the stream"):
-        if f.fault is not None and f.fault.code == "timeout":
+        if f.fault_code == "timeout":
             yield at(f, what="POST tools/list, sent meanwhile, had no answer")
             return
     at_once = min((f.waited for f in ev.plain), default=0.0)
     takes_preflights = any(f.preflight is not None and f.url == ev.href for f in ev.fetches)
     for stream, f in pairwise(ev.fetches):
         is_open = stream.step == "GET stream of 2024" and stream.status == 200 and not stream.is_ended
-        is_silent = f.fault is not None and f.fault.code == "timeout" and takes_preflights
+        is_silent = f.fault_code == "timeout" and takes_preflights
         if is_open and f.waited > LATE > 4 * at_once and (is_silent or f.fault is None):
-            # The server notices only when it writes again that nobody reads the stream any more.
+            # The server notices that the stream is closed only when it writes to it again.
             yield at(f, revision="", what=f"the next request waited {f.waited:.0f} seconds, others none")
             return
 
@@ -128,7 +127,7 @@ def _is_not_404(f: Fetched) -> bool:
     return f.status is not None and f.status >= 400 and f.status != 404 and b"session" in f.body.lower()
 
 
-#: What GET may be answered: these have reasons, or rows, of their own.
+#: Statuses that are right for GET and DELETE, or that other rows report.
 _FAIR = (400, 401, 403, 405, 429, 502, 503, 504)
 
 
@@ -174,28 +173,22 @@ def _old_silent(ev: Evidence) -> Iterator[Values]:
             yield at(f, url=sent.url)
 
 
-def is_page(f: Fetched) -> bool:
-    """Is it answered 200 with a page?"""
-    return f.last is not None and f.last.status == 200 and "html" in f.last.headers.get("Content-Type", "")
-
-
 _REPLACED = (
-    "{url} answers 200 with an HTML page in place of an error: to a broken body, an unknown session or GET without a "
-    f"stream, and without {ALLOW_ORIGIN}. Something in front replaces the server's errors by its page."
+    "{url} answers 200 with an HTML page instead of an error (for a broken body, an unknown session or GET without a "
+    f"stream), and without {ALLOW_ORIGIN}. Something in front replaces the server's errors by its page."
 )
 
 
 def _unreadable_error(sentence: str, fix: str, *steps: str) -> Seen:
     def seen(ev: Evidence) -> Iterator[Values]:
         for f in ev.of(*steps):
-            is_unread = f.blocked is not None and not f.failed_at_preflight and f.last is not None
-            if not is_unread or CONNECTS not in ev.verdicts.values() or not f.last or f.last.status == 429:
+            is_unread = f.blocked is not None and not f.failed_at_preflight
+            if not is_unread or CONNECTS not in ev.verdicts.values() or f.last_status in (None, 429):
                 continue
             what = ("an " if f.step[0] in "aeiou" else "a ") + f.step
-            if f.step != "unknown path" and is_page(f):
-                yield at(
-                    f, sentence=_REPLACED.format(url=ev.href), severity=Severity.WARNING, fix=PASS_ERRORS, topic=""
-                )
+            is_page = f.last_status == 200 and "html" in f.network_headers.get("Content-Type", "")
+            if f.step != "unknown path" and is_page:
+                yield at(f, sentence=_REPLACED.format(url=ev.href), fix=PASS_ERRORS, topic="")
             else:
                 yield at(f, sentence=sentence.format_map(at(f, what=what)), fix=fix.format_map(at(f)))
 
@@ -223,7 +216,7 @@ def _localhost_twice(ev: Evidence) -> Iterator[Values]:
     for f in ev.found("localhost_twice"):
         other = next(ev.found("localhost_other"), None)
         if other is None:
-            yield {"what": f.what, "who": "; if these are two servers, that may be the wrong one"}
+            yield {"what": f.what, "who": "; if there are two servers, that may be the wrong one"}
         else:
             who = f", and it is another program: it answers POST initialize with {other.url}. MCP is at 127.0.0.1"
             yield {"what": f.what, "who": who, "severity": Severity.ERROR}
@@ -236,188 +229,161 @@ def _in_safari(ev: Evidence, page: Fact) -> Values:
 
 WAYS: dict[str, Observation] = {
     "port_blocked": error(
-        "browsers block this port",
         fact("port_blocked"),
-        "Browsers block port {what}: it belongs to another protocol.",
+        "Browsers block port {what}, because it belongs to another protocol.",
         "listen on another port, such as 8000",
     ),
     "unspecified_address": warning(
-        "0.0.0.0 or [::] in the URL",
         fact("unspecified_address"),
         "{what} is an address to listen on, not one to call; browsers refuse it from other sites.",
         "write http://127.0.0.1",
     ),
     "mixed_content": error(
-        "an https: page and an http: server",
         fact("mixed_content"),
-        "The page is HTTPS and {own} is not: mixed content. The browser sends nothing at all.",
+        "The page is HTTPS and {own} is not: mixed content. The browser sends nothing.",
         "serve MCP over HTTPS; only Chromium and Firefox let an HTTPS page call http: at loopback addresses",
         explains=EVERYTHING,
     ),
     "localhost_twice": note(
-        "something listens at ::1 and at 127.0.0.1",
         _localhost_twice,
-        "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first, so that is the "
-        "server they reach{who}.",
+        "Something listens at ::1 port {what} and at 127.0.0.1 port {what}. Browsers try ::1 first and reach that "
+        "server{who}.",
         "write 127.0.0.1:{what} to be sure",
     ),
     "localhost_once": note(
-        "the server listens at one of the two addresses of localhost",
         fact("localhost_once"),
-        "localhost is ::1 (IPv6) and 127.0.0.1; this server listens at {what} only. Not every client tries both.",
+        "localhost is ::1 (IPv6) and 127.0.0.1; this server listens only at {what}. Some clients try only one of them.",
         "write {what}, or listen at both",
     ),
     "local_network_insecure": warning(
-        "an http: page and a local server",
         fact("local_network_insecure"),
-        "A public page may call this machine or a private network only from HTTPS: from http: Chromium does not even "
-        "ask the person (Local Network Access).",
+        "A public page may call this machine or a private network only if it is HTTPS: for an http: page, Chromium "
+        "refuses without asking the person (Local Network Access).",
         "serve the page over HTTPS",
     ),
     "local_network_access": note(
-        "Chromium asks the person before a public page calls a local address",
         fact("local_network_access", _in_safari),
         "{url} is loopback or private: before a public page may call it, Chromium asks the person (Local Network "
         "Access).{safari}",
         "tell people to allow it: until then a fetch hangs or fails; or serve MCP at a public HTTPS address",
     ),
     "session_id_hidden": error(
-        "JavaScript cannot read Mcp-Session-Id",
         each("initialize", where=_session_hidden),
-        f"The answer to initialize carries Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
-        f"{{exposed}}): the client goes on without its session, and the server does not know it.",
+        f"The answer to initialize has Mcp-Session-Id, but JavaScript cannot read it ({EXPOSE_HEADERS}: "
+        f"{{exposed}}): the client goes on without its session, and the server does not recognise it.",
         f"send {EXPOSE_HEADERS}: Mcp-Session-Id with every response",
         "expose",
         ("no_result", "response_without_cors"),
     ),
     "preflight_slow": warning(
-        "preflights take seconds, messages do not",
         once(_preflight_slow),
-        "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something holds OPTIONS up.",
-        "see what treats OPTIONS in another way: a look-up, a time limit, a delay for requests that fail",
+        "Each preflight (OPTIONS {url}) takes {seconds} seconds or more, POST {posted}: something delays OPTIONS.",
+        "find what treats OPTIONS differently: a look-up, a time limit, a delay for requests that fail",
         "preflight",
     ),
     "body_not_utf8": warning(
-        "an answer is not in UTF-8",
         each("initialize", "tools/list", where=_is_not_utf8),
-        "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON as UTF-8 whatever charset says, so "
-        "letters are lost.",
+        "The answer to {name} is not in UTF-8 ({type}): JavaScript decodes JSON always as UTF-8, so characters are "
+        "lost.",
         "send JSON in UTF-8",
     ),
     "session_lost": error(
-        "a session is known to some workers only",
         _session_lost,
-        "The session is not known everywhere: {lost} of {all} requests, each on a new connection, got {status}. A "
+        "Only some workers know the session: {lost} of {all} requests, each on a new connection, got {status}. A "
         "worker or instance that did not open the session answered them.",
         SHARE_SESSIONS,
         explains=("no_result", "session_not_received", "delete_not_405"),
     ),
     "stream_delayed": warning(
-        "the GET stream, or its events, come late or never",
         _stream_delayed,
-        "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may take the server "
-        "for dead.{ends}",
+        "The GET stream of {url} {what}: something buffers it. Clients get nothing until then, and may give up.{ends}",
         "send the headers at once, with a comment line, and flush each event; switch buffering off",
         "stream",
     ),
     "stream_compressed": warning(
-        "compression holds back the events of the GET stream",
         _stream_compressed,
-        "The events of the GET stream are held back by compression ({coding}). Many servers compress only for clients "
-        "that accept it, such as browsers, so curl sees each event at once.",
+        "Compression holds back the events of the GET stream ({coding}). Many servers compress only for clients that "
+        "accept it, such as browsers, so curl gets each event at once.",
         "do not compress text/event-stream, or flush the compressor after each event",
         "stream",
     ),
     "stream_blocks": error(
-        "nothing else is answered while the GET stream is open",
         _stream_blocks,
-        "While the GET stream is open, {url} answers nothing else: {what}. One worker serves one request at a "
-        "time, and clients keep the stream open.",
+        "While the GET stream is open, {url} answers nothing else: {what}. A worker serves one request at a time, and "
+        "clients keep the stream open.",
         "serve with threads or an asynchronous server (gunicorn: --threads 8; PHP: more workers), or answer GET with "
         "405",
         explains=("message_unanswered",),
     ),
     "event_unended": warning(
-        "an event of the GET stream has no empty line at its end",
         each("GET stream", where=_is_unended),
-        "An event of the GET stream has no empty line at its end: browsers hand it over only when the next one comes.",
+        "An event of the GET stream has no empty line at its end: browsers deliver it only when the next one comes.",
         "end each event with an empty line (two line ends), and flush",
         "stream",
     ),
     "get_not_405": warning(
-        "GET is answered 404, 500 or the like where 405 is due",
         each("GET stream", where=_is_not_405),
-        "GET {url} is answered {status}. A server without a stream has to answer 405: clients take anything else for "
-        "an error.",
+        "GET {url} is answered {status}. A server without a stream must answer 405: clients treat anything else as an "
+        "error.",
         "answer GET with 405 Method Not Allowed",
     ),
     "delete_not_405": warning(
-        "DELETE of a session is answered with another error than 405",
         each("DELETE of the session", where=_is_not_405),
-        "DELETE {url}, which ends the session, is answered {status}. A server that lets no client end a session has "
-        "to answer 405: the official TypeScript client throws an error at anything else.",
+        "DELETE {url}, which ends the session, is answered {status}. A server that does not let clients end sessions "
+        "must answer 405: the official TypeScript client throws an error at anything else.",
         "answer DELETE with 200 or 204, or with 405 Method Not Allowed",
     ),
     "unknown_session_not_404": note(
-        "an unknown session is answered with another error than 404",
         each("unknown session", where=_is_not_404),
-        "A message of an unknown session is answered {status}, where MCP asks for 404: a client whose session has "
-        "ended begins a new one at 404 only.",
+        "A message of an unknown session is answered {status}, but MCP requires 404: a client whose session has ended "
+        "begins a new one only at 404.",
         "answer messages of unknown sessions with 404",
     ),
     "get_not_stream": warning(
-        "GET is answered with something that is no event stream",
         each("GET stream", where=lambda f: f.status == 200 and not _is_stream(f)),
-        "GET {url} is answered 200 with content-type {type}: a page or JSON, and no event stream.",
+        "GET {url} is answered 200 with content-type {type}: a page or JSON, and not an event stream.",
         "answer GET with a stream (Content-Type: text/event-stream), or with 405",
     ),
     "question_blocked": note(
-        "a client that asks for 2026-07-28 first gets a CORS error",
         _question_blocked,
-        "The server does not speak {revision}. A client that asks for it first gets a CORS error in place of the "
-        "server's no. The official TypeScript client takes that for a no; others may give up.",
+        "The server does not speak {revision}. A client that asks for it first gets a CORS error instead of the "
+        "server's answer. The official TypeScript client then tries an older revision; others may give up.",
         "allow MCP-Protocol-Version, Mcp-Method and Mcp-Name as request headers",
     ),
     "params_not_allowed": note(
-        "Mcp-Param-* is not allowed, and no tool needs it yet",
         each("params", where=lambda f: f.weight is None and f.blocked is not None),
-        "No tool of {url} has an x-mcp-header yet. A call of one that does carries Mcp-Param-*, which is refused.",
+        "No tool of {url} has an x-mcp-header yet. A call of a tool with one sends Mcp-Param-*, which is refused.",
         "allow the names of your tools' parameters; MCPCors allows all Mcp-Param-*",
     ),
     "version_negotiated": note(
-        "a version from before Streamable HTTP is negotiated over it",
         once(_negotiated),
-        "The server speaks Streamable HTTP, but asked for {asked} it answers with {version}, a revision from before "
-        "that transport. The official clients go on with it.",
+        "The server speaks Streamable HTTP, but answers a request for {asked} with {version}, a revision that is older "
+        "than that transport. The official clients accept it.",
         f"update the server: {NEWEST_WITH_SESSIONS.name} has been published since",
     ),
     "old_transport_dead": error(
-        "the 2024 transport names an endpoint that does not work",
         _old_dead,
         "The stream of 2024-11-05 (HTTP+SSE) at {own} names the endpoint {url} for messages, and POST there is "
         "answered {status}.",
-        "let the endpoint event name the path that takes messages; behind a prefix: with the prefix, {prefixed} "
+        "let the endpoint event name the path that accepts messages; behind a prefix: with the prefix, {prefixed} "
         "(Python SDK: root_path or the mount path; TypeScript SDK: the path given to SSEServerTransport); or serve "
         "Streamable HTTP",
         explains=EVERYTHING,
     ),
     "old_transport_silent": error(
-        "a message sent over the 2024 transport is never answered",
         _old_silent,
-        "The stream of 2024-11-05 (HTTP+SSE) opens and {url} takes messages, but no answer comes over the stream.",
-        "send each answer as a message event on the stream: with several workers, the one that holds it",
+        "The stream of 2024-11-05 (HTTP+SSE) opens and {url} accepts messages, but no answer comes over the stream.",
+        "send each answer as a message event on the stream; with several workers, from the one that holds it",
         explains=EVERYTHING,
     ),
     "old_transport": warning(
-        "only the transport of 2024 is spoken at the URL",
         once(_old_only),
-        "Only the transport of 2024-11-05 (HTTP+SSE) is spoken at {url}: newer clients fall back to it, or fail.",
+        "{url} speaks only the transport of 2024-11-05 (HTTP+SSE): newer clients fall back to it, or fail.",
         "update the server to Streamable HTTP; keep this URL (often /sse) for old clients",
     ),
     "error_without_cors": warning(
-        "an error of the endpoint lacks CORS headers",
         _unreadable_error(
-            f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript sees a CORS error in its place.",
+            f"The {{status}} for {{what}} lacks {ALLOW_ORIGIN}: JavaScript gets a CORS error instead.",
             f"send {ALLOW_ORIGIN}: {{origin}} on every response, errors such as this {{status}} too: add the headers "
             "before anything that may fail",
             "broken body",
@@ -428,7 +394,6 @@ WAYS: dict[str, Observation] = {
         "every",
     ),
     "path_without_cors": note(
-        "an unknown path is answered without CORS headers",
         _unreadable_error(
             f"The {{status}} for an unknown path ({{url}}) lacks {ALLOW_ORIGIN}: a client with a wrong URL sees a "
             "CORS error.",
@@ -440,16 +405,14 @@ WAYS: dict[str, Observation] = {
     ),
 }
 
-#: What is said when all else is.
+#: The last findings of a report.
 ENDS: dict[str, Observation] = {
     "no_conversation": error(
-        "no conversation comes to anything",
         _no_conversation,
-        "No revision's conversation comes to anything, though CORS forbids none of it.",
+        "No conversation succeeds, in any revision, though CORS allows them.",
         "see the server's log",
     ),
     "not_asked": note(
-        "the time was over before everything was asked",
         _not_asked,
         "There was no time for: {what}.",
         "run it again with a higher --total",

@@ -1,4 +1,4 @@
-"""Who else may call: foreign pages, pages whose origin only looks like an allowed one, and DNS rebinding."""
+"""Foreign pages: may they call, or those with a similar origin, or those that use DNS rebinding?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..messages import first_message
 from ..messages import Revision
 from .asking import Asker
 
-#: What a browser adds: many firewalls refuse what has no such headers.
+#: Headers that browsers add. Many firewalls refuse requests without them.
 _AS_BROWSER = {
     "User-Agent": USER_AGENT,
     "Sec-Fetch-Site": "cross-site",
@@ -25,15 +25,15 @@ _AS_BROWSER = {
 }
 
 
-class Strangers:
-    """Asks as those whom the server should refuse."""
+class ForeignPages:
+    """Sends requests that the server should refuse."""
 
     def __init__(self, asker: Asker) -> None:
         self.asker = asker
         self.ev = asker.ev
 
     def ask_first(self) -> None:
-        """Ask as a foreign page, and on a local server under another name; once."""
+        """Ask as a foreign page and, if the server is local, for a foreign Host; once."""
         revision = self.asker.spoken
         if revision is None or self.ev.first("foreign origin") is not None:
             return
@@ -43,7 +43,7 @@ class Strangers:
             self._foreign_host(revision)
 
     def _foreign_origin(self, revision: Revision) -> None:
-        """MCP: servers MUST validate Origin, and answer 403 where it is not valid."""
+        """MCP says: servers MUST validate Origin and answer 403."""
         foreign = self.asker.first("foreign origin", revision, _AS_BROWSER | {"Origin": FOREIGN_ORIGIN})
         if foreign.status == 403:
             self._works(f"a foreign origin ({FOREIGN_ORIGIN}) is refused with 403")
@@ -56,12 +56,12 @@ class Strangers:
         asked = self.asker.page(FOREIGN_ORIGIN).ask(self.ev.href, "POST", headers)
         self.asker.note(asked, "foreign preflight")
         if asked.is_rejected and not revision.is_stateless and not self.ev.token:
-            # Without a preflight only this much may be sent.
+            # A page may send this without a preflight.
             simple = {"Accept": headers["Accept"], "Content-Type": "text/plain;charset=UTF-8", "Origin": FOREIGN_ORIGIN}
             self.asker.end_session(self.asker.plain("foreign simple", "POST", simple, message), revision)
 
     def _is_refused(self, fetched: Fetched) -> bool:
-        """Is a stranger not served, and not just as everybody else?"""
+        """Is it refused with another status than the other requests?"""
         everybody = {f.status for f in self.ev.plain}
         return fetched.result is None and fetched.status not in {None, 401, 429, *everybody}
 
@@ -69,7 +69,7 @@ class Strangers:
         self.ev.works.append(("", "", what))
 
     def ask_as_look_alikes(self, origin: str) -> None:
-        """Origins that a list with holes takes for an allowed one."""
+        """Ask with origins that a careless comparison confuses with the allowed one."""
         foreign = self.ev.first("foreign origin")
         is_open = foreign is None or foreign.headers.get(ALLOW_ORIGIN) in ("*", FOREIGN_ORIGIN)
         if is_open or not self.asker.may_go_on(f"look-alikes of {origin}"):
@@ -88,24 +88,22 @@ class Strangers:
                 return
 
     def _foreign_host(self, revision: Revision) -> None:
-        """DNS rebinding: a page under an attacker's name, which now leads here, is same-origin with this server."""
-        port = "" if self.ev.url.port is None else f":{self.ev.url.port}"
-        host = f"{FOREIGN_HOST}{port}"
+        """DNS rebinding: the attacker's name now leads here, so that his page is same-origin with this server."""
+        host = FOREIGN_HOST if self.ev.url.port is None else f"{FOREIGN_HOST}:{self.ev.url.port}"
         sent = _AS_BROWSER | {"Host": host, "Sec-Fetch-Site": "same-origin"}
         named = sent | {"Origin": f"{self.ev.url.scheme}://{host}"}
         if self.asker.first("foreign host", revision, named).result is not None:
             return
-        # That may have been for the Origin, which such a page's GET does not carry.
+        # It may be refused for its Origin, which a GET of such a page does not have.
         bare = self.asker.first("foreign host, no origin", revision, sent)
         if self._is_refused(bare):
             self._works(f"a foreign Host is not served ({bare.status})")
 
 
 def look_alikes(origin: str) -> list[tuple[str, str]]:
-    """Kind and origin.
+    """Similar origins, each with its kind.
 
-    Browsers write schemes and hosts in lower case, and no path: a list that lets other spellings in has no hole. The
-    name with a dot at its end leads to the same host.
+    None of them has upper case or a path, because browsers send neither.
 
     >>> look_alikes("https://app.example.com")[0]
     ('host as prefix', 'https://app.example.com.foreign.invalid')
@@ -113,9 +111,9 @@ def look_alikes(origin: str) -> list[tuple[str, str]]:
     try:
         url = parse_url(origin)
     except ValueError:
-        return []  # an application's own scheme
+        return []  # the scheme of an application
     host, port = url.host, "" if url.port is None else f":{url.port}"
-    # Many lists let local pages in, too, for development.
+    # Many lists allow local pages too, for development.
     local = [("host as prefix", f"http://{name}.foreign.invalid") for name in ("localhost", "127.0.0.1")]
     if host.startswith("[") or is_loopback(host):
         return [("null", "null"), ("host as prefix", f"{url.scheme}://{host}.foreign.invalid{port}"), *local]
