@@ -101,12 +101,27 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-#: The message for a regular expression.
-REGEX_MESSAGE = (
-    "this looks like a regular expression, which is not supported; write a pattern such as https://*.example.com or "
-    "http://localhost:*, or pass a callable such as re.compile(…).fullmatch in place of all origins: it has to accept "
-    "the others, too"
-)
+_ANY_CHARACTERS = r"(?:\.|\\w|\\S|\[[^\]]*\])[+*]\??"
+_ANY_DIGITS = r"(?:\\d|\[0-9\])(?:[+*]|\{[0-9,]+\})"
+
+
+def _from_regex(text: str) -> str | None:
+    """The pattern with the meaning of a simple regular expression, or ``None``."""
+    text = text.removeprefix("^").removesuffix("$").replace("\\/", "/").replace("https?://", "https://")
+    text = re.sub(rf"\((?:\?:)?:{_ANY_DIGITS}\)\??$|:{_ANY_DIGITS}$|:\.[*+]$", ":*", text)
+    text = re.sub(rf"\((?:\?:)?{_ANY_CHARACTERS}\)\\?\.|{_ANY_CHARACTERS}\\?\.", "*.", text)
+    text = text.replace("\\.", ".").replace("\\-", "-")
+    return text if not _REGEX_SIGNS.search(text) and _is_pattern(text) else None
+
+
+def regex_message(text: str) -> str:
+    """The message for a regular expression."""
+    pattern = _from_regex(text) or "a pattern such as https://*.example.com"
+    return (
+        f"this looks like a regular expression, which is not supported; write {pattern}, or pass a callable such as "
+        "re.compile(…).fullmatch in place of all origins: it has to accept the others, too"
+    )
+
 
 #: Words from other headers and settings, and what to write instead.
 _WORDS = dict.fromkeys(("self", "same-origin"), "the app's own pages need no entry: leave it out")
@@ -189,7 +204,7 @@ def _refuse_foreign_text(text: str) -> None:
         members = re.findall(r"""['"]([^'"]+)['"]""", text)
         raise Invalid("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
-        raise Invalid("origin_regex", REGEX_MESSAGE)
+        raise Invalid("origin_regex", regex_message(text))
     if _SEPARATORS.search(text):
         members = [_meant(member) or member for member in _SEPARATORS.split(text) if member]
         raise Invalid("origin_list", f"one string holds one pattern; write {as_list(members)}")

@@ -105,10 +105,15 @@ def string_list(setting: str, value: object, problems: list[PolicyProblem]) -> t
         problems.append(wrong_type(setting, value, "a string or a list of strings"))
         return ()
     members = tuple(value)
+    if any(isinstance(member, list | tuple) for member in members):
+        members = tuple(
+            part for member in members for part in (member if isinstance(member, list | tuple) else [member])
+        )
+        message = f"a list inside the list; write {as_list(map(str, members))}"
+        problems.append(PolicyProblem("wrong_type", setting, value, message))
     for member in members:
         if not isinstance(member, str):
-            is_list = isinstance(member, list | tuple)
-            problems.append(wrong_type(setting, member, "its members into the outer list" if is_list else "a string"))
+            problems.append(wrong_type(setting, member, "a string"))
     return tuple(member for member in members if isinstance(member, str))
 
 

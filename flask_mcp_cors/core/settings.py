@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterable
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 from typing import Literal
 from typing import TypedDict
 
+from .paths import meant_path
 from .problems import as_list
 from .problems import PolicyProblem
 from .security import SecurityHeaders
@@ -143,9 +145,14 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
         message = f"this is a setting of {whose}, not of a policy; set it there"
     elif meant == "policies" and meant in known:
-        # In flask-cors, this setting says which paths have CORS, and with which settings.
-        message = f'unknown setting; list the paths with CORS in {spelled("paths")}, such as ["/api/**"], and give '
-        message += f'settings to single paths in {spelled("policies")}, such as {{"/api/**": {{"origins": […]}}}}'
+        # In flask-cors, this setting says which paths have CORS, and with which settings. There, a last * includes
+        # everything below.
+        keys = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else []
+        listed = [re.sub(r"/\*$", "/**", meant_path(key) or key) for key in keys if isinstance(key, str)] or ["/api/**"]
+        message = (
+            f"unknown setting; list the paths with CORS in {spelled('paths')}, such as {as_list(listed)}, and give "
+        )
+        message += f'settings to single paths in {spelled("policies")}, such as {{"{listed[-1]}": {{"origins": […]}}}}'
     elif meant in known:
         message = f"unknown setting; write {spelled(meant)}"
     elif close := get_close_matches(word, sorted(known), 1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from collections.abc import Mapping
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from .patterns import OriginIndex
 from .patterns import parse_pattern
 from .patterns import Pattern
 from .patterns import PLAINTEXT_SCHEMES
-from .patterns import REGEX_MESSAGE
+from .patterns import regex_message
 from .problems import as_list
 from .problems import Invalid
 from .problems import number_members
@@ -94,8 +95,9 @@ class _Reader:
         count = len(self.problems)
         texts = string_list(word, value, self.problems)
         for place, problem in enumerate(self.problems[count:], count):
-            if isinstance(problem.value, re.Pattern):
-                self.problems[place] = PolicyProblem("origin_regex", word, problem.value, REGEX_MESSAGE)
+            if isinstance(expression := problem.value, re.Pattern):
+                message = regex_message(str(expression.pattern))
+                self.problems[place] = PolicyProblem("origin_regex", word, expression, message)
         if not texts and len(self.problems) == count:
             self.add("origins_empty", word, value, 'empty: no page could connect; list an origin, or write "*"')
         texts = tuple(dict.fromkeys(texts))
@@ -194,7 +196,9 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
-            self.problems.append(wrong_type(word, value, "a whole number of seconds, as 600, or None"))
+            seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 600
+            seconds = min(max(seconds, 0), MAX_AGE_LIMIT)
+            self.problems.append(wrong_type(word, value, f"a whole number of seconds, such as {seconds}, or None"))
         elif not 0 <= value <= MAX_AGE_LIMIT:
             message = f"out of range; write 0 (not kept) to {MAX_AGE_LIMIT} seconds, or None to leave the header out"
             self.add("max_age_out_of_range", word, value, message)

@@ -8,6 +8,7 @@ import json
 import pickle
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,8 @@ async def later(origin):
         (
             re.compile("^https://a.example$"),
             "origin_regex",
-            "this looks like a regular expression, which is not supported; write a pattern such as "
-            "https://*.example.com or http://localhost:*, or pass a callable such as re.compile(…).fullmatch in place "
-            "of all origins: it has to accept the others, too",
+            "this looks like a regular expression, which is not supported; write https://a.example, or pass a callable "
+            "such as re.compile(…).fullmatch in place of all origins: it has to accept the others, too",
         ),
     ],
 )
@@ -94,6 +94,12 @@ def test_the_text_of_the_error_is_one_line_a_problem():
 def test_one_problem_is_one_problem():
     with pytest.raises(PolicyError, match=r"^1 problem in the CORS configuration:\n  - max_age=-1: "):
         CORSPolicy(max_age=-1)
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(1, 3600), (-1, 0), (48, 86400)])
+def test_the_message_for_a_duration_has_its_seconds(hours, seconds):
+    with pytest.raises(PolicyError, match=f"write a whole number of seconds, such as {seconds}, or None"):
+        CORSPolicy(max_age=timedelta(hours=hours))
 
 
 def test_a_refused_pattern_says_what_its_problem_says():
