@@ -262,7 +262,7 @@ ROWS = (
         "answer notifications with 202",
     ),
     Row("wsgi-nan", "tools/list holds NaN, which Python writes", "yes", "tools/list; NaN", "NaN|null"),
-    Row("wsgi-python-text", "str() of a dictionary in place of JSON", "yes", "JSON; no JSON|is none", "json.dumps"),
+    Row("wsgi-python-text", "str() of a dictionary in place of JSON", "yes", "JSON; not JSON", "json.dumps"),
     Row("wsgi-named-event", "the event that answers is named response", "yes", "event; response", "message"),
     Row(
         "wsgi-gzip-label", "Content-Encoding: gzip on bodies that are not compressed", "yes", "Content-Encoding", "enco"
@@ -673,7 +673,7 @@ ROWS = (
         "log",
         "write https",
     ),
-    Row("raw-length-letters", "Content-Length counts letters", "yes", "tools/list; letters", "bytes"),
+    Row("raw-length-letters", "Content-Length counts letters", "yes", "tools/list; characters", "bytes"),
     Row(
         "raw-cut-body",
         "half of the JSON, with a Content-Length that fits it",
@@ -1332,7 +1332,7 @@ ROWS = (
         "around-path-cut",
         "a proxy cuts the path off: the server behind is asked for /",
         "yes",
-        "404; asked for /, ",
+        "404; got the path / ",
         "path",
         "check the path",
     ),

@@ -21,7 +21,6 @@ MAX_SECONDS = 20
 #: Rows of the table of findings that no server of the zoo is needed for: tests/cli has their tests.
 ELSEWHERE = {
     "airtunes",
-    "answer_empty",
     "answer_unended",
     "authorization_server_hidden",
     "authorization_server_unchecked",
@@ -60,7 +59,6 @@ ELSEWHERE = {
     "no_conversation",
     "nosniff_missing",
     "not_asked",
-    "not_mcp_page",
     "old_transport_silent",
     "origin_not_allowed",
     "origin_not_validated",
@@ -68,7 +66,6 @@ ELSEWHERE = {
     "pkce_missing",
     "port_blocked",
     "preflight_authenticated",
-    "preflight_status",
     "private_place_named",
     "question_blocked",
     "registration_failed",
