@@ -29,11 +29,11 @@ from .core.site import Site
 from .reporting import log
 
 _ENVIRONMENT_KEY = re.compile(r"(?:.*_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
-#: Such as ``FLASK_MCP_CORS_ORIGINS``, which is right in the environment only. Other prefixes are the app's own.
+#: Such as ``FLASK_MCP_CORS_ORIGINS``, which is right in the environment only. Keys with other prefixes are the app's
+#: own.
 _NEAR_KEY = re.compile(r"(?:FLASK_)?MCP_?CORS_([A-Z0-9_]+)", re.IGNORECASE)
 
-
-# flask-mcp-server reads this variable itself; from_prefixed_env() puts it into app.config as well.
+# flask-mcp-server reads this variable itself. from_prefixed_env() puts it into app.config as well.
 _FLASK_MCP_SERVER = "FLASK_MCP_CORS_ORIGIN"
 
 
@@ -63,18 +63,15 @@ class Configured(NamedTuple):
         )
         if self.source("origins") == self.source("hosts") == "default":
             log.warning(
-                "%s: without configuration only pages on this machine may call: set origins (%sORIGINS) to the pages "
-                "that may call, and hosts (%sHOSTS) to the names of this server",
+                "%s: neither origins nor hosts is set, so only pages on this machine may call: set origins "
+                "(MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
                 line,
-                CONFIG_PREFIX,
-                CONFIG_PREFIX,
             )
         elif site.hosts.any_host and self.source("hosts") == "default":
             log.warning(
                 "%s: any Host is served, so with DNS rebinding any web site can read what this server answers to a GET "
-                'without login: set hosts (%sHOSTS) to the names of this server, or to "*" if that is meant',
+                'without login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" to allow this',
                 line,
-                CONFIG_PREFIX,
             )
         else:
             log.info("%s", line)
@@ -120,7 +117,7 @@ def configure(
     for word in keywords:
         key = keys.pop(word, None)
         if key is not None and _as_written(settings[word]) != _as_written(keywords[word]):
-            log.warning("%s in app.config has no effect: the keyword %s=… is given in the code, and counts", key, word)
+            log.warning("%s in app.config has no effect: the keyword %s=… in the code overrides it", key, word)
     settings.update((word, value) for word, value in keywords.items() if word in known)
     if config is not None:
         _warn_of_flask_cors(config, settings)
@@ -137,11 +134,10 @@ def configure(
     wrap_wsgi = settings.get("wrap_wsgi", False)
     if not isinstance(wrap_wsgi, bool):
         problems.append(wrong_type("wrap_wsgi", wrap_wsgi, "True or False"))
-    trusted = config.get("TRUSTED_HOSTS") if config is not None else None
-    server_name = config.get("SERVER_NAME") if config is not None else None
-    site = None
+    config = config or {}
+    trusted, site = config.get("TRUSTED_HOSTS"), None
     try:
-        site = make_site(settings, default, trusted_hosts=trusted, server_name=server_name)
+        site = make_site(settings, default, trusted_hosts=trusted, server_name=config.get("SERVER_NAME"))
     except PolicyError as error:
         problems += error.problems
     if problems or site is None:
@@ -186,40 +182,40 @@ def _warn_of_near_keys(config: Mapping[str, Any], settings: Mapping[str, Any]) -
     for key in config:
         match = _NEAR_KEY.fullmatch(key) if isinstance(key, str) and not key.startswith(CONFIG_PREFIX) else None
         if match is None or key in os.environ or f"FLASK_{key}" in os.environ:
-            continue  # of variables the environment's warnings tell
-        word = match[1].partition("__")[0].lower()
+            continue  # _warn_of_lost_keys names it as a variable
+        word = _word_in(match)
         if word not in settings:
-            known = f"write {CONFIG_PREFIX}{word.upper()}" if word in EXTENSION_SETTINGS else None
-            advice = known or unknown_setting(word, EXTENSION_SETTINGS, key=key).message
+            advice = _unknown(word, key) or f"write {CONFIG_PREFIX}{word.upper()}"
             log.warning("%s in app.config has no effect: %s", key, advice)
 
 
 def _warn_of_lost_keys(config: Mapping[str, Any]) -> None:
     """Warn of settings in the environment that are not in ``app.config``, and of a key ``MCP_CORS`` with a mapping."""
     if isinstance(config.get("MCP_CORS"), Mapping):
-        log.warning("MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS")
+        log.warning("MCP_CORS in app.config has no effect: write a key for each setting, such as MCP_CORS_ORIGINS")
     for variable in sorted(os.environ):
         match = _ENVIRONMENT_KEY.fullmatch(variable)
         if match is None:
             continue
+        word = _word_in(match)
+        key = f"{CONFIG_PREFIX}{word.upper()}"
         if variable == _FLASK_MCP_SERVER:
-            log.warning("%s is a variable of flask-mcp-server; the one of Flask-MCP-CORS is %sS", variable, variable)
-            continue
-        name = match[1].partition("__")[0].upper()
-        key = f"{CONFIG_PREFIX}{name}"
-        if key in config and key in variable:
-            continue
-        if key not in variable and name.lower() in EXTENSION_SETTINGS:
-            log.warning("%s is in the environment, but has no effect: write FLASK_%s", variable, key)
-            continue
-        if name.lower() not in EXTENSION_SETTINGS:
-            problem = unknown_setting(name.lower(), EXTENSION_SETTINGS, key=key)
-            log.warning("%s is in the environment, but has no effect: %s", variable, problem.message)
-        else:
-            log.warning(
-                "%s is in the environment, but %s is not in app.config, so it has no effect: call "
-                "app.config.from_prefixed_env() before the extension is initialised, and name the variable FLASK_%s",
-                variable,
-                key,
-                key,
-            )
+            log.warning("%s is a variable of flask-mcp-server; for Flask-MCP-CORS write %sS", variable, variable)
+        elif key not in variable or key not in config:
+            advice = f"write FLASK_{key}"
+            if key in variable:
+                advice = (
+                    f"{key} is not in app.config; call app.config.from_prefixed_env() before the extension is "
+                    f"initialised, and name the variable FLASK_{key}"
+                )
+            log.warning("%s is in the environment, but has no effect: %s", variable, _unknown(word, key) or advice)
+
+
+def _word_in(match: re.Match[str]) -> str:
+    """The setting in the name of a key or a variable. The part after ``__`` is a key inside its value."""
+    return match[1].partition("__")[0].lower()
+
+
+def _unknown(word: str, key: str) -> str | None:
+    """The message for a name that no setting has; ``None``: a setting has it."""
+    return None if word in EXTENSION_SETTINGS else unknown_setting(word, EXTENSION_SETTINGS, key=key).message

@@ -217,14 +217,15 @@ def _failed_preflight(facts: Facts, decision: Decision, in_force: InForce, choos
 
 def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: InForce, choice: Choice) -> str:
     host = parse_host(facts.host) if facts.host else None
-    if _is_test(facts, host):
+    origin = parse_origin(facts.origin or "")
+    names = (host.name if host else "", origin.host if origin else "")
+    if any(name.endswith(".invalid") for name in names):
         return _TEST_NAME
     if reason is Reason.HOST_NOT_SERVED and host is not None:
         advice = _advice_on_host(facts, host, environ, in_force)
     elif reason in MISDIRECTED:
         advice = "the Host header is missing or malformed; no browser sends such a request"
     elif reason is Reason.ORIGIN_NOT_ALLOWED:
-        origin = parse_origin(facts.origin or "")
         if origin is None:
             return _advice_on_opaque(facts, environ)
         advice = _advice_on_origin(facts, origin, host, environ, in_force, choice)
@@ -239,14 +240,11 @@ def _advice(facts: Facts, reason: Reason, environ: Mapping[str, Any], in_force: 
         return "no browser sends such an Origin"
     # Behind a proxy the Host and the scheme that count are those that the proxy saw.
     proxies = _advice_on_proxies(facts, environ)
-    if not proxies or "a proxy" in advice or "the proxy" in advice:
-        return f"{advice}; {proxies}" if proxies else advice
+    if not proxies:
+        return advice
+    if "a proxy" in advice or "the proxy" in advice:
+        return f"{advice}; {proxies}"
     return f"{proxies}; otherwise, {advice}"
-
-
-def _is_test(facts: Facts, host: Host | None) -> bool:
-    origin = parse_origin(facts.origin or "")
-    return any(name.endswith(".invalid") for name in (host.name if host else "", origin.host if origin else ""))
 
 
 def _is_upstream(host: Host, environ: Mapping[str, Any]) -> bool:

@@ -43,7 +43,7 @@ def test_keyword_beats_config_beats_policy_beats_default():
         (
             APP,
             "https://b.example",
-            "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… is given in the code, and counts",
+            "MCP_CORS_ORIGINS in app.config has no effect: the keyword origins=… in the code overrides it",
         ),
         (APP, [APP], None),
         ([APP], APP, None),
@@ -142,14 +142,6 @@ def test_an_unknown_keyword_is_reported_with_the_real_one(make_it, says):
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("settings", "code"),
-    [({"wrap_wsgi": "yes"}, "wrong_type"), ({"policy": "https://a.example"}, "wrong_type")],
-)
-def test_a_wrong_type_is_refused(settings, code):
-    assert [p.code for p in problems(**settings)] == [code]
-
-
 def test_every_fault_of_policy_and_site_is_named_at_once():
     found = problems(
         config={"MCP_CORS_NONSENSE": 1}, origins="x", hosts="a b", paths="y", policies={"/z": {"max_age": -1}}
@@ -190,7 +182,7 @@ ALLOW = partial(allow)
 
 ANY_HOST = (
     ": any Host is served, so with DNS rebinding any web site can read what this server answers to a GET without "
-    'login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" if that is meant'
+    'login: set hosts (MCP_CORS_HOSTS) to the names of this server, or to "*" to allow this'
 )
 
 
@@ -214,11 +206,6 @@ class TestStartUpLine:
         assert "(policy)" in line
         assert "hosts a.example (TRUSTED_HOSTS)" in line
 
-    def test_a_long_list_is_cut(self, caplog):
-        _, line = self.line(caplog, origins=[f"https://a{i}.example" for i in range(100)])
-        assert "(100 in all)" in line
-        assert len(line) < 500
-
     def test_the_middleware_says_it_too(self, caplog):
         with caplog.at_level(logging.INFO, "flask_mcp_cors"):
             CORSMiddleware(lambda environ, start_response: [], origins=APP)
@@ -232,8 +219,9 @@ class TestStartUpLine:
                 logging.WARNING,
                 "origins http://localhost:*, https://localhost:*, http://127.0.0.1:*, https://127.0.0.1:*, "
                 "http://[::1]:*, https://[::1]:* (default); hosts localhost, 127.0.0.1, [::1] (default); paths "
-                "everything (default): without configuration only pages on this machine may call: set origins "
-                "(MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of this server",
+                "everything (default): neither origins nor hosts is set, so only pages on this machine may call: set "
+                "origins (MCP_CORS_ORIGINS) to the pages that may call, and hosts (MCP_CORS_HOSTS) to the names of "
+                "this server",
             ),
             (
                 {"hosts": ["a.example", "*"]},
@@ -360,7 +348,7 @@ def test_a_key_of_the_apps_own_from_which_a_setting_comes_is_no_mistake(monkeypa
 def test_a_key_that_holds_all_settings_is_a_warning(caplog):
     make(config={"MCP_CORS": {"origins": "*"}}, origins=APP, hosts="a.example")
     assert caplog.messages == [
-        "MCP_CORS in app.config has no effect: each setting is a key of its own, as MCP_CORS_ORIGINS"
+        "MCP_CORS in app.config has no effect: write a key for each setting, such as MCP_CORS_ORIGINS"
     ]
 
 
@@ -383,7 +371,7 @@ def test_the_variable_of_flask_mcp_server_is_named_and_harms_nothing(monkeypatch
     MCPCors(app, origins=APP, hosts="mcp.example.com")
     assert app.extensions["mcp_cors"].site.default.origins == (APP,)
     assert caplog.messages == [
-        "FLASK_MCP_CORS_ORIGIN is a variable of flask-mcp-server; the one of Flask-MCP-CORS is FLASK_MCP_CORS_ORIGINS"
+        "FLASK_MCP_CORS_ORIGIN is a variable of flask-mcp-server; for Flask-MCP-CORS write FLASK_MCP_CORS_ORIGINS"
     ]
 
 
@@ -474,11 +462,6 @@ def test_every_fault_is_reported_at_once():
     ]
 
 
-def test_an_unknown_keyword_raises_before_there_is_an_app():
-    with pytest.raises(PolicyError, match="unknown_setting"):
-        MCPCors(orgins=APP)
-
-
 @pytest.mark.parametrize("settings", [{}, {"wrap_wsgi": True}])
 def test_a_pattern_that_no_route_matches_is_a_warning_at_the_first_request(caplog, settings):
     """Before it, routes may still be added."""
@@ -524,8 +507,8 @@ def test_each_variable_that_never_reached_the_config_is_one_line(monkeypatch, ca
     assert caplog.messages == [
         "FLASK_MCP_CORS_METHODS is in the environment, but has no effect: unknown setting; write "
         "MCP_CORS_ALLOW_METHODS",
-        "FLASK_MCP_CORS_POLICIES__A is in the environment, but MCP_CORS_POLICIES is not in app.config, so it has "
-        "no effect: call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
+        "FLASK_MCP_CORS_POLICIES__A is in the environment, but has no effect: MCP_CORS_POLICIES is not in app.config; "
+        "call app.config.from_prefixed_env() before the extension is initialised, and name the variable "
         "FLASK_MCP_CORS_POLICIES",
     ]
 

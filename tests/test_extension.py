@@ -105,7 +105,7 @@ AROUND_ANOTHER = "write CORSMiddleware(app, …) around another WSGI app, flask_
         (Restx(), ": write MCPCors(x.app, …), where x is this object"),
         (Starlette(), ": write app.add_middleware(flask_mcp_cors.asgi.CORSMiddleware, …)"),
         (lambda environ, start_response: [], f": {AROUND_ANOTHER}"),
-        (Blueprint("b", "b"), "not <Blueprint 'b'>: a blueprint has its policy of cors.policy(…)(blueprint)"),
+        (Blueprint("b", "b"), "not <Blueprint 'b'>: to give a blueprint a policy, write cors.policy(…)(blueprint)"),
         ("app", f"MCPCors takes a Flask app, not 'app': {AROUND_ANOTHER}"),
     ],
     ids=["dash", "restx", "starlette", "wsgi", "blueprint", "string"],

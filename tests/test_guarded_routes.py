@@ -397,10 +397,10 @@ class TestLostGuards:
         with pytest.raises(RuntimeError) as caught:
             ask(app)
         assert str(caught.value) == (
-            f"cors.protected was put on {__name__}.{hidden.__qualname__}, which no route calls, and which may hide a "
-            "view that is open now, so this app is closed. Put cors.protected directly above or below the route's "
-            "decorator, or use functools.wraps in the decorators in between. If this view is not to be registered, "
-            "leave cors.protected off it"
+            f"cors.protected is on {__name__}.{hidden.__qualname__}, but no route calls it. It may hide a view that is "
+            "now unprotected, so this app refuses every request. Put cors.protected directly above or below the "
+            "route's decorator, or use functools.wraps in the decorators in between. If the view should have no "
+            "route, remove cors.protected"
         )
 
     @pytest.mark.parametrize("hide", HIDING)
@@ -427,7 +427,7 @@ class TestLostGuards:
         cors.protected(verify)(unrouted)
         app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
         assert ask(app).text == "in"
-        assert "no route carries the mark that cors.protected left on" in caplog.text
+        assert "cors.protected has no effect on views.unrouted, because no route carries the mark" in caplog.text
 
     def test_an_app_factory_with_one_object_makes_no_false_alarm(self, caplog):
         cors = MCPCors(origins=APP, hosts="localhost")
@@ -497,8 +497,8 @@ class TestLostGuards:
         with pytest.raises(RuntimeError) as caught:
             ask(app, "/x/a", **GOOD)
         assert str(caught.value) == (
-            f"cors.protected was put on the view {__name__}.{x.__qualname__} without parentheses, so the view is open, "
-            "and this app is closed: write @cors.protected(verify)"
+            f"cors.protected is on the view {__name__}.{x.__qualname__} without parentheses, so it does not protect "
+            "the view, and this app refuses every request: write @cors.protected(verify)"
         )
 
     def test_without_parentheses_beside_a_guard_that_is_right(self, app, cors):
@@ -523,7 +523,7 @@ class TestLostGuards:
         cors.protected(verify)(Blueprint("left_out", "app"))
         app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])
         assert ask(app).text == "in"
-        assert "cors.protected left on blueprint 'left_out'" in caplog.text
+        assert "cors.protected has no effect on blueprint 'left_out'" in caplog.text
 
     def test_two_guards_on_a_plain_function_that_is_not_registered_only_warn(self, app, cors):
         app.add_url_rule("/x", "x", lambda: "in", methods=["POST"])

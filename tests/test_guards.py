@@ -338,7 +338,8 @@ def test_the_error_says_what_to_return(app, cors):
         with app.test_request_context(headers=GOOD), pytest.raises(TypeError) as caught:
             view()
         assert str(caught.value) == (
-            f"protected(verify): verify returned {kind}, which is no identity; return what names the caller, or None"
+            f"protected(verify): verify returned {kind}, which cannot be an identity; return a value that identifies "
+            "the caller, or None"
         )
 
 
@@ -431,7 +432,9 @@ class TestInsufficientScope:
 
     @pytest.mark.parametrize("scopes", [("a b",), ('a"b',), ("é",)])
     def test_a_scope_that_cannot_be_named_is_refused(self, scopes):
-        with pytest.raises(ValueError, match=r"^InsufficientScope\(\): '.*' is no scope; write printable ASCII"):
+        with pytest.raises(
+            ValueError, match=r"^InsufficientScope\(\): '.*' is not a valid scope; write printable ASCII"
+        ):
             InsufficientScope(*scopes)
 
     def test_none_is_refused(self):
@@ -452,12 +455,12 @@ class TestWrongUse:
     @pytest.mark.parametrize(
         ("arguments", "error", "words"),
         [
-            ({"verify": 1}, TypeError, "protected(verify): verify is a callable (credential) -> identity or None"),
+            ({"verify": 1}, TypeError, "protected(verify): verify must be a callable (credential) -> identity or None"),
             (
                 {"verify": dict},
                 TypeError,
-                "protected(verify): a class is no verify, every instance would count; write @cors.protected(verify), "
-                "with a function verify(credential) that returns the identity or None",
+                "protected(verify): verify must not be a class: each instance would be an identity; write "
+                "@cors.protected(verify), with a function verify(credential) that returns the identity or None",
             ),
             (
                 {"verify": generator},
@@ -468,8 +471,8 @@ class TestWrongUse:
             (
                 {"scopes": ["é"]},
                 ValueError,
-                "protected(): 'é' is no scope; write printable ASCII without space, quotation mark and backslash, "
-                'several as a list: ["read", "write"]',
+                "protected(): 'é' is not a valid scope; write printable ASCII without space, quotation mark and "
+                'backslash, several as a list: ["read", "write"]',
             ),
             ({"schemes": [1]}, TypeError, "protected(schemes=…): write strings"),
             (
@@ -480,17 +483,17 @@ class TestWrongUse:
             (
                 {"schemes": ("Bea rer",)},
                 ValueError,
-                "protected(): 'Bea rer' is no scheme or header name; write a token such as Bearer",
+                "protected(): 'Bea rer' is not a valid scheme or header name; write a token such as Bearer",
             ),
             (
                 {"api_key_header": "X Key"},
                 ValueError,
-                "protected(): 'X Key' is no scheme or header name; write a token such as Bearer",
+                "protected(): 'X Key' is not a valid scheme or header name; write a token such as Bearer",
             ),
             (
                 {"realm": "a\nb"},
                 ValueError,
-                "protected(): 'a\\nb' cannot stand in a challenge; write printable ASCII",
+                "protected(): the realm 'a\\nb' is not valid; write printable ASCII",
             ),
         ],
     )
@@ -498,13 +501,6 @@ class TestWrongUse:
         with pytest.raises(error) as caught:
             cors.protected(**{"verify": verify, **arguments})
         assert str(caught.value) == words
-
-    @pytest.mark.parametrize("target", [3, "view"])
-    def test_wrong_targets_are_refused(self, cors, target):
-        with pytest.raises(TypeError):
-            cors.protected(verify)(target)
-        with pytest.raises(TypeError):
-            cors.protected(target)
 
     def test_without_parentheses_it_says_what_to_write(self, cors):
         def view():

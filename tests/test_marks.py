@@ -543,8 +543,8 @@ class TestLost:
         caplog.clear()
         ask(app, method="GET")
         assert caplog.messages == [
-            f"no route carries the mark that {word} left on {module}.{name}: put it directly above or below the "
-            "route's decorator, and use functools.wraps in the decorators in between"
+            f"{word} has no effect on {module}.{name}, because no route carries the mark: put it directly above or "
+            "below the route's decorator, and use functools.wraps in the decorators in between"
             for word, module, name in (
                 ("cors.policy or cors.exempt", "views", "verify"),
                 ("cors.protected", "views", "unrouted"),
@@ -576,8 +576,8 @@ class TestLost:
         cors.policy(origins=OTHER)(hiding(app.post("/x", endpoint="x")(lambda: "in")))
         caplog.clear()
         assert ask(app).text == "in"
-        assert [message.partition(":")[0] for message in caplog.messages] == [
-            "no route carries the mark that cors.policy or cors.exempt left on views.hiding.<locals>.wrapper"
+        assert [message.partition(",")[0] for message in caplog.messages] == [
+            "cors.policy or cors.exempt has no effect on views.hiding.<locals>.wrapper"
         ]
 
 
@@ -631,13 +631,6 @@ class TestWrongUse:
             "allow_credentials=False [credentials_any_origin]"
         )
 
-    @pytest.mark.parametrize("target", ["view", 3, None])
-    def test_only_views_and_blueprints_are_marked(self, cors, target):
-        with pytest.raises(TypeError):
-            cors.exempt(target)
-        with pytest.raises(TypeError):
-            cors.policy(max_age=1)(target)
-
     def test_an_app_is_no_view(self, app, cors):
         with pytest.raises(TypeError, match="mark views and blueprints"):
             cors.exempt(app)
@@ -648,8 +641,8 @@ class TestWrongUse:
             with pytest.raises(TypeError) as caught:
                 mark(target)
             assert str(caught.value) == (
-                f"nothing can be left on {target!r}, a bound method or an object with slots: mark the function itself, "
-                'or name its path: policies={"/path": …}'
+                f"{target!r} cannot be marked, because it is a bound method or an object with slots: mark the function "
+                'itself, or set policies={"/path": …}'
             )
 
     @pytest.mark.parametrize(

@@ -206,19 +206,19 @@ def test_one_authorization_server_may_be_a_string(app, cors):
         (
             {"resource": "mcp.example.com"},
             ValueError,
-            "serve_resource_metadata: 'mcp.example.com' is no resource identifier; write an https URL "
-            "(http for loopback) without query and fragment, as https://mcp.example.com/mcp",
+            "serve_resource_metadata: 'mcp.example.com' is not a valid resource identifier; write an https URL "
+            "(http for loopback) without query and fragment, such as https://mcp.example.com/mcp",
         ),
         ({"scopes_supported": [1]}, TypeError, "serve_resource_metadata(scopes_supported=…): write strings"),
         (
             {"authorization_servers": "login.example.com"},
             ValueError,
-            "serve_resource_metadata: 'login.example.com' is no URL of an authorization server",
+            "serve_resource_metadata: 'login.example.com' is not the URL of an authorization server",
         ),
         (
             {"authorization_servers": [1]},
             ValueError,
-            "serve_resource_metadata: 1 is no URL of an authorization server",
+            "serve_resource_metadata: 1 is not the URL of an authorization server",
         ),
     ],
 )

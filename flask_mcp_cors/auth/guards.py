@@ -35,6 +35,7 @@ from werkzeug.datastructures import Authorization
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_list_header
+from werkzeug.http import quote_header_value
 from werkzeug.local import LocalProxy
 
 from ..core.headers import is_token
@@ -56,31 +57,21 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")
 _STATUS = re.compile(r"[1-5][0-9][0-9](?: .*)?")
 
 # Clients read only the first challenge, and MCP clients look for these two.
-_SCHEME_ORDER = ("bearer", "dpop")
-
-
-def quoted(value: str) -> str:
-    r"""A quoted-string of RFC 9110, section 5.6.4.
-
-    >>> print(quoted('the "a" app'))
-    "the \"a\" app"
-    """
-    escaped = value.replace("\\", r"\\").replace('"', r"\"")
-    return f'"{escaped}"'
+_SCHEME_RANKS = {"bearer": 0, "dpop": 1}
 
 
 class AuthFailure(NamedTuple):
-    """Why a request was refused by a guard."""
+    """The reason why a guard refuses a request."""
 
     status: int
+    #: In the JSON-RPC body. The challenge names it too, as ``error``, unless credentials are missing.
     reason: str
     message: str
-    error: str | None = None
 
 
 MISSING = AuthFailure(401, "credentials_missing", "Authentication is required.")
-INVALID = AuthFailure(401, "invalid_token", "The credentials are not valid.", "invalid_token")
-INSUFFICIENT = AuthFailure(403, "insufficient_scope", "The credentials lack a scope.", "insufficient_scope")
+INVALID = AuthFailure(401, "invalid_token", "The credentials are not valid.")
+INSUFFICIENT = AuthFailure(403, "insufficient_scope", "The credentials lack a scope.")
 
 
 class InsufficientScope(HTTPException):
@@ -110,7 +101,7 @@ class InsufficientScope(HTTPException):
         self.scopes = _read_scopes("InsufficientScope(…)", scopes)
 
     def get_response(self, environ: Any = None, scope: Any = None) -> Response:
-        """The response, with a challenge of each guard that the request has passed, or else one for a bearer token."""
+        """The response, with a challenge of each guard that the request has passed. By default: for a bearer token."""
         guards: tuple[Guard, ...] = getattr(request, _VERIFIED, ()) or (_BEARER,)
         return _refuse(request, INSUFFICIENT, guards, self.scopes)
 
@@ -137,11 +128,13 @@ class Guard:
             raise ValueError(
                 'protected(): no credential could be accepted; write schemes=("Bearer",) or api_key_header=…'
             )
-        for name in (*self.schemes, *([] if api_key_header is None else [api_key_header])):
+        for name in (*self.schemes, "Bearer" if api_key_header is None else api_key_header):
             if not is_token(name):
-                raise ValueError(f"protected(): {name!r} is no scheme or header name; write a token such as Bearer")
+                raise ValueError(
+                    f"protected(): {name!r} is not a valid scheme or header name; write a token such as Bearer"
+                )
         if not _QUOTABLE.fullmatch(realm or ""):
-            raise ValueError(f"protected(): {realm!r} cannot stand in a challenge; write printable ASCII")
+            raise ValueError(f"protected(): the realm {realm!r} is not valid; write printable ASCII")
 
     def check(self, request: Request) -> Response | None:
         """Verify the request's credential. Returns the refusal, or ``None`` if the request may pass.
@@ -171,30 +164,30 @@ class Guard:
     def _credential(self, request: Request) -> Authorization | AuthFailure:
         """The credential, if there is exactly one, well formed and of an accepted kind; otherwise the failure."""
         header = request.environ.get("HTTP_AUTHORIZATION")
-        scheme = header.partition(" ")[0].lower() if header else ""
-        listed = scheme in (s.lower() for s in self.schemes)
+        scheme = (header or "").partition(" ")[0].lower()
+        listed = scheme in map(str.lower, self.schemes)
         key = None
         if self.api_key_header is not None:
             # Many servers treat "_" as "-", so X_API_Key arrives here as well. If both are sent, the server joins them
             # with a comma, which no key has, or keeps one of them.
             key = request.environ.get(f"HTTP_{self.api_key_header.upper().replace('-', '_')}")
-        if key is not None and listed:
-            return INVALID  # two credentials: it is not clear which one counts
         if key is not None:
-            return Authorization("apikey", token=key) if _API_KEY.fullmatch(key) else INVALID
+            # With two credentials, it is not clear which one counts.
+            return INVALID if listed or not _API_KEY.fullmatch(key) else Authorization("apikey", token=key)
         if not header or not listed:
             return MISSING
         return _parse_authorization(scheme, header)
 
     def challenges(self, parameters: Mapping[str, str]) -> Iterator[str]:
-        """One challenge for each scheme; *parameters* override the guard's own."""
+        """One challenge for each scheme, with the realm and these parameters."""
         realm = current_app.name if self.realm is None else self.realm
         # app.name may have any character, but a challenge must be ASCII.
         realm = realm.encode("ascii", "replace").decode("ascii")
         for scheme in self.schemes or ("ApiKey",):
             # Of our parameters, RFC 7617 (Basic) has only realm.
             shown = {"realm": realm, **({} if scheme.lower() == "basic" else parameters)}
-            yield f"{scheme} {', '.join(f'{name}={quoted(value)}' for name, value in shown.items())}"
+            pairs = (f"{name}={quote_header_value(value, allow_token=False)}" for name, value in shown.items())
+            yield f"{scheme} {', '.join(pairs)}"
 
 
 def word_tuple(place: str, value: Iterable[str]) -> tuple[str, ...]:
@@ -213,7 +206,7 @@ def _read_scopes(place: str, value: Iterable[str]) -> tuple[str, ...]:
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             raise ValueError(
-                f"{place.partition('(')[0]}(): {scope!r} is no scope; write printable ASCII without space, "
+                f"{place.partition('(')[0]}(): {scope!r} is not a valid scope; write printable ASCII without space, "
                 'quotation mark and backslash, several as a list: ["read", "write"]'
             )
     return scopes
@@ -226,9 +219,9 @@ def _check_verify(verify: object) -> None:
     """Refuse an object that cannot verify, such as the view itself in ``@cors.protected`` without parentheses."""
     advice = "write @cors.protected(verify), with a function verify(credential) that returns the identity or None"
     if inspect.isclass(verify):
-        raise TypeError(f"protected(verify): a class is no verify, every instance would count; {advice}")
+        raise TypeError(f"protected(verify): verify must not be a class: each instance would be an identity; {advice}")
     if not callable(verify):
-        raise TypeError("protected(verify): verify is a callable (credential) -> identity or None")
+        raise TypeError("protected(verify): verify must be a callable (credential) -> identity or None")
     function: Any = verify
     while isinstance(function, partial):
         function = function.func
@@ -306,13 +299,13 @@ _NO_IDENTITIES = (
 
 
 def _check_identity(identity: object) -> None:
-    """Refuse a value that cannot be meant as an identity: it would let every caller in."""
+    """Refuse a value that cannot be meant as an identity, because it would let every caller in."""
     if isinstance(identity, _NO_IDENTITIES) or inspect.isroutine(identity) or _is_response(identity):
         if inspect.iscoroutine(identity):
             identity.close()
         raise TypeError(
-            f"protected(verify): verify returned {type(identity).__name__}, which is no identity; "
-            "return what names the caller, or None"
+            f"protected(verify): verify returned {type(identity).__name__}, which cannot be an identity; "
+            "return a value that identifies the caller, or None"
         )
 
 
@@ -346,19 +339,14 @@ def _refuse(request: Request, failure: AuthFailure, guards: Iterable[Guard], mor
     challenges: list[str] = []
     for guard in guards:
         parameters = {
-            "error": failure.error,
+            "error": None if failure is MISSING else failure.reason,
             "scope": " ".join(dict.fromkeys((*guard.scopes, *more))),
             "resource_metadata": metadata,
         }
         challenges += guard.challenges({name: value for name, value in parameters.items() if value})
-    for challenge in sorted(challenges, key=_scheme_rank):
+    for challenge in sorted(challenges, key=lambda text: _SCHEME_RANKS.get(text.partition(" ")[0].lower(), 2)):
         response.headers.add("WWW-Authenticate", challenge)
     return response
-
-
-def _scheme_rank(challenge: str) -> int:
-    scheme = challenge.partition(" ")[0].lower()
-    return _SCHEME_ORDER.index(scheme) if scheme in _SCHEME_ORDER else len(_SCHEME_ORDER)
 
 
 _BEARER = Guard(lambda credential: None)
@@ -381,7 +369,10 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
             wanted, others = group.split(InsufficientScope)
             if wanted is None or others is not None:
                 raise
-            return _first_member(wanted).get_response()
+            first: Any = wanted
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
+            return first.get_response()
 
     return guarded_view
 
@@ -389,13 +380,6 @@ def guarded(view: Callable[..., Any], guard: Guard) -> Callable[..., Any]:
 def is_guarded(function: object) -> bool:
     """Was this function made by :func:`guarded`?"""
     return getattr(function, "__code__", None) is _GUARDED_CODE
-
-
-def _first_member(group: ExceptionGroup[Any]) -> Any:
-    member: Any = group
-    while isinstance(member, ExceptionGroup):
-        member = member.exceptions[0]
-    return member
 
 
 _GUARDED_CODE = guarded(lambda: None, _BEARER).__code__

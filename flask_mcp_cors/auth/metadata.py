@@ -64,7 +64,7 @@ class ResourceMetadata:
         return added
 
     def body_for(self, path: str, host: str) -> bytes:
-        """The document at a path of :attr:`bodies`: the one for this host, or else the first one."""
+        """The document at a path of :attr:`bodies`: the one for this host, or the first one by default."""
         bodies = self.bodies[path]
         return bodies.get(host) or next(iter(bodies.values()))
 
@@ -99,16 +99,16 @@ def make_document(
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback)
     if not secure or not parts.hostname or parts.fragment or "@" in parts.netloc or parts.query:
         raise ValueError(
-            f"serve_resource_metadata: {resource!r} is no resource identifier; write an https URL "
-            "(http for loopback) without query and fragment, as https://mcp.example.com/mcp"
+            f"serve_resource_metadata: {resource!r} is not a valid resource identifier; write an https URL "
+            "(http for loopback) without query and fragment, such as https://mcp.example.com/mcp"
         )
-    content: dict[str, Any] = {"resource": resource}
-    if servers := _urls(authorization_servers):
-        content["authorization_servers"] = servers
-    if scopes := list(word_tuple("serve_resource_metadata(scopes_supported=…)", scopes_supported)):
-        content["scopes_supported"] = scopes
-    content.setdefault("bearer_methods_supported", ["header"])
-    content.update(more)
+    members: dict[str, Any] = {
+        "resource": resource,
+        "authorization_servers": _urls(authorization_servers),
+        "scopes_supported": word_tuple("serve_resource_metadata(scopes_supported=…)", scopes_supported),
+        "bearer_methods_supported": ["header"],
+    }
+    content = {name: value for name, value in members.items() if value} | more
     path = "" if parts.path == "/" else parts.path
     url = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{path}"
     default_port = {"https": ":443", "http": ":80"}[parts.scheme]
@@ -120,7 +120,7 @@ def _urls(value: Iterable[str]) -> list[str]:
     urls = [value] if isinstance(value, str) else list(value)
     for url in urls:
         if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
-            raise ValueError(f"serve_resource_metadata: {url!r} is no URL of an authorization server")
+            raise ValueError(f"serve_resource_metadata: {url!r} is not the URL of an authorization server")
     return urls
 
 
@@ -130,7 +130,7 @@ def metadata_response(body: bytes) -> Response:
 
 
 def serve(app: Flask, metadata: ResourceMetadata, document: Document) -> None:
-    """Add routes for the paths of a document, so that they are listed and other methods get 405."""
+    """Add routes for the paths of a document, so that ``flask routes`` lists them and other methods get 405."""
     for path in metadata.add(document):
 
         def view(path: str = path) -> Response:

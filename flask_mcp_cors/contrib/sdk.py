@@ -72,10 +72,10 @@ class SDKBridge:
     def respond(self, caller: str | None = None, *, path: str | None = None) -> Response:
         """The SDK's answer to Flask's current request.
 
-        :param caller: who calls, as your authentication established. A session then belongs to the caller who opened
-            it: nobody else can use it, even if its id leaks. This needs the SDK.
+        :param caller: the caller that your authentication has identified. A session then belongs to the caller who
+            opened it: nobody else can use it, even if its id leaks. This needs the SDK.
         :param path: the path inside the ASGI app, for an app with more than one endpoint.
-        :raises Exception: what the ASGI app raised, so that Flask answers 500.
+        :raises Exception: the exception of the ASGI app, so that Flask answers 500.
         """
         loop, app = self._start()
         exchange = _Exchange(loop, request.get_data())
@@ -99,7 +99,7 @@ class SDKBridge:
             async with app.router.lifespan_context(app):
                 started.set_result((asyncio.get_running_loop(), app))
                 await asyncio.Event().wait()
-        except Exception as error:  # the application's own: raised where the start is waited for
+        except Exception as error:  # the app may raise anything: _start raises it again
             started.set_exception(error)
 
     def _scope(self, caller: str | None, path: str) -> Scope:
@@ -114,7 +114,7 @@ class SDKBridge:
             "raw_path": path.encode("ascii"),
             "root_path": "",
             "query_string": request.query_string,
-            # werkzeug's server keeps white space at the end of a value, which is no part of it:
+            # werkzeug's server keeps white space at the end of a value, although it is not a part of the value:
             # https://www.rfc-editor.org/rfc/rfc9110#section-5.5
             "headers": [
                 (name.lower().encode("latin-1"), value.strip(" \t").encode("latin-1"))
@@ -141,12 +141,12 @@ class _Exchange:
         self._complete = False
 
     def begin(self, app: Starlette, scope: Scope) -> None:
-        """Start the ASGI app on this request. ``None`` in the queue is its end, however it ended."""
+        """Start the ASGI app on this request. ``None`` in the queue marks its end, also after an exception."""
         self._task = asyncio.run_coroutine_threadsafe(app(scope, self._receive, self._send), self._loop)
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: Future[None]) -> None:
-        """Mark the end in the queue. If the response is finished, nobody will see an exception there: log it."""
+        """Mark the end in the queue. Log an exception after the response, because nobody would see it there."""
         if (self._complete or self._gone.is_set()) and (error := task.exception()):
             # Starlette does this: it answers 500 and raises, for the server to log.
             logger.error("The ASGI app failed after its answer", exc_info=error)
@@ -182,7 +182,7 @@ class _Exchange:
         """Wait for status and headers; the body follows as the ASGI app sends it."""
         start = self._next()
         if start is None:
-            # The SDK answers nothing at all to `Last-Event-ID` when it has no event store.
+            # The SDK sends no answer to `Last-Event-ID` if it has no event store.
             return _Response("The MCP server sent no answer.", 500, content_type="text/plain; charset=utf-8")
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         response = _Response(
@@ -214,6 +214,6 @@ class _Exchange:
 
 
 class _Response(Response):
-    """A response without Flask's default ``Content-Type``: it has the ASGI app's, or none."""
+    """A response with the ``Content-Type`` of the ASGI app, or none, instead of Flask's default."""
 
     default_mimetype: Any = None

@@ -18,9 +18,11 @@ from .origins import is_host
 from .origins import is_ipv4
 from .origins import LOOPBACK_HOSTS
 from .origins import Origin
+from .origins import parents
 from .origins import serialized_ip
 from .origins import to_ascii
 from .problems import as_list
+from .problems import Invalid
 from .problems import number_members
 from .problems import PolicyProblem
 from .problems import string_list
@@ -107,11 +109,9 @@ class HostIndex:
         port = DEFAULT_PORTS.get(scheme) if host.port is None else host.port
         if (host.name, None) in self._names or (host.name, port) in self._names:
             return True
-        parent = host.name.partition(".")[2] if self._parents else ""
-        while parent:
+        for parent in parents(host.name) if self._parents else ():
             if (parent, None) in self._parents or (parent, port) in self._parents:
                 return True
-            parent = parent.partition(".")[2]
         return False
 
     def fault(self, value: str | None, scheme: str) -> Reason | None:
@@ -160,33 +160,30 @@ def read_hosts(value: object, problems: list[PolicyProblem]) -> tuple[str, ...]:
     if not patterns and len(problems) == count:
         message = 'empty: every request would get 421; list a host, or write "*"'
         problems.append(PolicyProblem("hosts_empty", "hosts", value, message))
-    right = tuple(pattern for pattern in patterns if not _add_fault(pattern, problems))
+    faults = {pattern: _pattern_fault(pattern) for pattern in patterns}
+    problems += [PolicyProblem(fault.code, "hosts", text, fault.message) for text, fault in faults.items() if fault]
     number_members("hosts", value, problems, count)
-    return right
+    return tuple(pattern for pattern in patterns if faults[pattern] is None)
 
 
-def _add_fault(pattern: str, problems: list[PolicyProblem]) -> bool:
+def _pattern_fault(pattern: str) -> Invalid | None:
     if pattern == "*":
-        return False
+        return None
     if _is_pattern(pattern):
         name, _ = _split_pattern(pattern.lower())
         base = name.removeprefix("*.")
         if base == name or not covers_public_suffix(base):
-            return False
+            return None
         # Anybody can register a name there and make it point to this server (DNS rebinding).
         message = f"anyone can have a name below {base}; write your own names in full, as your-name.{base}"
-        problems.append(PolicyProblem("host_public_suffix", "hosts", pattern, message))
-        return True
+        return Invalid("host_public_suffix", message)
     members = [_meant(member) or member for member in re.split(r"[,;\s]+", pattern) if member]
     if len(members) > 1:
-        message = f"one string holds one host; write {as_list(members)}"
-    elif (address := parse_host(re.sub(r"/\d+$", "", pattern))) and address.is_ip:
-        message = "not a valid host; IP addresses are always served: leave it out"
-    else:
-        example = _meant(pattern) or "mcp.example.com, mcp.example.com:8443 or *.example.com"
-        message = f"not a valid host; write {example}"
-    problems.append(PolicyProblem("host_invalid", "hosts", pattern, message))
-    return True
+        return Invalid("host_invalid", f"one string holds one host; write {as_list(members)}")
+    if (address := parse_host(re.sub(r"/\d+$", "", pattern))) and address.is_ip:
+        return Invalid("host_invalid", "not a valid host; IP addresses are always served: leave it out")
+    example = _meant(pattern) or "mcp.example.com, mcp.example.com:8443 or *.example.com"
+    return Invalid("host_invalid", f"not a valid host; write {example}")
 
 
 def _meant(text: str) -> str | None:

@@ -22,6 +22,7 @@ class RevisionSettings(TypedDict):
 
 
 _COMMON = ("Accept", "Authorization", "Content-Type")
+_SESSION = ("MCP-Protocol-Version", "Mcp-Session-Id")
 _CHALLENGE = ("WWW-Authenticate", "Retry-After")
 
 
@@ -42,22 +43,12 @@ MCP_REVISIONS: Mapping[str, RevisionSettings] = MappingProxyType(
         # Streamable HTTP: one endpoint, sessions that a DELETE ends
         "2025-03-26": _revision("GET POST DELETE", ("Last-Event-ID", "Mcp-Session-Id"), ("Mcp-Session-Id",)),
         # the negotiated revision travels in a header
-        "2025-06-18": _revision(
-            "GET POST DELETE",
-            ("Last-Event-ID", "MCP-Protocol-Version", "Mcp-Session-Id"),
-            ("Mcp-Session-Id", "MCP-Protocol-Version"),
-        ),
+        "2025-06-18": _revision("GET POST DELETE", ("Last-Event-ID", *_SESSION), _SESSION[::-1]),
         # an invalid Origin is answered with 403
-        "2025-11-25": _revision(
-            "GET POST DELETE",
-            ("Last-Event-ID", "MCP-Protocol-Version", "Mcp-Session-Id"),
-            ("Mcp-Session-Id", "MCP-Protocol-Version"),
-        ),
+        "2025-11-25": _revision("GET POST DELETE", ("Last-Event-ID", *_SESSION), _SESSION[::-1]),
         # stateless: POST only, no session, and parts of the message mirrored in headers (SEP-2243)
         "2026-07-28": _revision(
-            "POST",
-            ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Param-*"),
-            ("MCP-Protocol-Version",),
+            "POST", ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Param-*"), ("MCP-Protocol-Version",)
         ),
     }
 )

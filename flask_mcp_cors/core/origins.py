@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from ipaddress import AddressValueError
 from ipaddress import IPv4Address
 from ipaddress import IPv6Address
@@ -61,29 +62,25 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.host}{port}"
 
 
-def ipv6_host(address: IPv6Address) -> str:
-    """An IPv6 address as browsers write it in an origin (RFC 5952, no embedded dotted quad)."""
+def _serialized_ipv6(host: str) -> str | None:
+    """An IPv6 address in brackets as browsers write it in an origin (RFC 5952, no embedded dotted quad)."""
+    # A zone (fe80::1%eth0) has a meaning on one machine only, so URLs and origins have none.
+    if "%" in host or not host.endswith("]"):
+        return None
+    try:
+        address = IPv6Address(host[1:-1])
+    except AddressValueError:
+        return None
     if address.ipv4_mapped is not None:
         low = int(address)
         return f"[::ffff:{low >> 16 & 0xFFFF:x}:{low & 0xFFFF:x}]"
     return f"[{address.compressed}]"
 
 
-def _ipv6_address(host: str) -> IPv6Address | None:
-    # A zone (fe80::1%eth0) has a meaning on one machine only, so URLs and origins have none.
-    if "%" in host or not host.endswith("]"):
-        return None
-    try:
-        return IPv6Address(host[1:-1])
-    except AddressValueError:
-        return None
-
-
 def is_host(host: str, scheme: str = "https") -> bool:
     """Is this host spelled as a browser serializes it in an origin of that scheme?"""
     if host.startswith("["):
-        address = _ipv6_address(host)
-        return address is not None and ipv6_host(address) == host
+        return _serialized_ipv6(host) == host
     if len(host.removesuffix(".")) > LONGEST_NAME:
         return False
     if scheme not in WEB_SCHEMES:
@@ -123,6 +120,12 @@ def parse_origin(value: str) -> Origin | None:
     return Origin(scheme, host, port) if is_host(host, scheme) else None
 
 
+def parents(name: str) -> Iterator[str]:
+    """The names above a host name, the nearest first: ``b.c`` and ``c`` for ``a.b.c``."""
+    while name := name.partition(".")[2]:
+        yield name
+
+
 def is_serialized_origin(value: str) -> bool:
     """Is this a valid ``Origin`` value: an origin, ``null``, or the origin of a page from a file?"""
     return value in OPAQUE or parse_origin(value) is not None
@@ -141,8 +144,7 @@ def serialized_ip(host: str) -> str | None:
     https://url.spec.whatwg.org/#concept-ipv4-parser
     """
     if host.startswith("["):
-        address = _ipv6_address(host)
-        return None if address is None else ipv6_host(address)
+        return _serialized_ipv6(host)
     if not ENDS_IN_NUMBER.fullmatch(host):
         return None
     numbers = []

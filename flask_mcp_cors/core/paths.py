@@ -45,7 +45,6 @@ def resolved_path(path: str) -> str | None:
 
 
 _LIST = re.compile(r"[,;]\s*(?=/)|,\s+")
-_ONE_PATH = "one string holds one path"
 
 
 def path_fault(pattern: str) -> str | None:
@@ -60,16 +59,15 @@ def path_fault(pattern: str) -> str | None:
     if fault is None:
         return None
     listed = [meant_path(part) or part for part in _LIST.split(pattern.strip())]
-    if len(listed) > 1:
-        return f"{_ONE_PATH}; write {as_list(listed)}"
-    return f"{fault}; write {meant_path(pattern) or '/mcp, /servers/*/mcp or /api/**'}"
+    meant = as_list(listed) if len(listed) > 1 else meant_path(pattern)
+    return f"{fault}; write {meant or '/mcp, /servers/*/mcp or /api/**'}"
 
 
 def _path_fault(pattern: str) -> str | None:
+    if _LIST.search(pattern.strip()):
+        return "one string holds one path"
     if pattern != pattern.strip():
         return "remove the white space around it"
-    if _LIST.search(pattern):
-        return _ONE_PATH
     if re.search(r"^\^|\$$|\.[*+]|\\|\[[^\]]*\]|\([^)]*\|[^)]*\)", pattern):
         return "this looks like a regular expression, which is not supported"
     if not pattern.startswith("/"):
@@ -168,15 +166,11 @@ def _most_specific(node: _Node[V], parts: list[str], places: Sequence[int]) -> t
             after.setdefault(name, []).append(place + 1)
     named = [_most_specific(children[name], parts, following) for name, following in after.items()]
     if found := min(filter(None, named), key=itemgetter(0), default=None):
-        return _below(_NAME, found)
+        return (_NAME, *found[0]), found[1]
     if "*" in children and (found := _most_specific(children["*"], parts, [p + 1 for p in places if p < end])):
-        return _below(_ONE, found)
+        return (_ONE, *found[0]), found[1]
     if node.value is not None and end in places:
         return (_END,), node.value
-    if "**" in children and places:
-        return _below(_ANY_NUMBER, _most_specific(children["**"], parts, range(places[0], end + 1)))
+    if "**" in children and places and (found := _most_specific(children["**"], parts, range(places[0], end + 1))):
+        return (_ANY_NUMBER, *found[0]), found[1]
     return None
-
-
-def _below(segment: int, found: tuple[tuple[int, ...], V] | None) -> tuple[tuple[int, ...], V] | None:
-    return None if found is None else ((segment, *found[0]), found[1])

@@ -26,12 +26,14 @@ from .origins import is_serialized_origin
 from .origins import LONGEST_NAME
 from .origins import LOOPBACK_HOSTS
 from .origins import OPAQUE
+from .origins import parents
 from .origins import parse_origin
 from .origins import SCHEME
 from .origins import serialized_ip
 from .origins import to_ascii
 from .origins import WEB_SCHEMES
 from .problems import as_list
+from .problems import Invalid
 
 #: Schemes without encryption: anybody on the network can change such pages.
 PLAINTEXT_SCHEMES = frozenset({"http", "ws", "ftp"})
@@ -64,15 +66,6 @@ class Pattern(NamedTuple):
         return self.host in LOOPBACK_HOSTS and not self.subdomains
 
 
-class PatternFault(ValueError):
-    """A text that is not an origin pattern: a stable *code*, and what to write instead."""
-
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
-        self.message = message
-        super().__init__(message)
-
-
 def _suggestion(text: str) -> str:
     """The valid pattern that was probably meant, as "; write …", or an empty string."""
     meant = _meant(text)
@@ -103,7 +96,7 @@ def _meant(text: str) -> str | None:
 def _is_pattern(text: str) -> bool:
     try:
         parse_pattern(text)
-    except PatternFault:
+    except Invalid:
         return False
     return True
 
@@ -138,7 +131,7 @@ _WORDS |= dict.fromkeys(("all", "any"), 'for every origin write "*"')
 def parse_pattern(text: str) -> Pattern:
     """Read one origin pattern other than ``*`` and ``null``.
 
-    :raises PatternFault: with the reason and the right spelling.
+    :raises Invalid: with the reason and the right spelling.
 
     >>> parse_pattern("https://*.example.com:8443")
     Pattern(text='https://*.example.com:8443', scheme='https', host='example.com', port=8443, subdomains=True)
@@ -147,7 +140,7 @@ def parse_pattern(text: str) -> Pattern:
         # A wildcard without a scheme means https.
         return parse_pattern(f"https://{text}")._replace(text=text)
     if (word := text.strip("'\"").lower()) in _WORDS:
-        raise PatternFault("origin_scheme_missing", _WORDS[word])
+        raise Invalid("origin_scheme_missing", _WORDS[word])
     _refuse_foreign_text(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -155,34 +148,38 @@ def parse_pattern(text: str) -> Pattern:
         slip = re.match(r"(https?)?:?/{1,2}|(https?):(?=[^0-9])", text)
         meant = f"{slip[1] or slip[2] or 'https'}://{text[slip.end() :]}/" if slip else text
         example = _suggestion(meant) or "; write one such as https://app.example.com"
-        raise PatternFault("origin_scheme_missing", f"the scheme is missing{example}")
+        raise Invalid("origin_scheme_missing", f"the scheme is missing{example}")
     _refuse_beyond_the_port(text, rest)
     if not text.isascii():
-        raise PatternFault("origin_not_ascii", f"browsers send the ASCII form of a host name{_suggestion(text)}")
+        raise Invalid("origin_not_ascii", f"browsers send the ASCII form of a host name{_suggestion(text)}")
     if text != text.lower():
-        raise _upper_case(text, scheme.lower())
+        message = f"browsers send origins in lower case{_suggestion(text)}"
+        if scheme == scheme.lower() and scheme not in WEB_SCHEMES:
+            # An application's id is case-sensitive: in lower case it would be another id.
+            message = f"patterns are in lower case; for ids in upper case write {scheme}://*"
+        raise Invalid("origin_upper_case", message)
     if not SCHEME.fullmatch(scheme):
-        raise PatternFault("origin_scheme_invalid", "not a valid scheme; write https, http, or an application's own")
+        raise Invalid("origin_scheme_invalid", "not a valid scheme; write https, http, or an application's own")
     if scheme not in WEB_SCHEMES and (close := get_close_matches(scheme, ("https", "http"), 1, 0.85)):
-        raise PatternFault("origin_scheme_invalid", f"not a scheme of the Web; write {close[0]}://{rest}")
+        raise Invalid("origin_scheme_invalid", f"not a scheme of the Web; write {close[0]}://{rest}")
     if scheme in _WEBSOCKET_SCHEMES:
         # https://websockets.spec.whatwg.org/#concept-websocket-establish: the Origin is the page's.
         message = f"no page has this origin: browsers send the page's origin for WebSockets too{_suggestion(text)}"
-        raise PatternFault("origin_websocket", message)
+        raise Invalid("origin_websocket", message)
     if scheme == "file":
         message = "a file: origin has no host, and all local files share one; list real origins"
-        raise PatternFault("origin_file", message)
+        raise Invalid("origin_file", message)
     if rest.partition(":")[0] == "*":
         if scheme in WEB_SCHEMES or rest != "*":
             message = f'"{scheme}://*" would match every host; write https://*.example.com, or "*" for every origin'
-            raise PatternFault("origin_any_host", message)
+            raise Invalid("origin_any_host", message)
         return Pattern(text, scheme, "*", None)
     host, port = _parse_port(text, scheme, rest)
     subdomains = host.startswith("*.")
     if subdomains:
         host = host[2:]
     if "*" in host:
-        raise PatternFault(
+        raise Invalid(
             "origin_wildcard_misplaced",
             "* stands for whole labels in front (https://*.example.com) or for the port (http://localhost:*); "
             "for anything else pass a callable",
@@ -190,57 +187,47 @@ def parse_pattern(text: str) -> Pattern:
     if not is_host(host, scheme):
         raise _host_fault(text, host)
     if subdomains and len(host.removesuffix(".")) > LONGEST_NAME - len("a."):
-        raise PatternFault("origin_host_invalid", "too long: no subdomain of it fits into 253 characters")
+        raise Invalid("origin_host_invalid", "too long: no subdomain of it fits into 253 characters")
     if subdomains and scheme in WEB_SCHEMES and is_ipv4(host):
-        raise PatternFault("origin_wildcard_misplaced", "an IP address has no subdomains; write the whole address")
+        raise Invalid("origin_wildcard_misplaced", "an IP address has no subdomains; write the whole address")
     return Pattern(text, scheme, host, port, subdomains)
-
-
-def _upper_case(text: str, scheme: str) -> PatternFault:
-    # An application's id is case-sensitive: in lower case it would be another id.
-    is_id = scheme not in WEB_SCHEMES and text.lower().partition("://")[0] == text.partition("://")[0]
-    if is_id:
-        message = f"patterns are in lower case; for ids in upper case write {scheme}://*"
-    else:
-        message = f"browsers send origins in lower case{_suggestion(text)}"
-    return PatternFault("origin_upper_case", message)
 
 
 def _refuse_foreign_text(text: str) -> None:
     if not text or text.isspace():
-        raise PatternFault("origin_empty", "empty; write an origin such as https://app.example.com")
+        raise Invalid("origin_empty", "empty; write an origin such as https://app.example.com")
     if text != text.strip():
         stripped = text.strip()
         advice = f"; write {stripped}" if _is_pattern(stripped) else _suggestion(stripped)
-        raise PatternFault("origin_white_space", f"remove the white space around it{advice}")
+        raise Invalid("origin_white_space", f"remove the white space around it{advice}")
     if text[0] in "[{'\"" and re.search(r"['\"]", text):
         members = re.findall(r"""['"]([^'"]+)['"]""", text)
-        raise PatternFault("origin_list", f"this is a list written as text; write {as_list(members)}")
+        raise Invalid("origin_list", f"this is a list written as text; write {as_list(members)}")
     if _REGEX_SIGNS.search(text) or re.match(r"\w+\?://", text):
-        raise PatternFault("origin_regex", regex_message(text))
+        raise Invalid("origin_regex", regex_message(text))
     if _SEPARATORS.search(text):
         members = [_meant(member) or member for member in _SEPARATORS.split(text) if member]
-        raise PatternFault("origin_list", f"one string holds one pattern; write {as_list(members)}")
+        raise Invalid("origin_list", f"one string holds one pattern; write {as_list(members)}")
 
 
 def _refuse_beyond_the_port(text: str, rest: str) -> None:
     authority = re.split(r"[/?#]", rest)[0]
     if "@" in authority:
-        raise PatternFault("origin_userinfo", f"an origin has no user name or password{_suggestion(text)}")
+        raise Invalid("origin_userinfo", f"an origin has no user name or password{_suggestion(text)}")
     match rest[len(authority) :]:
         case "":
             return
         case "/":
-            raise PatternFault("origin_trailing_slash", f"remove the trailing slash{_suggestion(text)}")
+            raise Invalid("origin_trailing_slash", f"remove the trailing slash{_suggestion(text)}")
         case beyond:
             part = {"/": "path", "?": "query", "#": "fragment"}[beyond[0]]
-            raise PatternFault(f"origin_{part}", f"an origin has no {part}{_suggestion(text)}")
+            raise Invalid(f"origin_{part}", f"an origin has no {part}{_suggestion(text)}")
 
 
 def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | None]:
     match = _AUTHORITY.fullmatch(rest)
     if match is None:
-        raise PatternFault("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
+        raise Invalid("origin_host_invalid", "not a valid host; write an IPv6 address as [2001:db8::1]")
     host, digits = match.groups()
     if digits is None:
         return host, None
@@ -248,25 +235,25 @@ def _parse_port(text: str, scheme: str, rest: str) -> tuple[str, int | str | Non
         return host, ANY_PORT
     if not digits.isdecimal() or not digits.isascii():
         message = "not a valid port; write a number from 1 to 65535, :* for any, or leave it out"
-        raise PatternFault("origin_port_invalid", message)
+        raise Invalid("origin_port_invalid", message)
     if len(digits) > 5 or not 0 < int(digits) <= 65535:
-        raise PatternFault("origin_port_out_of_range", "not a valid port; write one from 1 to 65535")
+        raise Invalid("origin_port_out_of_range", "not a valid port; write one from 1 to 65535")
     if digits[0] == "0":
-        raise PatternFault("origin_port_invalid", f"remove the leading zero of the port{_suggestion(text)}")
+        raise Invalid("origin_port_invalid", f"remove the leading zero of the port{_suggestion(text)}")
     if DEFAULT_PORTS.get(scheme) == int(digits):
-        raise PatternFault("origin_default_port", f"browsers leave the default port out{_suggestion(text)}")
+        raise Invalid("origin_default_port", f"browsers leave the default port out{_suggestion(text)}")
     return host, int(digits)
 
 
-def _host_fault(text: str, host: str) -> PatternFault:
+def _host_fault(text: str, host: str) -> Invalid:
     if host.startswith("["):
         advice = _suggestion(text) or "; write it as [2001:db8::1], without a zone"
-        return PatternFault("origin_ipv6_invalid", f"not the spelling of an IPv6 address that browsers send{advice}")
+        return Invalid("origin_ipv6_invalid", f"not the spelling of an IPv6 address that browsers send{advice}")
     if ENDS_IN_NUMBER.fullmatch(host):
         advice = _suggestion(text) or "; write four decimal numbers, as 192.168.0.10"
-        return PatternFault("origin_ipv4_invalid", f"not the spelling of an IPv4 address that browsers send{advice}")
+        return Invalid("origin_ipv4_invalid", f"not the spelling of an IPv4 address that browsers send{advice}")
     message = "not a valid host; write labels of letters, digits and inner hyphens, as app.example.com"
-    return PatternFault("origin_host_invalid", message)
+    return Invalid("origin_host_invalid", message)
 
 
 class Match(Enum):
@@ -284,25 +271,21 @@ class OriginIndex:
     __slots__ = ("_any_host", "_any_port", "_exact", "_subdomains", "any_origin")
 
     def __init__(self, patterns: Iterable[Pattern], *, literals: Iterable[str] = (), any_origin: bool) -> None:
-        exact = set(literals)
-        any_port: set[tuple[str, str]] = set()
-        any_host: set[str] = set()
-        subdomains: dict[tuple[str, int | str | None], set[str]] = {}
-        for pattern in patterns:
-            if pattern.host == "*":
-                any_host.add(pattern.scheme)
-            elif pattern.subdomains:
-                subdomains.setdefault((pattern.scheme, pattern.port), set()).add(pattern.host)
-            elif pattern.port == ANY_PORT:
-                any_port.add((pattern.scheme, pattern.host))
-            else:
-                exact.add(pattern.text)
         #: Is ``*`` among the patterns?
         self.any_origin = any_origin
-        self._exact = frozenset(exact)
-        self._any_port = frozenset(any_port)
-        self._any_host = frozenset(any_host)
-        self._subdomains = {key: frozenset(bases) for key, bases in subdomains.items()}
+        self._exact = set(literals)
+        self._any_port: set[tuple[str, str]] = set()
+        self._any_host: set[str] = set()
+        self._subdomains: dict[tuple[str, int | str | None], set[str]] = {}
+        for pattern in patterns:
+            if pattern.host == "*":
+                self._any_host.add(pattern.scheme)
+            elif pattern.subdomains:
+                self._subdomains.setdefault((pattern.scheme, pattern.port), set()).add(pattern.host)
+            elif pattern.port == ANY_PORT:
+                self._any_port.add((pattern.scheme, pattern.host))
+            else:
+                self._exact.add(pattern.text)
 
     def match(self, value: str) -> Match:
         """Say whether this ``Origin`` value is allowed. Never raises."""
@@ -317,7 +300,7 @@ class OriginIndex:
             return Match.ALLOWED
         for port in (origin.port, ANY_PORT):
             bases = self._subdomains.get((origin.scheme, port))
-            if bases and _has_parent_in(origin.host, bases):
+            if bases and not bases.isdisjoint(parents(origin.host)):
                 return Match.ALLOWED
         return Match.NOT_ALLOWED
 
@@ -359,15 +342,6 @@ class OriginCallable:
         except Exception:  # a user's function may raise anything: the request must neither fail nor be let in
             _log.exception("the origins callable failed, so %s is not allowed", ascii(value))
             return Match.NOT_ALLOWED
-
-
-def _has_parent_in(host: str, bases: frozenset[str]) -> bool:
-    dot = host.find(".")
-    while dot != -1:
-        if host[dot + 1 :] in bases:
-            return True
-        dot = host.find(".", dot + 1)
-    return False
 
 
 _NOTHING = OriginIndex((), any_origin=False)

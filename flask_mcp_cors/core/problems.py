@@ -70,6 +70,15 @@ class PolicyError(ValueError):
         return PolicyError(located)
 
 
+class Invalid(ValueError):
+    """A text that is not valid: a stable *code*, and a *message* that says what to write instead."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(message)
+
+
 def shown(value: object) -> str:
     """A value as a message shows it: in ASCII, and shortened if it is long."""
     text = ascii(value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +29,7 @@ _NAMES = {
 }
 
 #: Headers that the policy, the framework or the connection sets.
-_NOT_OURS = frozenset({"vary", "set-cookie", "content-type", "content-length", "transfer-encoding", "connection"})
+_SET_ELSEWHERE = frozenset({"vary", "set-cookie", "content-type", "content-length", "transfer-encoding", "connection"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,8 @@ class SecurityHeaders:
         return hash(self.to_headers(secure=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, ({f.name: getattr(self, f.name) for f in fields(self)} | {"other": dict(self.other)},)
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        return partial(SecurityHeaders, **(settings | {"other": dict(self.other)})), ()
 
     def to_headers(self, *, secure: bool = False) -> Headers:
         """The headers in order; *secure*: the request came over HTTPS."""
@@ -84,10 +86,6 @@ class SecurityHeaders:
         if not secure:
             pairs = [pair for pair in pairs if pair[0] != "Strict-Transport-Security"]
         return (*pairs, *self.other.items())
-
-
-def _remade(settings: dict[str, Any]) -> SecurityHeaders:
-    return SecurityHeaders(**settings)
 
 
 def _check_value(setting: str, value: object, problems: list[PolicyProblem]) -> None:
@@ -111,12 +109,11 @@ def _check_name(name: object, problems: list[PolicyProblem]) -> None:
     if not isinstance(name, str) or not is_token(name):
         message = "not a valid header name; write an RFC 9110 token such as X-Robots-Tag"
         problems.append(PolicyProblem("header_name_invalid", setting, name, message))
-    elif name.lower() in _NOT_OURS or name.lower().startswith("access-control-"):
+    elif name.lower() in _SET_ELSEWHERE or name.lower().startswith("access-control-"):
         message = f"{shown(name)} is set by the policy or the application, not as a security header; leave it out"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
-    elif name.lower() in {header.lower() for header in _NAMES.values()}:
-        known = next(setting for setting, header in _NAMES.items() if header.lower() == name.lower())
-        message = f"this header has its own setting; write {known}=…"
+    elif own := next((word for word, header in _NAMES.items() if header.lower() == name.lower()), None):
+        message = f"this header has its own setting; write {own}=…"
         problems.append(PolicyProblem("header_name_prohibited", setting, name, message))
 
 
@@ -132,12 +129,11 @@ def security_headers_from(value: object, problems: list[PolicyProblem]) -> Secur
     # Nested keys from environment variables are in upper case.
     arguments = {str(word).lower(): argument for word, argument in value.items()}
     known = [f.name for f in fields(SecurityHeaders)]
-    unknown = [word for word in arguments if word not in known]
-    for word in unknown:
+    for word in [word for word in arguments if word not in known]:
         message = f"unknown security header; write one of {', '.join(known)}"
-        problems.append(PolicyProblem("unknown_setting", f"security_headers.{word}", arguments[word], message))
+        problems.append(PolicyProblem("unknown_setting", f"security_headers.{word}", arguments.pop(word), message))
     try:
-        return SecurityHeaders(**{word: argument for word, argument in arguments.items() if word in known})
+        return SecurityHeaders(**arguments)
     except PolicyError as error:
         problems.extend(error.problems)
         return None

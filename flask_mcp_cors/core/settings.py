@@ -22,7 +22,7 @@ from .problems import as_list
 from .problems import PolicyProblem
 from .security import SecurityHeaders
 
-#: What every key of ``app.config`` starts with.
+#: The prefix of every key in ``app.config``.
 CONFIG_PREFIX = "MCP_CORS_"
 
 
@@ -116,12 +116,6 @@ OTHER_WORDS = {
     for other in others.split()
 }
 
-# In flask-cors, one setting says which paths have CORS, and with which settings.
-_RESOURCES = (
-    "unknown setting; write {paths} for the paths that have CORS, as {listed}, and {policies} for those with "
-    'settings of their own, as {{"{last}": {{"origins": […]}}}}'
-)
-
 #: Names from other libraries that have no equivalent, and the reason.
 WORDS_WITHOUT_COUNTERPART = {
     "send_wildcard": '"*" is always sent as "*", any other origin as itself',
@@ -151,12 +145,14 @@ def unknown_setting(word: str, known: frozenset[str], *, key: str | None = None,
         whose = "MCPCors or CORSMiddleware" if word in SITE_SETTINGS else "MCPCors"
         message = f"this is a setting of {whose}, not of a policy; set it there"
     elif meant == "policies" and meant in known:
+        # In flask-cors, this setting says which paths have CORS, and with which settings. There, a last * includes
+        # everything below.
         keys = [value] if isinstance(value, str) else value if isinstance(value, Iterable) else []
-        # flask-cors means everything below by a last *.
         listed = [re.sub(r"/\*$", "/**", meant_path(key) or key) for key in keys if isinstance(key, str)] or ["/api/**"]
-        message = _RESOURCES.format(
-            paths=spelled("paths"), listed=as_list(listed), policies=spelled("policies"), last=listed[-1]
+        message = (
+            f"unknown setting; list the paths with CORS in {spelled('paths')}, such as {as_list(listed)}, and give "
         )
+        message += f'settings to single paths in {spelled("policies")}, such as {{"{listed[-1]}": {{"origins": […]}}}}'
     elif meant in known:
         message = f"unknown setting; write {spelled(meant)}"
     elif close := get_close_matches(word, sorted(known), 1):
@@ -226,6 +222,15 @@ def _members(text: str) -> list[str]:
     return [member for member in members if member]
 
 
+# Signs of common faults in JSON, and what is wrong.
+_JSON_FAULTS = (
+    (r"\\", "a backslash is part of the value"),
+    ("'", "strings are in double quotes"),
+    (r",\s*[\]}]\s*$", "remove the comma before the closing bracket"),
+    ('^[^"]*$', "each string is in double quotes"),
+)
+
+
 def _syntax_fault(word: str, text: str) -> str | None:
     """What is wrong with the JSON or the comma-separated list in *text*, and what to write; ``None``: nothing."""
     fault = None
@@ -233,15 +238,7 @@ def _syntax_fault(word: str, text: str) -> str | None:
         try:
             json.loads(text)
         except ValueError as error:
-            reason = f" ({error})"
-            if "\\" in text:
-                reason = ": a backslash is part of the value"
-            elif "'" in text:
-                reason = ": strings are in double quotes"
-            elif re.search(r",\s*[\]}]\s*$", text):
-                reason = ": no comma may stand before the closing bracket"
-            elif '"' not in text:
-                reason = ": each string is in double quotes"
+            reason = next((f": {why}" for sign, why in _JSON_FAULTS if re.search(sign, text)), f" ({error})")
             fault = f"not valid JSON{reason}"
     elif (bare := text.strip(f" \t\r\n\\{_QUOTES}")) != text.strip() and word not in LIST_SETTINGS:
         return f"the quotes are part of the value; write {bare}"

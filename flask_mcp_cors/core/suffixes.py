@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .origins import parents
+
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
@@ -83,16 +85,13 @@ def _public_suffixes() -> PublicSuffixList:
 
 
 @cache
-def _parents() -> frozenset[str]:
+def _above_suffixes() -> frozenset[str]:
     """Every name above a listed suffix: ``amazonaws.com``, because of ``s3.amazonaws.com``."""
-    parents: set[str] = set()
+    above: set[str] = set()
     for rule in _rules():
         if not rule.startswith("!"):
-            parent = (rule if rule.isascii() else rule.encode("idna").decode("ascii")).partition(".")[2]
-            while parent:
-                parents.add(parent)
-                parent = parent.partition(".")[2]
-    return frozenset(parents)
+            above.update(parents(rule if rule.isascii() else rule.encode("idna").decode("ascii")))
+    return frozenset(above)
 
 
 def covers_public_suffix(base: str) -> bool:
@@ -106,4 +105,4 @@ def covers_public_suffix(base: str) -> bool:
     (False, False)
     """
     base = base.removesuffix(".")
-    return _public_suffixes().is_public(base) or base in _parents()
+    return _public_suffixes().is_public(base) or base in _above_suffixes()

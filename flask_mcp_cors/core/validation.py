@@ -25,10 +25,10 @@ from .patterns import OriginCallable
 from .patterns import OriginIndex
 from .patterns import parse_pattern
 from .patterns import Pattern
-from .patterns import PatternFault
 from .patterns import PLAINTEXT_SCHEMES
 from .patterns import regex_message
 from .problems import as_list
+from .problems import Invalid
 from .problems import number_members
 from .problems import PolicyError
 from .problems import PolicyProblem
@@ -109,9 +109,14 @@ class _Reader:
                 self.add("origin_null" if text == "null" else "origin_file", word, text, message)
         patterns: list[Pattern] = []
         for text in texts:
-            if text != "*" and text not in literals and (pattern := self.pattern(text)):
-                self.check_pattern(pattern)
-                patterns.append(pattern)
+            if text == "*" or text in literals:
+                continue
+            try:
+                patterns.append(parse_pattern(text))
+            except Invalid as fault:
+                self.add(fault.code, word, text, fault.message)
+            else:
+                self.check_pattern(patterns[-1])
         if "*" in texts and self.is_set("allow_credentials"):
             others = [text for text in texts if text != "*"]
             advice = "list the origins, or set allow_credentials=False"
@@ -122,13 +127,6 @@ class _Reader:
         literals = ["file://" if text == "file:" else text for text in literals]
         self.index = OriginIndex(patterns, literals=literals, any_origin="*" in texts)
         return texts
-
-    def pattern(self, text: str) -> Pattern | None:
-        try:
-            return parse_pattern(text)
-        except PatternFault as fault:
-            self.add(fault.code, "origins", text, fault.message)
-            return None
 
     def check_pattern(self, pattern: Pattern) -> None:
         is_name = pattern.subdomains and pattern.scheme in WEB_SCHEMES
@@ -159,9 +157,7 @@ class _Reader:
 
     # names
 
-    def name_list(
-        self, kind: str, word: str, value: Any, fault_of: Callable[[str, str], PolicyProblem | None]
-    ) -> tuple[str, ...]:
+    def name_list(self, kind: str, word: str, value: Any, fault_of: Callable[[str], Invalid | None]) -> tuple[str, ...]:
         """The names in a list of names, with a problem for each invalid one.
 
         If one string has several names, the problem lists the valid ones.
@@ -170,14 +166,14 @@ class _Reader:
         for text in string_list(word, value, self.problems):
             members = [member for member in re.split(r"[,;\s]+", text) if member]
             is_list = len(members) > 1 and all(map(is_token, members))
-            place = len(self.problems)
-            faults = {name: fault_of(word, name) for name in (members if is_list else [text])}
-            self.problems += filter(None, faults.values())
+            faults = {name: fault_of(name) for name in (members if is_list else [text])}
             kept = [name for name, fault in faults.items() if fault is None]
             if is_list:
                 code = "method_invalid" if kind == "method" else "header_name_invalid"
-                message = f"one string holds one {kind}; write {as_list(kept)}"
-                self.problems.insert(place, PolicyProblem(code, word, text, message))
+                self.add(code, word, text, f"one string holds one {kind}; write {as_list(kept)}")
+            for name, fault in faults.items():
+                if fault:
+                    self.add(fault.code, word, name, fault.message)
             right += kept
         return tuple(right)
 
@@ -202,7 +198,7 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 600
             seconds = min(max(seconds, 0), MAX_AGE_LIMIT)
-            self.problems.append(wrong_type(word, value, f"a whole number of seconds, as {seconds}, or None"))
+            self.problems.append(wrong_type(word, value, f"a whole number of seconds, such as {seconds}, or None"))
         elif not 0 <= value <= MAX_AGE_LIMIT:
             message = f"out of range; write 0 (not kept) to {MAX_AGE_LIMIT} seconds, or None to leave the header out"
             self.add("max_age_out_of_range", word, value, message)
@@ -224,61 +220,46 @@ class _Reader:
         return security_headers_from(value, self.problems)
 
 
-def _method_fault(word: str, method: str) -> PolicyProblem | None:
+def _method_fault(method: str) -> Invalid | None:
     if not is_token(method):
-        return PolicyProblem("method_invalid", word, method, "not a valid method (RFC 9110 token)")
+        return Invalid("method_invalid", "not a valid method (RFC 9110 token)")
     if method.upper() in names.FORBIDDEN_METHODS:
-        return PolicyProblem(
-            "method_forbidden",
-            word,
-            method,
-            "the Fetch standard forbids this method: JavaScript cannot send it; leave it out",
-        )
+        return Invalid("method_forbidden", "the Fetch standard forbids that JavaScript sends this method; leave it out")
     return None
 
 
-def _request_header_fault(word: str, name: str) -> PolicyProblem | None:
+def _request_header_fault(name: str) -> Invalid | None:
     lower = name.lower()
     stem = name.removesuffix("-*")
     if name == "*":
         return None
     if not is_token(stem):
-        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
+        return Invalid("header_name_invalid", "not a valid header name (RFC 9110 token)")
     if "*" in stem:
         message = "* stands alone or after the dash that ends a prefix, as in Mcp-Param-*"
-        return PolicyProblem("header_wildcard_misplaced", word, name, message)
+        return Invalid("header_wildcard_misplaced", message)
     if lower in names.RESPONSE_ONLY or lower.startswith(("access-control-allow-", "access-control-*")):
-        return PolicyProblem(
-            "header_wrong_direction", word, name, "this is a response header: no browser asks to send it; leave it out"
-        )
+        return Invalid("header_wrong_direction", "this is a response header, which browsers never send; leave it out")
     if names.is_forbidden_request_header(lower) or lower.startswith("access-control-"):
-        return PolicyProblem(
-            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript sets this header; leave it out"
-        )
+        return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript sets this header; leave it out")
     return None
 
 
-def _response_header_fault(word: str, name: str) -> PolicyProblem | None:
+def _response_header_fault(name: str) -> Invalid | None:
     lower = name.lower()
     if name == "*":
         return None
     if not is_token(name):
-        return PolicyProblem("header_name_invalid", word, name, "not a valid header name (RFC 9110 token)")
+        return Invalid("header_name_invalid", "not a valid header name (RFC 9110 token)")
     if "*" in name:
-        return PolicyProblem(
-            "header_wildcard_misplaced", word, name, 'prefixes do not work here; list the names, or write "*" for all'
-        )
+        return Invalid("header_wildcard_misplaced", 'prefixes do not work here; list the names, or write "*" for all')
     if lower in names.FORBIDDEN_RESPONSE_HEADERS:
-        return PolicyProblem(
-            "header_forbidden", word, name, "the Fetch standard forbids that JavaScript reads this header; leave it out"
-        )
+        return Invalid("header_forbidden", "the Fetch standard forbids that JavaScript reads this header; leave it out")
     if lower in names.REQUEST_ONLY:
-        return PolicyProblem(
-            "header_wrong_direction", word, name, "this is a request header: no response has it; leave it out"
-        )
+        return Invalid("header_wrong_direction", "this is a request header, which responses never have; leave it out")
     if lower in names.PREFLIGHT_RESPONSE_ONLY:
         message = "only the answer to a preflight has this header, and JavaScript cannot read it; leave it out"
-        return PolicyProblem("header_wrong_direction", word, name, message)
+        return Invalid("header_wrong_direction", message)
     return None
 
 

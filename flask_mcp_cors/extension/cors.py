@@ -36,6 +36,7 @@ from .layer import wrap
 from .marks import can_be_marked
 from .marks import GuardMark
 from .marks import leave
+from .marks import Mark
 from .marks import MarkedViews
 from .marks import PolicyMark
 from .marks import Registry
@@ -86,7 +87,7 @@ class MCPCors:
         self._policy = policy
         self._settings: dict[str, Any] = dict(settings)
         self._marks = Registry()
-        #: Marks without a route so far, and those of them that the log has already named.
+        #: The marks that no route has so far, and those of them that the log has already named.
         self._made, self._warned_of = self._marks.made, self._marks.warned_of
         if app is not None:
             self.init_app(app)
@@ -112,7 +113,7 @@ class MCPCors:
         if configured.wrap_wsgi:
             check_proxy_fix(app)
         views = MarkedViews(app, configured.site.default, self._marks)
-        _check_marks([mark for mark in self._made if isinstance(mark, PolicyMark)], configured.site.default)
+        _check_marks(self._made, configured.site.default)
         state = AppState(app, configured, views, ResourceMetadata())
 
         # This makes Flask raise if the app has already handled a request.
@@ -177,8 +178,8 @@ class MCPCors:
                 raise TypeError(f"cors.policy and cors.exempt mark views and blueprints, not {target!r}")
             if not can_be_marked(target):
                 raise TypeError(
-                    f"nothing can be left on {target!r}, a bound method or an object with slots: "
-                    'mark the function itself, or name its path: policies={"/path": …}'
+                    f"{target!r} cannot be marked, because it is a bound method or an object with slots: "
+                    'mark the function itself, or set policies={"/path": …}'
                 )
             made = PolicyMark(target, policy, settings, is_exempt)
             for state in self._states():
@@ -230,7 +231,7 @@ class MCPCors:
         :param realm: the realm of the challenge; by default the app's name.
         :param api_key_header: a header that may carry an API key instead; *verify* gets it as
             ``Authorization("apikey", token=…)``.
-        :raises ValueError: for a name that cannot stand in a challenge.
+        :raises ValueError: for a scheme, scope or realm that a challenge cannot contain.
 
         >>> import hmac
         >>> cors = MCPCors()
@@ -246,9 +247,15 @@ class MCPCors:
         # Positional only: if it becomes a view by mistake (no parentheses), a URL variable must not be its target.
         def protect(target: V, /) -> V:
             protected: Any = target
+            if isinstance(target, type):
+                raise TypeError(
+                    f"cors.protected cannot wrap the class {target.__name__}; "
+                    "write decorators = [cors.protected(…)] in it"
+                )
             if not isinstance(target, Blueprint):
-                _check_guarded(target)
-                protected = guarded(cast(Callable[..., Any], target), guard)
+                if isinstance(target, Flask) or not callable(target):
+                    raise TypeError(f"cors.protected guards views and blueprints, not {target!r}")
+                protected = guarded(target, guard)
             if not has_request_context():
                 mark = GuardMark(protected, guard)
                 leave(mark)
@@ -308,7 +315,7 @@ def _flask_app(app: Any) -> Flask:
         return app
     if isinstance(app, Blueprint):
         raise TypeError(
-            f"MCPCors takes a Flask app, not {app!r}: a blueprint has its policy of cors.policy(…)(blueprint)"
+            f"MCPCors takes a Flask app, not {app!r}: to give a blueprint a policy, write cors.policy(…)(blueprint)"
         )
     advice = "write CORSMiddleware(app, …) around another WSGI app, flask_mcp_cors.asgi.CORSMiddleware for ASGI"
     if hasattr(app, "add_middleware"):  # Starlette, FastAPI, connexion
@@ -320,21 +327,13 @@ def _flask_app(app: Any) -> Flask:
     raise TypeError(f"MCPCors takes a Flask app, not {app!r:.80}: {advice}")
 
 
-def _check_guarded(target: object) -> None:
-    if isinstance(target, type):
-        raise TypeError(
-            f"cors.protected cannot wrap the class {target.__name__}; write decorators = [cors.protected(…)] in it"
-        )
-    if isinstance(target, Flask) or not callable(target):
-        raise TypeError(f"cors.protected guards views and blueprints, not {target!r}")
-
-
-def _check_marks(marks: Iterable[PolicyMark], default: CORSPolicy) -> None:
-    """Resolve every mark once, so that a mark with wrong settings is an error at start."""
+def _check_marks(marks: Iterable[Mark], default: CORSPolicy) -> None:
+    """Resolve every policy mark once, so that a mark with wrong settings is an error at start."""
     problems: list[PolicyProblem] = []
     for mark in marks:
         try:
-            mark.resolve(default)
+            if isinstance(mark, PolicyMark):
+                mark.resolve(default)
         except PolicyError as error:
             problems += error.problems
     if problems:

@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Container
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from types import FunctionType
@@ -44,20 +44,20 @@ from ..reporting import log
 
 _MARKS = "__mcp_cors_marks__"
 
-#: How many objects at most are searched for a guard below a decorator that hides it.
+#: The search for a guard below a decorator that hides it stops after this many objects.
 _SEARCHED = 10_000
 
 
 @dataclass(eq=False)
 class Mark:
-    """What a decorator has left on *on*: a policy or a guard."""
+    """A policy or a guard that a decorator has left on *on*."""
 
     #: The target. For a guard, the wrapper that :func:`guarded` has made.
     on: Any
 
     @property
     def target(self) -> Any:
-        """What the user put the decorator on."""
+        """The object that the user put the decorator on."""
         return self.on.__wrapped__ if is_guarded(self.on) else self.on
 
 
@@ -110,7 +110,7 @@ def can_be_marked(target: object) -> bool:
 
 
 def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
-    """Leave a mark on its target, and on what the target wraps: the route may call either.
+    """Leave a mark on its target, and on every function that the target wraps, because the route may call either.
 
     A policy replaces an earlier policy on the same target, because the outer decorator counts.
     """
@@ -131,8 +131,8 @@ def _marks_on(function: object) -> tuple[Mark, ...]:
     return vars(function).get(_MARKS, ()) if can_be_marked(function) else ()
 
 
-def _place(mark: Mark) -> None:
-    """Rule 3: the mark has found its route. Remove it from what its target wraps, which another app may route too."""
+def _remove_below(mark: Mark) -> None:
+    """Remove a mark from what its target wraps, because another app may route that too."""
     with _Made.lock:
         for function in wrapped_by(mark.on):
             if function is not mark.on and mark in (left := _marks_on(function)):
@@ -152,7 +152,7 @@ def wrapped_by(function: Any) -> Iterator[Any]:
         function = function.__func__ if is_bound else getattr(function, "__wrapped__", None)
 
 
-def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
+def _places(view: Any, method: str) -> Iterator[Any]:
     """The objects that may have a mark for a view, the most specific first."""
     view_class = getattr(view, "view_class", None)
     if view_class is not None:
@@ -163,8 +163,7 @@ def _places(view: Callable[..., Any] | None, method: str) -> Iterator[Any]:
             yield handler
         yield view_class.dispatch_request
         yield view_class
-    if view is not None:
-        yield view
+    yield view
 
 
 # Which routes a mark applies to. A *place* is an object that may have marks for a route: a view or a blueprint.
@@ -205,6 +204,10 @@ class Found(NamedTuple):
 
 
 _NOTHING = Found(None, ())
+_NO_VIEW = None, {"": _NOTHING}
+
+#: Endpoint → its view, and the places for each method, the most specific first. ``""`` stands for every other method.
+_Routes = dict[str, tuple[Any, dict[str, list[Any]]]]
 
 #: The methods for which a view class may have a function.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -215,7 +218,7 @@ class _Table(NamedTuple):
 
     #: How many marks and views there were.
     state: tuple[int, int]
-    #: Endpoint → its view, and the result for each method. The key ``""`` stands for every other method.
+    #: Endpoint → its view, and the effect for each method. The key ``""`` stands for every other method.
     found: dict[str, tuple[Any, dict[str, Found]]]
     #: The objects that may have marks, and the marks that any of them has.
     places: list[Any]
@@ -273,30 +276,30 @@ class Registry:
         for guard in self.unapplied:
             if any(place is guard.verify for place in table.places):
                 return (
-                    f"cors.protected was put on the view {describe(guard.verify)} without parentheses, so the view is "
-                    "open, and this app is closed: write @cors.protected(verify)"
+                    f"cors.protected is on the view {describe(guard.verify)} without parentheses, so it does not "
+                    "protect the view, and this app refuses every request: write @cors.protected(verify)"
                 )
         for mark in self.made:
             is_guard, name = isinstance(mark, GuardMark), describe(mark.target)
             if is_guard and may_hide_a_view(mark.target) and not _is_below_a_view(mark, table.places):
                 return (
-                    f"cors.protected was put on {name}, which no route calls, and which may hide a view that is open "
-                    "now, so this app is closed. Put cors.protected directly above or below the route's decorator, or "
-                    "use functools.wraps in the decorators in between. If this view is not to be registered, leave "
-                    "cors.protected off it"
+                    f"cors.protected is on {name}, but no route calls it. It may hide a view that is now unprotected, "
+                    "so this app refuses every request. Put cors.protected directly above or below the route's "
+                    "decorator, or use functools.wraps in the decorators in between. If the view should have no "
+                    "route, remove cors.protected"
                 )
             if mark not in self.warned_of:
                 self.warned_of.append(mark)  # warn once
                 log.warning(
-                    "no route carries the mark that %s left on %s: put it directly above or below the route's "
-                    "decorator, and use functools.wraps in the decorators in between",
+                    "%s has no effect on %s, because no route carries the mark: put it directly above or below the "
+                    "route's decorator, and use functools.wraps in the decorators in between",
                     "cors.protected" if is_guard else "cors.policy or cors.exempt",
                     name,
                 )
         return None
 
 
-#: Those of all apps, whichever extension object they have.
+#: The marked views of all apps, whichever extension object they have.
 _LIVE: WeakSet[MarkedViews] = WeakSet()
 
 
@@ -321,7 +324,7 @@ class MarkedViews:
         return self._table.exist
 
     def check(self) -> None:
-        """Refuse to go on while a guard has no route.
+        """Refuse the request while a guard that may hide a view has no route.
 
         :raises RuntimeError: with the line to write.
         """
@@ -332,14 +335,11 @@ class MarkedViews:
         """The policy and the guards that marks give to an endpoint."""
         if not self.exist():
             return _NOTHING
-        view = self.app.view_functions.get(endpoint)
-        entry = self._table.found.get(endpoint)
-        if entry is None or entry[0] is not view:
+        view, by_method = self._table.found.get(endpoint, _NO_VIEW)
+        if view is not self.app.view_functions.get(endpoint):
             # Another view has replaced the one in the table.
-            entry = self.compile().found.get(endpoint)
-        if entry is None:
-            return _NOTHING
-        return entry[1].get(method.upper()) or entry[1][""]
+            by_method = self.compile().found.get(endpoint, _NO_VIEW)[1]
+        return by_method.get(method.upper()) or by_method[""]
 
     def unused(self) -> list[Mark]:
         """The marks of the extension object that no route of its apps has."""
@@ -359,8 +359,8 @@ class MarkedViews:
     def look_up(self) -> _Table:
         """The marks of the app, as they are now."""
         state = (_Made.count, len(self.app.view_functions))
-        routes, views = self._routes()
-        places = _distinct(routes.values())
+        routes = self._routes()
+        places = _distinct(routes)
         for other in list(_LIVE) if _marks_at(places) else ():
             # Rule 3 for all apps first, so that it does not matter which app gets the first request.
             other.place()
@@ -368,41 +368,36 @@ class MarkedViews:
         for mark in reversed(_marks_at(places)):
             for depth, place in _carriers_of(mark, places):
                 by_place.setdefault(id(place), []).append((depth, mark))
-        found: dict[str, tuple[Any, dict[str, Found]]] = {}
-        for (endpoint, method), carriers in routes.items():
-            _, by_method = found.setdefault(endpoint, (views[endpoint], {}))
-            by_method[method] = self._resolve([by_place.get(id(place), []) for place in carriers])
+        found = {
+            endpoint: (view, {method: self._resolve(carriers, by_place) for method, carriers in by_method.items()})
+            for endpoint, (view, by_method) in routes.items()
+        }
         return _Table(state, found, places, {mark for marks in by_place.values() for _, mark in marks})
 
-    def _routes(self) -> tuple[dict[tuple[str, str], list[Any]], dict[str, Any]]:
-        """The places for each endpoint and method, the most specific first; and the views."""
-        views = dict(self.app.view_functions)
+    def _routes(self) -> _Routes:
         methods = {*_METHODS, *(method for rule in self.app.url_map.iter_rules() for method in rule.methods or ())}
-        routes: dict[tuple[str, str], list[Any]] = {}
-        for endpoint, view in views.items():
-            for method in (*methods, "") if hasattr(view, "view_class") else ("",):
-                routes[endpoint, method] = [*_places(view, method), *self._blueprints(endpoint)]
-        return routes, views
-
-    def _blueprints(self, endpoint: str) -> list[Any]:
-        """The blueprints of an endpoint, the innermost first."""
-        parts = endpoint.split(".")[:-1]
-        names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
-        return [self.app.blueprints[name] for name in names if name in self.app.blueprints]
+        routes: _Routes = {}
+        for endpoint, view in list(self.app.view_functions.items()):
+            parts = endpoint.split(".")[:-1]
+            names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+            blueprints = [self.app.blueprints[name] for name in names if name in self.app.blueprints]
+            view_methods = (*methods, "") if hasattr(view, "view_class") else ("",)
+            routes[endpoint] = view, {method: [*_places(view, method), *blueprints] for method in view_methods}
+        return routes
 
     def place(self) -> None:
         """Apply rule 3 to the marks whose target is a view of this app or is wrapped by one."""
-        places = _distinct(self._routes()[0].values())
+        places = _distinct(self._routes())
         for mark in _marks_at(places):
             if _above(mark, places):
-                _place(mark)
+                _remove_below(mark)
 
-    def _resolve(self, levels: Iterable[list[tuple[int, Mark]]]) -> Found:
+    def _resolve(self, places: Iterable[Any], by_place: Mapping[int, list[tuple[int, Mark]]]) -> Found:
         choice: Choice | None = None
         guards: dict[Guard, None] = {}
-        for level in levels:
-            # Of several decorators with a policy the outermost counts, and of two as far outside the later one.
-            for _, mark in sorted(level, key=lambda pair: pair[0]):
+        for place in places:
+            # Of several decorators with a policy the outermost counts. If two are as far outside, the later one counts.
+            for _, mark in sorted(by_place.get(id(place), ()), key=lambda pair: pair[0]):
                 if isinstance(mark, GuardMark):
                     guards[mark.guard] = None
                 elif isinstance(mark, PolicyMark) and choice is None:
@@ -410,7 +405,9 @@ class MarkedViews:
         return Found(choice, tuple(guards))
 
 
-def _distinct(lists: Iterable[list[Any]]) -> list[Any]:
+def _distinct(routes: _Routes) -> list[Any]:
+    """All places of the routes, each once."""
+    lists = (places for _, by_method in routes.values() for places in by_method.values())
     return list({id(place): place for places in lists for place in places}.values())
 
 
@@ -446,7 +443,7 @@ def may_hide_a_view(target: Any) -> bool:
 
 
 def _has_own_globals(function: FunctionType) -> bool:
-    """Was it made by ``exec``? Then its globals are not those of a module, and a view may be among them."""
+    """Does a function have globals that are not those of its module, because ``exec`` made it? They may hold a view."""
     module = sys.modules.get(function.__globals__.get("__name__", ""))
     return module is None or function.__globals__ is not vars(module)
 
@@ -476,12 +473,12 @@ def _reaches(start: Iterable[Any], wanted: Collection[Any]) -> bool:
 
 
 def _contents(value: Any) -> list[Any]:
-    """The objects that a value holds itself, without those of its module, its class or its app."""
+    """The objects that a value itself holds, without those of its module, its class or its app."""
     if isinstance(value, FunctionType):
-        cells = [cell for cell in value.__closure__ or () if gc.get_referents(cell)]
+        in_closure = gc.get_referents(*(value.__closure__ or ()))
         own = value.__globals__ if _has_own_globals(value) else None
         attributes = [held for name, held in vars(value).items() if name != _MARKS]
-        return [*(cell.cell_contents for cell in cells), value.__defaults__, value.__kwdefaults__, *attributes, own]
+        return [*in_closure, value.__defaults__, value.__kwdefaults__, *attributes, own]
     if isinstance(value, str | bytes | int | float | type | ModuleType | Flask | Blueprint | Mark | Registry | None):
         return []
     return gc.get_referents(value)

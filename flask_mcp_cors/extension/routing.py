@@ -31,7 +31,7 @@ def url_adapter(app: Flask, req: Request) -> MapAdapter | None:
 
 
 def matched_rule(adapter: MapAdapter | None, method: str | None) -> Rule | None:
-    """The rule that matches with this method, such as the one that a preflight announces; ``None``: no rule."""
+    """The rule that matches with this method, such as the method that a preflight announces; ``None``: no rule."""
     try:
         return None if adapter is None else adapter.match(method=method, return_rule=True)[0]
     except HTTPException:
@@ -51,9 +51,7 @@ def takes_well_known_part(rule: Rule | None, path: str) -> bool:
 
     Then the client has chosen that segment, and the view does not serve discovery documents.
     """
-    if rule is None:
-        return False
-    return path.split("/").count(".well-known") > rule.rule.split("/").count(".well-known")
+    return rule is not None and segments(path).count(".well-known") > segments(rule.rule).count(".well-known")
 
 
 #: A variable of a Flask rule.
@@ -75,7 +73,7 @@ def rule_pattern(app: Flask, rule: str) -> str:
     return "/".join("**" if "**" in part else "*" if "*" in part else part for part in parts)
 
 
-_TOLD_AT_ONCE = 10
+_REPORTED_AT_ONCE = 10
 
 #: What to do about an :class:`UnusedPattern`.
 PATTERN_ADVICE = (
@@ -113,7 +111,7 @@ def patterns_without_routes(app: Flask, paths: Iterable[str] | None, policies: I
         if not any(overlap(parts, other) for parts in [segments(pattern)] for other in there)
     )
     found = []
-    for setting, pattern in islice(unused, _TOLD_AT_ONCE):
+    for setting, pattern in islice(unused, _REPORTED_AT_ONCE):
         below = [rule for rule in rules if rule != "/" and pattern.endswith(rule)]
         alike = get_close_matches(pattern.lower(), [its_pattern.lower() for its_pattern in rules.values()])
         close = [rule for rule, its_pattern in rules.items() if its_pattern.lower() in alike]

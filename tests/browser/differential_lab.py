@@ -88,10 +88,11 @@ class Laboratory:
         self.urls["c"] = f"http://localhost:{self.servers['b'].server_port}"
         self.urls["local"] = f"http://api.localhost:{self.servers['b'].server_port}"
         self.urls["secure"] = f"https://page.localhost:{self.servers['secure'].server_port}"
-        # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
-        self.closed = socket.create_server(("127.0.0.1", 0))
+        # Bound, so that nobody else gets the port, but not listening, so that nobody gets through.
+        self.closed = socket.socket()
+        self.closed.bind(("127.0.0.1", 0))
         self.urls["closed"] = f"http://127.0.0.1:{self.closed.getsockname()[1]}"
-        self.closed.close()
+        # Any other name of this machine is not trustworthy, and nothing but mixed content to a page over HTTPS.
         self.urls["insecure"] = f"http://attacker.test:{self.servers['b'].server_port}"
 
     def add(self, case: Case) -> None:
@@ -128,6 +129,7 @@ class Laboratory:
             for server in self.servers.values():
                 server.shutdown()
                 server.server_close()
+            self.closed.close()
 
 
 class LaboratoryTransport(HTTPTransport):

@@ -19,7 +19,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import warnings
 from base64 import b64decode
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -541,7 +540,7 @@ class WebKitEngine:
     def __init__(self, driver: str, environment: dict[str, str]) -> None:
         self._path = driver
         self._environment = environment
-        self._driver = self._start()
+        self._start()
         self.version: str = self._driver.capabilities["browserVersion"]
 
     @classmethod
@@ -564,10 +563,12 @@ class WebKitEngine:
             try:
                 yield engine
             finally:
-                engine._driver.quit()
+                engine._stop()
 
-    def _start(self) -> Any:
-        from selenium.webdriver import WebKitGTK
+    def _start(self) -> None:
+        from selenium.webdriver import Remote
+        from selenium.webdriver.remote.client_config import ClientConfig
+        from selenium.webdriver.remote.remote_connection import RemoteConnection
         from selenium.webdriver.webkitgtk.options import Options
         from selenium.webdriver.webkitgtk.service import Service
 
@@ -578,19 +579,30 @@ class WebKitEngine:
         for host in ("127.0.0.1", "localhost"):
             options.add_argument(f"--ignore-host={host}")
         options.set_capability("acceptInsecureCerts", True)
-        with warnings.catch_warnings():
-            # Selenium calls a parameter of its own that it calls deprecated.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            driver = WebKitGTK(options=options, service=Service(self._path, env=self._environment))
+        self._service = Service(self._path, env=self._environment)
+        self._service.start()
+        try:
+            # Selenium's own class for WebKitGTK would wait for a session for ever.
+            config = ClientConfig(remote_server_addr=self._service.service_url, timeout=120)
+            driver = Remote(RemoteConnection(client_config=config), options=options)
+        except BaseException:
+            self._service.stop()
+            raise
         driver.set_script_timeout(90)
         #: the window and frame where it is, so that nobody has to go there again
         driver.entered = None
-        return driver
+        self._driver = driver
+
+    def _stop(self) -> None:
+        try:
+            self._driver.quit()
+        finally:
+            self._service.stop()
 
     def open(self, url: str, *, fresh: bool = False) -> Page:
         if fresh:
-            self._driver.quit()
-            self._driver = self._start()
+            self._stop()
+            self._start()
         # The first tab stays: without one there is no session.
         self._driver.switch_to.window(self._driver.window_handles[0])
         self._driver.switch_to.new_window("tab")

@@ -1,7 +1,6 @@
-"""The ``Origin`` header: what is one, what is malformed, and what was repeated."""
+"""The ``Origin`` header: which values are valid, malformed or repeated."""
 
 import pytest
-from pages import APP
 
 from flask_mcp_cors import CORSPolicy
 from flask_mcp_cors import Reason
@@ -45,22 +44,6 @@ def test_the_longest_origin_is_accepted():
     assert parse_origin(f"s{longest}") is None
 
 
-def test_only_optional_white_space_is_trimmed_between_origins():
-    policy = CORSPolicy(origins=APP)
-    assert policy.actual(f"{APP} ,\t{APP}").reason is Reason.ORIGIN_REPEATED
-    assert policy.actual(f"{APP}\x0b,{APP}").reason is Reason.ORIGIN_MALFORMED
-
-
-@pytest.mark.parametrize("value", [f" {APP}", f"{APP} ", f"X{APP}, {APP}X"])
-def test_one_origin_with_something_around_it_is_malformed_not_repeated(value):
-    assert CORSPolicy(origins=APP).actual(value).reason is Reason.ORIGIN_MALFORMED
-
-
-@pytest.mark.parametrize(("count", "reason"), [(9, "origin_repeated"), (10, "origin_malformed")])
-def test_more_than_nine_origins_are_malformed_and_not_repeated(count, reason):
-    assert CORSPolicy(origins=APP).actual(",".join([APP] * count)).reason.value == reason
-
-
 @pytest.mark.parametrize("host", ["a_b", "-", "0"])
 def test_the_host_of_an_application_scheme_need_not_be_an_internet_name(host):
     assert parse_origin(f"app://{host}") is not None
@@ -68,7 +51,7 @@ def test_the_host_of_an_application_scheme_need_not_be_an_internet_name(host):
 
 
 @pytest.mark.parametrize("host", ["[]", "[:]", "[:::1]", "[1:2:3:4:5:6:7:8:9]", "[::ffff:1.2.3.4]", "[1", "1]"])
-def test_a_bracketed_host_that_is_no_address_is_malformed(host):
+def test_an_invalid_address_in_brackets_is_malformed(host):
     assert CORSPolicy(origins="*").actual(f"http://{host}").reason is Reason.ORIGIN_MALFORMED
 
 

@@ -72,7 +72,7 @@ def test_other_headers_come_last_and_cannot_be_changed_afterwards():
         pytest.param("dény", "header_value_invalid", id="not-ascii"),
     ],
 )
-def test_a_value_that_is_no_header_value_is_refused(value, code):
+def test_an_invalid_header_value_is_refused(value, code):
     assert problems(frame_options=value) == [(code, "security_headers.frame_options")]
     assert problems(other={"X-A": value}) == [(code, "security_headers.other['X-A']")]
 
@@ -103,7 +103,7 @@ def test_frame_options_that_browsers_ignore_are_refused(value):
         pytest.param("x-frame-options", "header_name_prohibited", id="named"),
     ],
 )
-def test_a_name_that_is_not_ours_to_set_is_refused(name, code):
+def test_a_name_that_is_set_elsewhere_is_refused(name, code):
     assert problems(other={name: "x"}) == [(code, "security_headers.other")]
 
 

@@ -28,7 +28,7 @@ def test_every_fault_in_a_config_is_found_and_what_has_none_is_read():
     ("text", "read"),
     [(' ["a.example"]', ["a.example"]), ("[FD00::1]", ["[FD00::1]"]), ("[fd00::1]:80, a", ["[fd00::1]:80", "a"])],
 )
-def test_json_may_be_indented_and_an_address_in_brackets_is_none(text, read):
+def test_json_may_be_indented_and_an_address_in_brackets_is_not_json(text, read):
     assert settings_from_config({"MCP_CORS_HOSTS": text}, [])[0] == {"hosts": read}
 
 

@@ -55,7 +55,7 @@ class Codes(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        of_problem = name in ("PolicyProblem", "PatternFault") or (name == "add" and len(node.args) == 4)
+        of_problem = name in ("PolicyProblem", "Invalid") or (name == "add" and len(node.args) == 4)
         if of_problem and node.args:
             self.found.update(self.codes(node.args[0]))
         self.generic_visit(node)
