@@ -38,7 +38,7 @@ _SINGLE = (MAX_AGE, ALLOW_CREDENTIALS, "X-Content-Type-Options", "X-Frame-Option
 _NAME_ORIGINS = "list the origins that may call, in full, and refuse others with 403"
 _NAME_HOSTS = (
     "serve only your own host names, and answer 421 or 403 for others (MCPCors: hosts; MCP SDKs: allowed_hosts; "
-    "FastMCP: host_origin_protection=True too)"
+    "FastMCP: with host_origin_protection=True too)"
 )
 _COMPARE = "compare the whole origin with an exact list"
 _SEND_MAX_AGE = f"send {MAX_AGE}: 7200 or more (Chromium keeps the answer for two hours at most)"
