@@ -128,7 +128,7 @@ class Guard:
             raise ValueError(
                 'protected(): no credential could be accepted; write schemes=("Bearer",) or api_key_header=…'
             )
-        for name in (*self.schemes, "Bearer" if api_key_header is None else api_key_header):
+        for name in self.schemes if api_key_header is None else (*self.schemes, api_key_header):
             if not is_token(name):
                 raise ValueError(
                     f"protected(): {name!r} is not a valid scheme or header name; write a token such as Bearer"

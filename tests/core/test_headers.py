@@ -30,6 +30,7 @@ def test_only_space_and_tab_are_trimmed():
 
 def test_the_first_spelling_of_a_vary_name_stays():
     assert merge_vary(["COOKIE, Accept", "accept"], "cookie, Origin") == "COOKIE, Accept, Origin"
+    assert merge_vary(["X-MAX, X-Tenant"], "Origin") == "X-MAX, X-Tenant, Origin"
 
 
 def test_a_star_in_vary_stands_for_every_name():
