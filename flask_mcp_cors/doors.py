@@ -160,7 +160,6 @@ async def _judge_one(
         if policy is not None and facts.is_preflight:
             listed = [method for method in policy.allow_methods if await governs(policy, method)]
         return site.decide(facts, policy, listed)
-    except Exception:
-        # The callable may raise anything. A request without a policy is refused, not let in.
+    except Exception:  # the callable may raise anything: without a policy, the request is refused
         log.exception("%s failed, so the request is refused", choice.rule)
         return site.policy_failed(facts)

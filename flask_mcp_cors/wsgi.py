@@ -84,8 +84,8 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
     return [] if facts.method == "HEAD" else [decision.body]
 
 
-class Views(Protocol):
-    """What a door reads of the views of a Flask app."""
+class Inside(Protocol):
+    """What is inside a door that keeps decisions: while it has no marks, the path alone selects the policy."""
 
     has_no_marks: bool
 
@@ -93,20 +93,20 @@ class Views(Protocol):
 class Door:
     """The base of :class:`CORSMiddleware` and of the layer of ``wrap_wsgi``: it handles a request and its response."""
 
-    #: The views that may have marks, for the layer.
-    _views: Views
+    #: Set where decisions are kept.
+    _inside: Inside
 
     def __init__(self, wsgi_app: WSGIApplication, configured: Configured) -> None:
         self.wsgi_app = wsgi_app
         self._site = configured.site
         self._in_force = InForce(configured.site, configured.source)
-        #: Looks up a kept decision that needs nothing but its headers in the response. Only the layer has any.
-        self._kept: Callable[[tuple[Any, ...]], Decision | None] = nothing
+        #: Looks up a kept decision that needs nothing but its headers in the response. ``CORSMiddleware`` keeps none.
+        self._kept: Callable[[tuple[Any, ...]], Decision | None] = find_none
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         values = tuple(map(environ.get, KEY))
         decision = self._kept(values)
-        if decision is None or HANDOVER in environ or AROUND.get() is not None or not self._views.has_no_marks:
+        if decision is None or HANDOVER in environ or AROUND.get() is not None or not self._inside.has_no_marks:
             facts = make_facts(values, routed_path(environ))
             final, finish = self._judge(environ, facts)
             if final is not None:
@@ -192,8 +192,8 @@ class Door:
         return "werkzeug.debug.preserve_context" in environ
 
 
-def nothing(values: tuple[Any, ...]) -> None:
-    """A look-up that finds no kept decision."""
+def find_none(values: tuple[Any, ...]) -> None:
+    """The look-up of a door that keeps no decisions."""
     return None
 
 

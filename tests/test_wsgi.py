@@ -174,7 +174,7 @@ def test_a_callable_policy_takes_a_werkzeug_request(plain: Plain) -> None:
 
 def test_wrap_wsgi_is_no_setting_of_the_middleware(plain: Plain) -> None:
     with pytest.raises(PolicyError, match="wrap_wsgi"):
-        CORSMiddleware(plain, origins=APP, wrap_wsgi=True)  # type: ignore[call-arg]
+        CORSMiddleware(plain, origins=APP, wrap_wsgi=True)  # type: ignore[call-arg]  # the mistake under test
 
 
 # What a Flask app does not answer itself
@@ -196,7 +196,7 @@ def flask_app(**settings: Any) -> tuple[Flask, list[str]]:
 
 def test_wsgi_middleware_that_answers_in_place_of_flask_is_readable() -> None:
     app = Flask(__name__)
-    app.wsgi_app = Plain("503 Service Unavailable")  # type: ignore[method-assign]
+    app.wsgi_app = Plain("503 Service Unavailable")  # type: ignore[method-assign]  # as Flask documents it
     MCPCors(app, origins=APP, wrap_wsgi=True)
     answer = Client(app).post("/mcp", headers=FROM_APP)
     assert (answer.status_code, cors_headers(answer)) == (503, ACTUAL)
@@ -209,7 +209,7 @@ class Mounted:
         self.legacy = Plain()
         self.app = Flask(__name__)
         self.app.add_url_rule("/mcp", "mcp", lambda: "ok", methods=["GET", "POST"])
-        self.app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        self.app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]  # as Flask documents it
             self.app.wsgi_app, {"/legacy": self.legacy}
         )
         MCPCors(self.app, **{"origins": APP, "wrap_wsgi": True, **settings})
@@ -412,7 +412,7 @@ def behind_proxy(request: pytest.FixtureRequest) -> tuple[Flask, list[str]]:
         return "ok"
 
     def fix() -> None:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1)  # type: ignore[method-assign]  # as Flask documents it
 
     if request.param == "proxy-fix-inside":
         fix()
@@ -497,7 +497,7 @@ def starts_late(body: Body) -> Any:
 
     def application(environ: Any, start_response: Any) -> Iterable[bytes]:
         late = Late()
-        late.start_response = start_response  # type: ignore[attr-defined]
+        late.start_response = start_response  # type: ignore[attr-defined]  # a function may have attributes
         return late
 
     return application
@@ -520,7 +520,7 @@ def test_a_body_is_closed_once_when_it_was_sent(start: Callable[[Body], Any]) ->
     body = Body(b"one", b"two")
     chunks, _, _ = run_wsgi_app(CORSMiddleware(start(body), origins=APP), environ_of(Origin=APP))
     assert b"".join(chunks) == b"onetwo"
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()  # type: ignore[attr-defined]  # generators have close
     assert body.closed == 1
 
 
@@ -529,7 +529,7 @@ def test_a_body_is_closed_when_the_client_leaves_halfway(start: Callable[[Body],
     body = Body(b"one", b"two")
     chunks, _, _ = run_wsgi_app(CORSMiddleware(start(body), origins=APP), environ_of(Origin=APP))
     next(iter(chunks))
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()  # type: ignore[attr-defined]  # generators have close
     assert (body.made, body.closed) == ([b"one"], 1)
 
 
@@ -549,7 +549,7 @@ def test_a_streamed_response_of_a_view_stays_streamed_under_wrap_wsgi(start: Cal
     chunks, _, _ = run_wsgi_app(app, environ_of("/events", Origin=APP))
     assert next(iter(chunks)) == b"one"
     assert body.made == [b"one"]
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()  # type: ignore[attr-defined]  # generators have close
     assert body.closed == 1
 
 
@@ -609,7 +609,7 @@ def test_an_application_in_flasks_place_is_not_asked_for_a_host_that_is_not_serv
 ) -> None:
     body = Body(*pieces)
     app = Flask(__name__)
-    app.wsgi_app = start(body)  # type: ignore[method-assign]
+    app.wsgi_app = start(body)  # type: ignore[method-assign]  # as Flask documents it
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     answer = Client(app).get("/mcp", base_url="https://rebound.example", headers=FROM_APP)
     answer.close()
@@ -622,7 +622,7 @@ def test_nothing_written_gets_out_for_a_host_that_is_not_served() -> None:
         return [b"secret"]
 
     app = Flask(__name__)
-    app.wsgi_app = application  # type: ignore[assignment]
+    app.wsgi_app = application  # type: ignore[assignment]  # as Flask documents it
     MCPCors(app, origins=APP, hosts="mcp.example.com", wrap_wsgi=True)
     sent, _ = serve(app, {**environ_of(Origin=APP), "HTTP_HOST": "rebound.example"})
     assert "421" in sent.partition("\r\n")[0]
@@ -651,7 +651,7 @@ def test_wsgiref_finds_no_fault_on_either_side(wrapped: str, kind: str) -> None:
 
     if wrapped == "flask":
         app = Flask(__name__)
-        app.wsgi_app = validator(application)  # type: ignore[method-assign]
+        app.wsgi_app = validator(application)  # type: ignore[method-assign]  # as Flask documents it
         MCPCors(app, origins=APP, wrap_wsgi=True, preflight_status=204)
         layer: Any = app
     else:
@@ -687,7 +687,7 @@ def test_the_layer_judges_the_host_that_proxy_fix_has_set(
 ) -> None:
     if order == "extension-first":
         MCPCors(guarded_inside, wrap_wsgi=wrap, **HOSTED)
-    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1, x_proto=1)  # type: ignore[method-assign]
+    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1, x_proto=1)  # type: ignore[method-assign]  # as Flask documents it
     if order == "proxy-fix-first":
         MCPCors(guarded_inside, wrap_wsgi=wrap, **HOSTED)
     method = "OPTIONS" if headers is PREFLIGHT else "GET"
@@ -699,7 +699,7 @@ def test_the_layer_judges_the_host_that_proxy_fix_has_set(
 
 def test_a_proxy_fix_below_other_middleware_is_an_error_at_start(guarded_inside: Flask) -> None:
     hidden = ProxyFix(guarded_inside.wsgi_app, x_host=1)
-    guarded_inside.wsgi_app = DispatcherMiddleware(hidden, {})  # type: ignore[method-assign]
+    guarded_inside.wsgi_app = DispatcherMiddleware(hidden, {})  # type: ignore[method-assign]  # as Flask documents it
     with pytest.raises(RuntimeError, match=r"write app\.wsgi_app = ProxyFix\(app\.wsgi_app"):
         MCPCors(guarded_inside, wrap_wsgi=True, **HOSTED)
     assert "mcp_cors" not in guarded_inside.extensions
@@ -737,7 +737,7 @@ def test_a_path_that_is_not_governed_inside_keeps_the_outer_policy(guarded_insid
 def test_a_mounted_app_that_does_not_govern_a_path_leaves_it_to_the_layer_around(guarded_inside: Flask) -> None:
     MCPCors(guarded_inside, origins=["https://inner.example.com"], paths=["/mcp"])
     outer = Flask("outer")
-    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/in": guarded_inside})  # type: ignore[method-assign]
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/in": guarded_inside})  # type: ignore[method-assign]  # as Flask documents it
     MCPCors(outer, origins=[APP], wrap_wsgi=True)
     client = outer.test_client()
     assert client.options("/in/other", headers=PREFLIGHT).headers["Access-Control-Allow-Origin"] == APP
@@ -773,7 +773,7 @@ def test_the_layer_and_the_hook_ask_a_callable_once(guarded_inside: Flask) -> No
 
 
 def test_what_the_layer_has_foreseen_is_not_taken_where_proxy_fix_shows_another_host(guarded_inside: Flask) -> None:
-    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1)  # type: ignore[method-assign]
+    guarded_inside.wsgi_app = ProxyFix(guarded_inside.wsgi_app, x_host=1)  # type: ignore[method-assign]  # as Flask documents it
     MCPCors(guarded_inside, wrap_wsgi=True, **HOSTED)
     client = guarded_inside.test_client()
     asked = {"base_url": "https://mcp.example.com", "headers": {**FROM_APP, "X-Forwarded-Host": "rebound.example"}}

@@ -19,9 +19,8 @@ from ..core.site import Facts
 from ..doors import judge_choice
 from ..reporting import log
 from ..wsgi import Door
-from ..wsgi import nothing
+from ..wsgi import find_none
 from .gate import AppState
-from .marks import MarkedViews
 from .routing import is_static
 from .routing import matched_rule
 from .routing import url_adapter
@@ -78,7 +77,7 @@ class Layer(Door):
         super().__init__(wsgi_app, state.configured)
         self._state = state
         self._app = state.app
-        self._views: MarkedViews = state.views
+        self._inside = self._views = state.views
         self._is_next_to_flask = getattr(wsgi_app, "__func__", None) is Flask.wsgi_app
         if not self._is_next_to_flask:
             # Other applications may be in between. The hook shows which requests reach this app.
@@ -98,7 +97,7 @@ class Layer(Door):
     def _decide(self, environ: WSGIEnvironment, facts: Facts) -> Decision | None:
         self._state.check_patterns()
         # With hooks registered, each request needs a handover to them.
-        self._kept = nothing if self._state.has_hooks else self._site.passing.get
+        self._kept = find_none if self._state.has_hooks else self._site.passing.get
         has_marks = self._views.exist()
         if has_marks and self._is_next_to_flask and not facts.is_preflight:
             return self._leave_to_hook()

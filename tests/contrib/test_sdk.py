@@ -82,7 +82,7 @@ def open_session(client: FlaskClient, **headers: str) -> dict[str, str]:
 
 
 def first_chunk(response: TestResponse) -> bytes:
-    return next(iter(response.response))  # type: ignore[arg-type, return-value]
+    return next(iter(response.response))  # type: ignore[arg-type, return-value]  # a stream of bytes
 
 
 def test_a_silent_event_stream_starts_at_once(client: FlaskClient) -> None:
