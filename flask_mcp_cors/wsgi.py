@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 from typing import Protocol
@@ -85,9 +86,10 @@ def answer(facts: Facts, decision: Decision, start_response: StartResponse) -> l
 
 
 class Inside(Protocol):
-    """What is inside a door that keeps decisions: while it has no marks, the path alone selects the policy."""
+    """What is inside a door that keeps decisions. While no function is marked, the path alone selects the policy."""
 
-    has_no_marks: bool
+    functions: Mapping[str, Any]
+    unmarked: int
 
 
 class Door:
@@ -106,7 +108,12 @@ class Door:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         values = tuple(map(environ.get, KEY))
         decision = self._kept(values)
-        if decision is None or HANDOVER in environ or AROUND.get() is not None or not self._inside.has_no_marks:
+        if (
+            decision is None
+            or HANDOVER in environ
+            or AROUND.get() is not None
+            or len(self._inside.functions) != self._inside.unmarked
+        ):
             facts = make_facts(values, routed_path(environ))
             final, finish = self._judge(environ, facts)
             if final is not None:

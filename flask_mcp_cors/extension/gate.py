@@ -278,7 +278,7 @@ def _make_before_request(state: AppState) -> Callable[[], Response | None]:
             or decision.reported
             or HANDOVER in environ
             or around() is not None
-            or not views.has_no_marks
+            or len(views.functions) != views.unmarked
             or req.method != environ["REQUEST_METHOD"]
             or req.path in documents
         ):

@@ -124,7 +124,7 @@ def leave(mark: Mark, *, on_wrapped: bool = True) -> None:
                 setattr(function, _MARKS, (*marks, mark))
         _Made.count += 1
         for views in list(_LIVE):
-            views.has_no_marks = False
+            views.unmarked = -1
 
 
 def _marks_on(function: object) -> tuple[Mark, ...]:
@@ -311,9 +311,11 @@ class MarkedViews:
         self._default = default
         self._registry = registry
         self._table = _NOT_MADE
-        #: The quick form of :meth:`exist`, which is read for each request. A new mark resets it in all apps, and
-        #: :meth:`compile` sets it again.
-        self.has_no_marks = False
+        # The quick form of exist() compares these two for each request. A new mark or view makes them differ.
+        #: The view functions of the app.
+        self.functions: Mapping[str, Any] = app.view_functions
+        #: Their number, as long as there are no marks; otherwise -1.
+        self.unmarked = -1
         _LIVE.add(self)
 
     def exist(self) -> bool:
@@ -353,7 +355,8 @@ class MarkedViews:
         exist = bool(table.held) or bool(self._registry.made)
         self._table = table = table._replace(exist=exist, fault=fault)
         with _Made.lock:
-            self.has_no_marks = not exist and table.state[0] == _Made.count
+            count, views = table.state
+            self.functions, self.unmarked = self.app.view_functions, -1 if exist or count != _Made.count else views
         return table
 
     def look_up(self) -> _Table:
