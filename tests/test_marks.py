@@ -309,6 +309,15 @@ def test_a_mark_that_is_made_while_the_table_is_made_counts(app, cors, monkeypat
     assert views.unmarked == -1
 
 
+def test_an_endpoint_without_a_view_has_no_marks(app, cors):
+    app.post("/x", endpoint="x")(cors.policy(origins=OTHER)(lambda: "ok"))
+    views = app.extensions["mcp_cors"].views
+    assert views.find("gone", "GET") == (None, ())
+    assert views.find("x", "POST").choice is not None
+    app.view_functions["y"] = app.view_functions.pop("x")
+    assert views.find("x", "POST") == (None, ())
+
+
 class TestMethodView:
     def test_a_mark_on_the_class_holds_for_every_method(self, app, cors):
         @cors.policy(origins=OTHER)
