@@ -323,6 +323,14 @@ def test_a_variable_in_another_spelling_is_logged_with_the_right_one(monkeypatch
     assert caplog.messages == [expected]
 
 
+def test_no_warning_repeats_an_error_or_what_is_said_of_a_variable(caplog, monkeypatch):
+    monkeypatch.setenv("FLASK_MCP_CORS_HOSTS", "a.example")
+    config = {"MCP_CORS_ALLOWED_HOSTS": "a.example", "FLASK_MCP_CORS_HOSTS": "a.example", 5: "no setting"}
+    with pytest.raises(PolicyError, match="write MCP_CORS_HOSTS"):
+        configure(EXTENSION_SETTINGS, None, {"origins": APP}, config)
+    assert [line for line in caplog.messages if "in app.config has no effect" in line] == []
+
+
 @pytest.mark.parametrize(
     ("key", "says"),
     [
